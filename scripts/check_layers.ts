@@ -1,0 +1,162 @@
+// Proves from the module graph that imports point down only, and that each package is known to one layer only.
+
+/** One module: its path from the root of the repository, and what it imports. */
+export interface Module {
+  readonly path: string;
+  readonly imports: readonly Import[];
+}
+
+/** One import: a file of the repository by its path from the root, or anything else as it is written. */
+export type Import = { readonly file: string } | { readonly name: string };
+
+/** An import that breaks a rule, and the rule. */
+export interface WrongImport {
+  readonly from: string;
+  readonly to: string;
+  readonly rule: string;
+}
+
+// Layers of the same height do not import each other.
+const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
+  core: 0,
+  protocol: 1,
+  telemetry: 2,
+  auth: 3,
+  endpoints: 4,
+  firewall: 4,
+  app: 5,
+  cli: 6,
+  main: 7,
+};
+
+// Each package, or scope of packages, and the one layer that knows it.
+const PACKAGE_LAYERS: Readonly<Record<string, string>> = {
+  "commander": "cli",
+  "jose": "auth",
+  "@logtape": "telemetry",
+};
+
+/** The imports of `modules` that break a rule, in the order of the modules. */
+export function findWrongImports(modules: readonly Module[]): readonly WrongImport[] {
+  const wrong: WrongImport[] = [];
+  for (const { path, imports } of modules) {
+    for (const imported of imports) {
+      const rule = "file" in imported ? judgeFile(path, imported.file) : judgeName(path, imported.name);
+      const to = "file" in imported ? imported.file : imported.name;
+      if (rule !== undefined) wrong.push({ from: path, to, rule });
+    }
+  }
+  return [...wrong, ...findCycles(modules)];
+}
+
+function judgeFile(from: string, to: string): string | undefined {
+  const layer = layerOf(from);
+  const height = layer === undefined ? undefined : LAYER_HEIGHTS[layer];
+  if (layer === undefined || height === undefined) return "this file is in no layer";
+  // The version is declared in one place, and the command line prints it.
+  if (to === "deno.json") return layer === "cli" ? undefined : "only src/cli reads deno.json";
+  const toLayer = layerOf(to);
+  const toHeight = toLayer === undefined ? undefined : LAYER_HEIGHTS[toLayer];
+  if (toLayer === undefined || toHeight === undefined) return "what is imported is in no layer";
+  if (layer === toLayer || toHeight < height) return undefined;
+  return toHeight === height ? `${layer} and ${toLayer} do not import each other` : "imports point down only";
+}
+
+function judgeName(from: string, name: string): string | undefined {
+  if (name.startsWith("node:")) return undefined;
+  if (name.includes(":")) return "packages are imported by their bare names from deno.json";
+  const [scope = ""] = name.split("/", 1);
+  const owner = PACKAGE_LAYERS[scope];
+  if (owner === undefined) {
+    return "this package belongs to no layer yet: give it one in scripts/check_layers.ts";
+  }
+  return layerOf(from) === owner ? undefined : `only src/${owner} imports ${scope}`;
+}
+
+// src/auth/key.ts is in auth; src/app.ts and main.ts are layers of their own.
+function layerOf(path: string): string | undefined {
+  if (path === "main.ts" || path === "src/app.ts") {
+    return path.slice(path.lastIndexOf("/") + 1, -".ts".length);
+  }
+  return /^src\/([^/]+)\//.exec(path)?.[1];
+}
+
+function findCycles(modules: readonly Module[]): readonly WrongImport[] {
+  const importsOf = new Map(modules.map(({ path, imports }) => [path, imports]));
+  const finished = new Set<string>();
+  const open: string[] = [];
+  const wrong: WrongImport[] = [];
+
+  function visit(path: string): void {
+    open.push(path);
+    for (const imported of importsOf.get(path) ?? []) {
+      if (!("file" in imported) || finished.has(imported.file)) continue;
+      const start = open.indexOf(imported.file);
+      if (start === -1) visit(imported.file);
+      else {wrong.push({
+          from: path,
+          to: imported.file,
+          rule: `no cycles: ${describeCycle(open.slice(start))}`,
+        });}
+    }
+    open.pop();
+    finished.add(path);
+  }
+
+  for (const { path } of modules) if (!finished.has(path)) visit(path);
+  return wrong;
+}
+
+function describeCycle(paths: readonly string[]): string {
+  return [...paths, paths[0]].join(" -> ");
+}
+
+interface GraphImport {
+  readonly specifier: string;
+  readonly code?: { readonly specifier?: string };
+  readonly type?: { readonly specifier?: string };
+}
+
+interface Graph {
+  readonly modules: readonly {
+    readonly specifier: string;
+    readonly error?: string;
+    readonly dependencies?: readonly GraphImport[];
+  }[];
+}
+
+/**
+ * The repository's own modules out of what `deno info --json` prints, `root` being the URL of the repository's folder.
+ * Throws an `Error` if a module could not be loaded, because what it imports is then not known.
+ */
+export function readGraph(graph: Graph, root: string): readonly Module[] {
+  return graph.modules.filter(({ specifier }) => specifier.startsWith(root)).map((module) => {
+    if (module.error !== undefined) throw new Error(`Cannot read the module graph: ${module.error}`);
+    const imports = (module.dependencies ?? []).map(({ specifier, code, type }) => {
+      const resolved = code?.specifier ?? type?.specifier ?? "";
+      return resolved.startsWith(root) ? { file: resolved.slice(root.length) } : { name: specifier };
+    });
+    return { path: module.specifier.slice(root.length), imports };
+  });
+}
+
+async function loadGraph(root: URL): Promise<Graph> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "main.ts"],
+    cwd: root,
+  }).output();
+  if (!success) throw new Error(`Cannot read the module graph: ${new TextDecoder().decode(stderr).trim()}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function main(): Promise<number> {
+  const root = new URL("../", import.meta.url);
+  const modules = readGraph(await loadGraph(root), root.href);
+  const wrong = findWrongImports(modules);
+  for (const { from, to, rule } of wrong) console.error(`${from} imports ${to}: ${rule}`);
+  if (wrong.length > 0) return 1;
+  console.log(`Layers: the imports of ${modules.length} modules point down only`);
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,74 @@
+// The command line: runs the command that the arguments name, and says in one line why it could not.
+
+import { CommanderError } from "commander";
+import config from "../../deno.json" with { type: "json" };
+import { StartError, UsageError } from "../core/errors.ts";
+import { addServeCommand } from "./serve_command.ts";
+import { StrictCommand } from "./strict_command.ts";
+import { addTokenCommand } from "./token_command.ts";
+
+const HELP_COLUMNS = 100;
+const VERSION_LINE = `wsward ${config.version}`;
+
+/**
+ * Runs the command that `args` name and returns the exit code: 0 for success, 1 if it could not be done, 2 for a
+ * command line or a variable that cannot be used. Never throws; what went wrong is one line on stderr.
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  try {
+    await createProgram((code) => exitCode = code).parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function createProgram(exitWith: (code: number) => void): StrictCommand {
+  const program = new StrictCommand("wsward");
+  // Before any subcommand is added, because subcommands copy these. Widths and colours are fixed since the library
+  // would otherwise ask for environment variables that the program has no permission to read.
+  program.exitOverride().enablePositionalOptions().configureOutput({
+    writeOut: printHelp,
+    writeErr: printHelp,
+    outputError: () => {},
+    getOutHelpWidth: () => HELP_COLUMNS,
+    getErrHelpWidth: () => HELP_COLUMNS,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
+    .version(VERSION_LINE, "--version", "print the version");
+  addServeCommand(program, exitWith);
+  addTokenCommand(program);
+  program.command("version").description("print the version").action(() => console.log(VERSION_LINE));
+  return program;
+}
+
+function printHelp(text: string): void {
+  console.log(text.trimEnd());
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Asked for help or the version, or left out the command: the answer is already printed.
+    if (error.exitCode === 0 || error.code === "commander.help") return 0;
+    return printError(`Cannot read the command line: ${error.message.replace(/^error: /, "")}`, 2);
+  }
+  if (error instanceof UsageError) return printError(error.message, 2);
+  if (error instanceof StartError) return printError(error.message, 1);
+  return printError(`Cannot go on: ${error instanceof Error ? error.message : String(error)}`, 1);
+}
+
+function printError(message: string, exitCode: number): number {
+  console.error(oneLine(message));
+  return exitCode;
+}
+
+// What was typed, or what a file is called, must neither break the line nor paint the terminal.
+function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ").replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+}

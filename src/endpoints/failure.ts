@@ -1,0 +1,27 @@
+// Describes a caught failure for the log without repeating what a peer sent.
+
+/** Long enough for any message of ours; a runtime's message may quote its whole input. */
+const MESSAGE_LENGTH_LIMIT = 200;
+
+/** A failure for the log. */
+export interface FailureFields {
+  /** The error's class, `"TypeError"`; the JavaScript type of what was thrown if it is no `Error`. */
+  readonly error: string;
+  /** The error's message without what it quotes, at most 200 characters; empty if what was thrown is no `Error`. */
+  readonly message: string;
+}
+
+/**
+ * Describes whatever was thrown. Never throws. Messages of the runtime quote their input (`"hello" is not valid JSON`), so
+ * everything from the first to the last quotation mark is left out.
+ */
+export function describeFailure(failure: unknown): FailureFields {
+  if (!(failure instanceof Error)) return { error: typeof failure, message: "" };
+  try {
+    const message = String(failure.message).replace(/["'`].*["'`]/s, '"…"');
+    return { error: String(failure.name), message: message.slice(0, MESSAGE_LENGTH_LIMIT) };
+  } catch {
+    // The properties of a thrown object can be getters that throw.
+    return { error: "Error", message: "" };
+  }
+}

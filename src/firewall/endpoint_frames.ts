@@ -1,0 +1,71 @@
+// The bytes of an endpoint, frame by frame: where a frame ends, and whether the endpoint closes. No I/O.
+
+import { CloseReason, NO_STATUS_RECEIVED } from "../protocol/close_code.ts";
+import { FrameHeader, isControl, OPCODE, readFrameHeader } from "../protocol/frame.ts";
+
+/**
+ * Follows the frames that an endpoint sends. The endpoint is our own side, so nothing is checked; what matters is
+ * where frames end, because only there may the firewall put in a frame of its own.
+ */
+export class EndpointFrames {
+  /** After `inspect`: the bytes from the given start to here may be sent. */
+  forwardEnd = 0;
+  /** After `inspect`: the end of the last whole frame in the given bytes, at least their start if that is one, otherwise -1. */
+  boundary = 0;
+  /** The endpoint's Close frame, if it came; it is the last thing before `forwardEnd`. */
+  close: CloseReason | undefined;
+  /** Data messages finished so far. */
+  messages = 0;
+
+  readonly #header = new FrameHeader();
+  #bytesLeft = 0;
+  #fin = false;
+
+  /** Takes the bytes from `start` to `end`: what was after `forwardEnd` in the last call, and what has come since. */
+  inspect(bytes: Uint8Array, start: number, end: number): void {
+    let at = start;
+    this.boundary = -1;
+    if (this.#bytesLeft > 0) {
+      const size = Math.min(this.#bytesLeft, end - start);
+      this.#bytesLeft -= size;
+      at += size;
+      if (this.#bytesLeft > 0) {
+        this.forwardEnd = at;
+        return;
+      }
+      if (this.#fin) this.messages++;
+    }
+    const header = this.#header;
+    this.boundary = at;
+    while (at < end) {
+      if (!readFrameHeader(bytes, at, end, header)) break;
+      const payloadStart = at + header.size;
+      const frameEnd = payloadStart + header.payloadLength;
+      if (isControl(header.opcode)) {
+        if (frameEnd > end) break;
+        if (header.opcode === OPCODE.close) {
+          this.close = readClose(bytes, payloadStart, frameEnd);
+          this.boundary = this.forwardEnd = frameEnd;
+          return;
+        }
+      } else if (frameEnd > end) {
+        this.#bytesLeft = frameEnd - end;
+        this.#fin = header.fin;
+        this.forwardEnd = end;
+        return;
+      } else if (header.fin) {
+        this.messages++;
+      }
+      at = this.boundary = frameEnd;
+    }
+    this.forwardEnd = at;
+  }
+}
+
+function readClose(bytes: Uint8Array, start: number, end: number): CloseReason {
+  if (end - start < 2) return { code: NO_STATUS_RECEIVED, reason: "" };
+  return {
+    code: (bytes[start]! << 8) | bytes[start + 1]!,
+    reason: new TextDecoder().decode(bytes.subarray(start + 2, end)),
+  };
+}

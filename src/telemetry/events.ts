@@ -1,0 +1,42 @@
+// Every event that the log can hold, declared once: its name, its level and what it says to a person.
+
+/** Severity of a log record, lowest first. */
+export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
+
+/** What is fixed about an event: how severe it is and the sentence that people read. */
+export interface EventDeclaration {
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+/** The closed set of events. Names are stable: programs match on them. */
+export const EVENTS = {
+  "server.starting": { level: "info", text: "Starting" },
+  "server.listening": { level: "info", text: "Listening" },
+  "server.draining": {
+    level: "info",
+    text: "Draining: no new connections, every open one is told to go away",
+  },
+  "server.stopped": { level: "info", text: "Stopped" },
+  "server.accept_failed": { level: "error", text: "Cannot accept a connection" },
+  "process.unhandled": { level: "error", text: "An error reached the process and was contained" },
+  "key.created": { level: "info", text: "Created a new key" },
+  "connection.opened": { level: "info", text: "Connection opened" },
+  "connection.closed": { level: "info", text: "Connection closed" },
+  "connection.error": { level: "error", text: "Connection error" },
+  "protocol.error": { level: "error", text: "Protocol error" },
+  "handler.error": { level: "error", text: "A handler failed" },
+  "handshake.refused": { level: "warning", text: "Handshake refused" },
+  "handshake.failed": { level: "info", text: "The peer was lost during the handshake" },
+  "session.opened": { level: "info", text: "Session opened" },
+  "session.closed": { level: "info", text: "Session closed" },
+  "session.refused": { level: "warning", text: "Authentication failed" },
+  "endpoint.lost": { level: "error", text: "An endpoint ended a connection without a Close frame" },
+  "endpoint.unreachable": { level: "error", text: "An endpoint does not answer" },
+  "log.write_failed": { level: "error", text: "Cannot write to the log file, records are being lost" },
+  "log.records_lost": { level: "error", text: "Log records could not be written" },
+  "endpoint.restarted": { level: "error", text: "An endpoint stopped unexpectedly and was started again" },
+} as const satisfies Record<string, EventDeclaration>;
+
+/** The name of an event. */
+export type EventName = keyof typeof EVENTS;

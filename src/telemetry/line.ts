@@ -1,0 +1,71 @@
+// Turns one log record into one line of text that nobody outside can forge or colour.
+
+import type { LogLevel } from "./events.ts";
+
+/** What one event carries besides its name: numbers, flags and short texts; an undefined value is left out. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** The longest part of a value that is shown, in UTF-16 code units. What is cut off is marked by `...` after the quote. */
+export const MAX_VALUE_LENGTH = 256;
+
+const BARE = /^[A-Za-z0-9._:/@-]+$/;
+
+// All of C (C0, C1, DEL, bidi and zero-width controls, lone surrogates, unassigned) and the two Unicode line breaks.
+const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu;
+
+// A JWT begins with "eyJ", which is base64url for `{"`.
+const TOKEN = /eyJ[\w-]*\.[\w-]*\.[\w-]*/g;
+const TOKEN_CUT_OFF = /eyJ[\w-]*(?:\.[\w-]*)?$/;
+
+/**
+ * One line without its line break: `time LEVEL event text key=value ...`.
+ * `time`, `event` and `text` are ours and are taken as they are; keys and values may come from a peer and are escaped.
+ */
+export function formatLine(
+  record: { time: string; level: LogLevel; event: string; text: string; fields: LogFields },
+): string {
+  let line = `${record.time} ${record.level.toUpperCase()} ${record.event} ${record.text}`;
+  for (const [key, value] of Object.entries(record.fields)) {
+    if (value !== undefined) line += ` ${formatValue(key)}=${formatValue(value)}`;
+  }
+  return line;
+}
+
+/**
+ * A value as it stands in a log line: bare if it is made of `A-Za-z0-9._:/@-` only, else as a JSON string in which
+ * everything that could move a cursor, break a line or reorder text is escaped. What looks like a JWT becomes `[token]`.
+ */
+export function formatValue(value: string | number | boolean): string {
+  const whole = String(value);
+  // Cut first: the search for tokens is quadratic in the worst case, and a peer chooses the length.
+  const isCut = whole.length > MAX_VALUE_LENGTH;
+  const text = hideTokens(isCut ? whole.slice(0, MAX_VALUE_LENGTH) : whole, isCut);
+  if (!isCut && BARE.test(text)) return text;
+  return `"${text.replace(UNSAFE, escapeCharacter)}"${isCut ? "..." : ""}`;
+}
+
+function hideTokens(text: string, isCut: boolean): string {
+  if (!text.includes("eyJ")) return text;
+  const hidden = text.replace(TOKEN, "[token]");
+  return isCut ? hidden.replace(TOKEN_CUT_OFF, "[token]") : hidden;
+}
+
+function escapeCharacter(character: string): string {
+  switch (character) {
+    case '"':
+    case "\\":
+      return `\\${character}`;
+    case "\n":
+      return "\\n";
+    case "\r":
+      return "\\r";
+    case "\t":
+      return "\\t";
+  }
+  // By code unit, because JSON writes a character beyond U+FFFF as two.
+  let escaped = "";
+  for (let i = 0; i < character.length; i++) {
+    escaped += `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`;
+  }
+  return escaped;
+}

@@ -1,0 +1,155 @@
+// The log: events go in; readable lines come out on the terminal and, from level error up, in a file.
+
+import {
+  compareLogLevel,
+  configureSync,
+  getLogger,
+  type LogRecord,
+  type Sink,
+  withFilter,
+} from "@logtape/logtape";
+import { type EventName, EVENTS, type LogLevel } from "./events.ts";
+import { openFileSink } from "./file_sink.ts";
+import { formatLine, type LogFields } from "./line.ts";
+
+export type { LogFields };
+
+/**
+ * Records that an event happened. Never throws. An event whose level is off costs one look-up, but the caller has built
+ * `fields` by then. Values may come from a peer: they are escaped, cut at 256 characters and cleaned of tokens.
+ * A field must not be named `event`.
+ */
+export interface Log {
+  (event: EventName, fields?: LogFields): void;
+}
+
+/** A log and the two ways to put its lines on disk. Neither of them throws. */
+export interface OpenLog {
+  readonly log: Log;
+  /** Writes what the file still lacks, before it returns: call it in signal, exit and error handlers. */
+  flush(): void;
+  /** Flushes and lets go of the file; events after that are ignored. */
+  close(): void;
+}
+
+interface Route {
+  readonly terminal: Sink;
+  readonly file: Sink;
+  readonly lowestLevel: LogLevel;
+}
+
+/** Levels that the file keeps: this one and above, whatever the terminal shows. */
+const FILE_LEVEL: LogLevel = "error";
+
+// LogTape has one configuration per process; each open log is a category in it.
+const routes = new Map<string, Route>();
+let opened = 0;
+
+/**
+ * Opens a log.
+ * - `level`: the terminal shows this level and above.
+ * - `file`: level error and above are appended here; created with mode 0640.
+ * - `writeTerminal`: takes one line without its line break; by default stderr, synchronously.
+ *
+ * @throws {StartError} when the file can't be opened
+ */
+export function openLog(
+  options: { level: LogLevel; file: string; writeTerminal?: (line: string) => void },
+): OpenLog {
+  const writeTerminal = options.writeTerminal ?? writeStderr;
+  const file = openFileSink({
+    path: options.file,
+    describeLoss: (count) => formatEvent("log.records_lost", { count }, isoTime),
+    onFailure: (error) => writeTerminal(formatEvent("log.write_failed", { error: String(error) }, clockTime)),
+  });
+
+  const id = `log${++opened}`;
+  routes.set(id, {
+    terminal: withFilter((record) => writeTerminal(formatRecord(record, clockTime)), options.level),
+    file: withFilter((record) => file.write(formatRecord(record, isoTime)), FILE_LEVEL),
+    lowestLevel: compareLogLevel(options.level, FILE_LEVEL) < 0 ? options.level : FILE_LEVEL,
+  });
+  configureRoutes();
+
+  const enabled = enabledEvents(options.level);
+  const logger = getLogger(["wsward", id]);
+
+  function log(event: EventName, fields?: LogFields): void {
+    if (!enabled.has(event)) return;
+    const { level, text } = EVENTS[event];
+    try {
+      // `emit` and not `info(text, fields)`: nothing is ever read as a message template.
+      const properties = { ...fields, event };
+      logger.emit({ level, message: [text], rawMessage: text, timestamp: Date.now(), properties });
+    } catch {
+      // A record that can't be written must not end the process. (What a sink throws is caught by LogTape.)
+    }
+  }
+
+  function close(): void {
+    file.close();
+    enabled.clear();
+    if (routes.delete(id)) configureRoutes();
+  }
+
+  return { log, flush: () => file.flush(), close };
+}
+
+function enabledEvents(level: LogLevel): Set<EventName> {
+  const names = Object.keys(EVENTS) as EventName[];
+  return new Set(
+    names.filter((name) => {
+      const eventLevel = EVENTS[name].level;
+      return compareLogLevel(eventLevel, level) >= 0 || compareLogLevel(eventLevel, FILE_LEVEL) >= 0;
+    }),
+  );
+}
+
+function configureRoutes(): void {
+  const sinks: Record<string, Sink> = {};
+  // LogTape's own category has no sink: it would write to the console past our escaping.
+  const loggers: Parameters<typeof configureSync>[0]["loggers"] = [
+    { category: "logtape", sinks: [], lowestLevel: "fatal" },
+  ];
+  for (const [id, { terminal, file, lowestLevel }] of routes) {
+    sinks[`${id}.terminal`] = terminal;
+    sinks[`${id}.file`] = file;
+    loggers.push({ category: ["wsward", id], sinks: [`${id}.terminal`, `${id}.file`], lowestLevel });
+  }
+  configureSync({ reset: true, sinks, loggers });
+}
+
+function formatRecord(record: LogRecord, formatTime: (timestamp: number) => string): string {
+  const { event, ...fields } = record.properties;
+  return formatEvent(event as EventName, fields as LogFields, formatTime, record.timestamp);
+}
+
+function formatEvent(
+  event: EventName,
+  fields: LogFields,
+  formatTime: (timestamp: number) => string,
+  timestamp = Date.now(),
+): string {
+  return formatLine({ time: formatTime(timestamp), ...EVENTS[event], event, fields });
+}
+
+/** Full date in UTC: a file is read later and elsewhere. */
+function isoTime(timestamp: number): string {
+  return new Date(timestamp).toISOString();
+}
+
+/** Local time of day, with milliseconds: a terminal is read now. */
+function clockTime(timestamp: number): string {
+  const date = new Date(timestamp);
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function writeStderr(line: string): void {
+  const bytes = new TextEncoder().encode(line + "\n");
+  let written = 0;
+  while (written < bytes.length) {
+    const count = Deno.stderr.writeSync(bytes.subarray(written));
+    if (count === 0) return;
+    written += count;
+  }
+}

@@ -1,0 +1,405 @@
+// Tokens: what is accepted, what is refused and for which of the two reasons.
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
+import { jwtVerify } from "jose";
+import { type Key, loadKey } from "../../src/auth/key.ts";
+import {
+  createVerifier,
+  MAX_TOKEN_LENGTH,
+  MAX_USER_LENGTH,
+  mintToken,
+  type Verification,
+} from "../../src/auth/token.ts";
+import { UsageError } from "../../src/core/errors.ts";
+
+const SECRET = Buffer.from(Array.from({ length: 32 }, (_, i) => i * 7 + 3));
+const NOW_MS = Date.UTC(2030, 0, 1);
+const NOW_S = NOW_MS / 1000;
+const CLAIMS = { user_id: "alice", exp: NOW_S + 60 };
+const HEADER = { alg: "HS256", typ: "JWT" };
+
+async function key(secret: Uint8Array = SECRET): Promise<Key> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, Buffer.from(secret).toString("base64url"));
+    return await loadKey(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+const KEY = await key();
+
+function encode(part: unknown): string {
+  if (part instanceof Uint8Array) return Buffer.from(part).toString("base64url");
+  return Buffer.from(typeof part === "string" ? part : JSON.stringify(part)).toString("base64url");
+}
+
+/** Appends the right signature to `header.payload`. */
+function sign(input: string, secret: Uint8Array = SECRET, hash = "sha256"): string {
+  return `${input}.${createHmac(hash, secret).update(input).digest("base64url")}`;
+}
+
+/** A token made by a foreign implementation; a string is taken as raw JSON text. */
+function forge(payload: unknown, header: unknown = HEADER): string {
+  return sign(`${encode(header)}.${encode(payload)}`);
+}
+
+function verify(
+  token: string,
+  options: { clockToleranceMs?: number; nowMs?: number } = {},
+): Promise<Verification> {
+  const { nowMs = NOW_MS, ...rest } = options;
+  return createVerifier(KEY, { ...rest, now: () => nowMs }).verify(token);
+}
+
+async function outcome(token: string, options?: Parameters<typeof verify>[1]): Promise<string> {
+  const verification = await verify(token, options);
+  return verification.ok ? "ok" : verification.reason;
+}
+
+Deno.test("accepts tokens that node:crypto signed", async () => {
+  const accepted: [claims: unknown, user: string][] = [
+    [CLAIMS, "alice"],
+    [{ ...CLAIMS, user_id: 42 }, "42"],
+    [{ ...CLAIMS, user_id: 0 }, "0"],
+    [{ ...CLAIMS, user_id: -7 }, "-7"],
+    [{ ...CLAIMS, user_id: Number.MAX_SAFE_INTEGER }, "9007199254740991"],
+    [{ ...CLAIMS, sub: "bob" }, "alice"],
+    [{ ...CLAIMS, sub: 5 }, "alice"],
+    [{ exp: CLAIMS.exp, sub: "bob" }, "bob"],
+    [{ ...CLAIMS, user_id: "Zoë 日本 😀" }, "Zoë 日本 😀"],
+    [{ ...CLAIMS, user_id: "x".repeat(MAX_USER_LENGTH) }, "x".repeat(MAX_USER_LENGTH)],
+    [{ ...CLAIMS, iat: NOW_S, nbf: NOW_S, jti: "1", roles: ["a"] }, "alice"],
+    [{ ...CLAIMS, iat: -1, nbf: 0.5 }, "alice"],
+    [` { "exp" : ${CLAIMS.exp}.0, "user_id" : "al\\u0069ce" } `, "alice"],
+    [`{"exp":1,"exp":${CLAIMS.exp},"user_id":"mallory","user_id":"alice"}`, "alice"],
+    [`{"__proto__":{"user_id":"mallory"},"exp":${CLAIMS.exp},"sub":"alice"}`, "alice"],
+  ];
+  for (const [claims, user] of accepted) {
+    const verification = await verify(forge(claims));
+    assert.ok(verification.ok, `${JSON.stringify(claims)}: ${JSON.stringify(verification)}`);
+    assert.equal(verification.identity.user, user);
+    assert.equal(verification.identity.expiresAtMs, CLAIMS.exp * 1000);
+    const text = typeof claims === "string" ? claims : JSON.stringify(claims);
+    assert.deepEqual(verification.identity.claims, JSON.parse(text));
+  }
+  for (
+    const header of [{ alg: "HS256" }, { ...HEADER, kid: "../../etc/passwd" }, {
+      ...HEADER,
+      jwk: { kty: "oct", k: "AA" },
+    }]
+  ) {
+    assert.equal(await outcome(forge(CLAIMS, header)), "ok");
+  }
+});
+
+const [GOOD_HEADER = "", GOOD_PAYLOAD = "", GOOD_SIGNATURE = ""] = forge(CLAIMS).split(".");
+const GOOD_INPUT = `${GOOD_HEADER}.${GOOD_PAYLOAD}`;
+const GOOD = `${GOOD_INPUT}.${GOOD_SIGNATURE}`;
+
+/** The same bits, but with an unused bit of the last character set. */
+function uncanonical(part: string): string {
+  assert.notEqual(part.length % 4, 0);
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const twin = part.slice(0, -1) + alphabet[alphabet.indexOf(part.slice(-1)) + 1];
+  assert.deepEqual(Buffer.from(twin, "base64url"), Buffer.from(part, "base64url"));
+  return twin;
+}
+
+const FORM = "token is not three base64url parts";
+const CANONICAL = "token is not canonical base64url";
+const HEADER_FAULT = "header is not valid";
+const ALGORITHM = "algorithm is not HS256";
+const CRITICAL = "header has a critical extension";
+const SIGNATURE = "signature does not match";
+const NO_OBJECT = "claims are not a JSON object";
+
+const HOSTILE: [name: string, token: string, detail: string][] = [
+  ["an empty string", "", FORM],
+  ["one part", GOOD_HEADER, FORM],
+  ["two parts", GOOD_INPUT, FORM],
+  ["four parts", `${GOOD}.AAAA`, FORM],
+  ["five parts", `${GOOD}.AAAA.AAAA`, FORM],
+  ["an empty header", `.${GOOD_PAYLOAD}.${GOOD_SIGNATURE}`, FORM],
+  ["an empty payload", `${GOOD_HEADER}..${GOOD_SIGNATURE}`, FORM],
+  ["an empty signature", `${GOOD_INPUT}.`, FORM],
+  ["dots alone", "..", FORM],
+  ["a space before", ` ${GOOD}`, FORM],
+  ["a line break after", `${GOOD}\n`, FORM],
+  ["a space inside", `${GOOD_HEADER} .${GOOD_PAYLOAD}.${GOOD_SIGNATURE}`, FORM],
+  ["a NUL after", `${GOOD}\0`, FORM],
+  ["the word Bearer before", `Bearer ${GOOD}`, FORM],
+  ["padding", `${GOOD}=`, FORM],
+  ["the base64 alphabet", `${GOOD_INPUT}.${"+/".repeat(21)}A`, FORM],
+  ["full-width letters", `${GOOD_INPUT}.${"\uff21".repeat(43)}`, FORM],
+  [
+    "JSON serialization",
+    JSON.stringify({ protected: GOOD_HEADER, payload: GOOD_PAYLOAD, signature: GOOD_SIGNATURE }),
+    FORM,
+  ],
+  ["a signature of 45 characters", `${GOOD}AA`, CANONICAL],
+  ["unused bits in the signature", `${GOOD_INPUT}.${uncanonical(GOOD_SIGNATURE)}`, CANONICAL],
+  [
+    "unused bits in the payload",
+    sign(`${encode({ alg: "HS256" })}.${uncanonical(encode({ ...CLAIMS, x: 10 }))}`),
+    CANONICAL,
+  ],
+  ["alg none, unsigned", `${encode({ alg: "none" })}.${GOOD_PAYLOAD}.`, FORM],
+  ["alg none, signed", forge(CLAIMS, { alg: "none" }), ALGORITHM],
+  ["alg None", forge(CLAIMS, { alg: "None" }), ALGORITHM],
+  ["alg hs256", forge(CLAIMS, { alg: "hs256" }), ALGORITHM],
+  [
+    "alg HS512 with its own hash",
+    sign(`${encode({ alg: "HS512" })}.${GOOD_PAYLOAD}`, SECRET, "sha512"),
+    ALGORITHM,
+  ],
+  ["alg RS256 over an HMAC", forge(CLAIMS, { alg: "RS256" }), ALGORITHM],
+  ["alg ES256 over an HMAC", forge(CLAIMS, { alg: "ES256" }), ALGORITHM],
+  ["two algs, the last none", forge(CLAIMS, `{"alg":"HS256","alg":"none"}`), ALGORITHM],
+  ["no alg", forge(CLAIMS, { typ: "JWT" }), HEADER_FAULT],
+  ["an empty alg", forge(CLAIMS, { alg: "" }), HEADER_FAULT],
+  ["a list of algs", forge(CLAIMS, { alg: ["HS256"] }), HEADER_FAULT],
+  ["a header that is no JSON", forge(CLAIMS, "alg=HS256"), HEADER_FAULT],
+  ["a header that is a list", forge(CLAIMS, `["HS256"]`), HEADER_FAULT],
+  ["a header that is null", forge(CLAIMS, "null"), HEADER_FAULT],
+  ["a header that is not UTF-8", forge(CLAIMS, new Uint8Array([0x7b, 0xff, 0x7d])), HEADER_FAULT],
+  ["an unknown crit", forge(CLAIMS, { ...HEADER, crit: ["x"], x: 1 }), CRITICAL],
+  ["an empty crit", forge(CLAIMS, { ...HEADER, crit: [] }), HEADER_FAULT],
+  ["a crit that is no list", forge(CLAIMS, { ...HEADER, crit: "exp" }), HEADER_FAULT],
+  ["b64 true in crit", forge(CLAIMS, { ...HEADER, crit: ["b64"], b64: true }), CRITICAL],
+  ["b64 false in crit", forge(CLAIMS, { ...HEADER, crit: ["b64"], b64: false }), CRITICAL],
+  ["b64 false without crit", forge(CLAIMS, { ...HEADER, b64: false }), CRITICAL],
+  ["another secret", sign(GOOD_INPUT, SECRET.map((byte) => byte ^ 1)), SIGNATURE],
+  ["the empty secret", sign(GOOD_INPUT, new Uint8Array()), SIGNATURE],
+  [
+    "another payload",
+    `${GOOD_HEADER}.${encode({ ...CLAIMS, user_id: "mallory" })}.${GOOD_SIGNATURE}`,
+    SIGNATURE,
+  ],
+  ["another header", `${encode({ alg: "HS256", x: 1 })}.${GOOD_PAYLOAD}.${GOOD_SIGNATURE}`, SIGNATURE],
+  ["a signature of zeros", `${GOOD_INPUT}.${encode(new Uint8Array(32))}`, SIGNATURE],
+  [
+    "half a signature",
+    `${GOOD_INPUT}.${encode(Buffer.from(GOOD_SIGNATURE, "base64url").subarray(0, 16))}`,
+    SIGNATURE,
+  ],
+  ["a signature of one byte", `${GOOD_INPUT}.AA`, SIGNATURE],
+  [
+    "an expired token with a bad signature",
+    sign(`${GOOD_HEADER}.${encode({ ...CLAIMS, exp: 1 })}`, new Uint8Array(32)),
+    SIGNATURE,
+  ],
+  ["claims that are no JSON", forge("exp=1"), NO_OBJECT],
+  ["claims that are a list", forge([CLAIMS]), NO_OBJECT],
+  ["claims that are null", forge("null"), NO_OBJECT],
+  ["claims that are a string", forge(`"alice"`), NO_OBJECT],
+  ["claims with a byte order mark", forge(`\ufeff${JSON.stringify(CLAIMS)}`), NO_OBJECT],
+  [
+    "claims that are not UTF-8",
+    forge(Buffer.from(`{"exp":${CLAIMS.exp},"user_id":"\xff"}`, "latin1")),
+    NO_OBJECT,
+  ],
+  ["claims with a rest", forge(`${JSON.stringify(CLAIMS)}{}`), NO_OBJECT],
+  ["no exp", forge({ user_id: "alice" }), "claim exp is missing"],
+  [
+    "exp in the prototype",
+    forge(`{"__proto__":{"exp":${CLAIMS.exp}},"user_id":"alice"}`),
+    "claim exp is missing",
+  ],
+  ["exp null", forge({ ...CLAIMS, exp: null }), "claim exp is not a number"],
+  ["exp as a string", forge({ ...CLAIMS, exp: String(CLAIMS.exp) }), "claim exp is not a number"],
+  ["exp as a list", forge({ ...CLAIMS, exp: [CLAIMS.exp] }), "claim exp is not a number"],
+  ["exp 1e400", forge(`{"user_id":"alice","exp":1e400}`), "claim exp is out of range"],
+  ["exp -1e400", forge(`{"user_id":"alice","exp":-1e400}`), "claim exp is out of range"],
+  ["exp in milliseconds", forge({ ...CLAIMS, exp: NOW_MS }), "claim exp is out of range"],
+  ["exp at the year 9999", forge({ ...CLAIMS, exp: Date.UTC(9999) / 1000 }), "claim exp is out of range"],
+  ["nbf as a string", forge({ ...CLAIMS, nbf: "0" }), "claim nbf is not a number"],
+  ["nbf null", forge({ ...CLAIMS, nbf: null }), "claim nbf is not a number"],
+  ["nbf 1e400", forge(`{"user_id":"alice","exp":${CLAIMS.exp},"nbf":1e400}`), "claim nbf is out of range"],
+  ["nbf in the future", forge({ ...CLAIMS, nbf: NOW_S + 30 }), "claim nbf is in the future"],
+  ["iat as a string", forge({ ...CLAIMS, iat: "0" }), "claim iat is not a number"],
+  ["iat in the future", forge({ ...CLAIMS, iat: NOW_S + 30 }), "claim iat is in the future"],
+  ["no user", forge({ exp: CLAIMS.exp }), "no claim names the user"],
+  ["an expired token without a user", forge({ exp: 1 }), "no claim names the user"],
+  [
+    "user_id in the prototype",
+    forge(`{"__proto__":{"user_id":"a"},"exp":${CLAIMS.exp}}`),
+    "no claim names the user",
+  ],
+  ...[
+    ["empty", ""],
+    ["an object", {}],
+    ["a list", ["alice"]],
+    ["null", null],
+    ["true", true],
+    ["a fraction", 1.5],
+    ["not a safe integer", 2 ** 53],
+    ["of 257 characters", "x".repeat(MAX_USER_LENGTH + 1)],
+    ["with a line break", "alice\n"],
+    ["with DEL", "alice\x7f"],
+    ["with a C1 control", "alice\x9b"],
+    ["with a NUL", "alice\0"],
+    ["with a bidi override", "\u202eecila"],
+    ["with a zero-width space", "alice\u200b"],
+    ["with a line separator", "alice\u2028"],
+  ].map(([name, user_id]): [string, string, string] => [
+    `user_id ${name}, though sub is good`,
+    forge({ ...CLAIMS, user_id, sub: "alice" }),
+    "claim user_id is not a user",
+  ]),
+  [
+    "user_id a lone surrogate",
+    forge(`{"exp":${CLAIMS.exp},"user_id":"\\ud800"}`),
+    "claim user_id is not a user",
+  ],
+  ["user_id 1e400", forge(`{"exp":${CLAIMS.exp},"user_id":1e400}`), "claim user_id is not a user"],
+  ["sub an integer", forge({ exp: CLAIMS.exp, sub: 42 }), "claim sub is not a user"],
+  ["sub empty", forge({ exp: CLAIMS.exp, sub: "" }), "claim sub is not a user"],
+];
+
+Deno.test("accepts the token that the hostile ones are made from", async () => {
+  assert.equal(await outcome(GOOD), "ok");
+});
+
+for (const [name, token, detail] of HOSTILE) {
+  Deno.test(`calls invalid: ${name}`, async () => {
+    assert.deepEqual(await verify(token), { ok: false, reason: "invalid", detail });
+  });
+}
+
+Deno.test("looks at 8 KiB and nothing longer", async () => {
+  const detail = "token is too long";
+  for (const excess of [-1, 0, 1]) {
+    const token = tokenOfLength(MAX_TOKEN_LENGTH + excess);
+    const expected = excess > 0 ? { ok: false, reason: "invalid", detail } : undefined;
+    const verification = await verify(token);
+    if (expected) assert.deepEqual(verification, expected);
+    else assert.equal(verification.ok, true, `${token.length} characters`);
+  }
+});
+
+/** A good token of exactly this many characters; the header takes up what base64 can't divide. */
+function tokenOfLength(length: number): string {
+  for (let pad = 0; pad < 4; pad++) {
+    const header = { ...HEADER, pad: "x".repeat(pad) };
+    const rest = length - forge({ ...CLAIMS, pad: "" }, header).length;
+    for (let size = Math.floor(rest * 3 / 4) - 4; size <= rest; size++) {
+      const token = forge({ ...CLAIMS, pad: "x".repeat(size) }, header);
+      if (token.length === length) return token;
+      if (token.length > length) break;
+    }
+  }
+  throw new Error(`no token has ${length} characters`);
+}
+
+Deno.test("calls a token expired from the very moment of its exp", async () => {
+  const token = forge(CLAIMS);
+  const expMs = CLAIMS.exp * 1000;
+  assert.equal(await outcome(token, { nowMs: expMs - 1 }), "ok");
+  assert.equal(await outcome(token, { nowMs: expMs }), "expired");
+  assert.equal(await outcome(token, { nowMs: expMs + 1 }), "expired");
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: 0 })), "expired");
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: -1e300 })), "expired");
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: NOW_S + 0.5 }), { nowMs: NOW_MS + 499 }), "ok");
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: NOW_S + 0.5 }), { nowMs: NOW_MS + 500 }), "expired");
+});
+
+Deno.test("moves the end of a token by a tolerance that is asked for, in the identity too", async () => {
+  const token = forge(CLAIMS);
+  const endMs = CLAIMS.exp * 1000 + 2500;
+  const verification = await verify(token, { clockToleranceMs: 2500, nowMs: endMs - 1 });
+  assert.ok(verification.ok);
+  assert.equal(verification.identity.expiresAtMs, endMs);
+  assert.equal(await outcome(token, { clockToleranceMs: 2500, nowMs: endMs }), "expired");
+  assert.equal(await outcome(token, { clockToleranceMs: 2500, nowMs: endMs + 1 }), "expired");
+});
+
+Deno.test("lets nbf and iat lie ahead by the tolerance, 5 s by default", async () => {
+  for (
+    const [options, aheadMs] of [[{}, 5000], [{ clockToleranceMs: 2500 }, 2500], [
+      { clockToleranceMs: 0 },
+      0,
+    ]] as const
+  ) {
+    for (const claim of ["nbf", "iat"]) {
+      const token = forge({ ...CLAIMS, [claim]: NOW_S });
+      assert.equal(await outcome(token, { ...options, nowMs: NOW_MS - aheadMs + 1 }), "ok");
+      assert.equal(await outcome(token, { ...options, nowMs: NOW_MS - aheadMs }), "ok");
+      assert.equal(await outcome(token, { ...options, nowMs: NOW_MS - aheadMs - 1 }), "invalid");
+    }
+  }
+});
+
+Deno.test("accepts an exp just below the year 9999", async () => {
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: Date.UTC(9999) / 1000 - 1 })), "ok");
+});
+
+Deno.test("never rejects and never answers with a part of the token", async () => {
+  const broken = [undefined, null, 5, {}, [], Symbol("x"), new Uint8Array(3)] as unknown as string[];
+  for (const token of broken) assert.equal(await outcome(token), "invalid");
+  for (let cut = 0; cut < GOOD.length; cut++) {
+    const verification = await verify(GOOD.slice(0, cut));
+    assert.ok(!verification.ok && verification.reason === "invalid", `cut at ${cut}`);
+  }
+  for (let i = 0; i < GOOD.length; i++) {
+    const flipped = GOOD.slice(0, i) + (GOOD[i] === "A" ? "B" : "A") + GOOD.slice(i + 1);
+    const verification = await verify(flipped);
+    assert.ok(!verification.ok && verification.reason === "invalid", `changed at ${i}`);
+    assert.ok(!/eyJ|alice/.test(verification.detail));
+  }
+});
+
+Deno.test("mints tokens that a verifier and other software accept", async () => {
+  const claims = { roles: ["admin"], iss: "test", nested: { a: 1 } };
+  const before = Math.floor(Date.now() / 1000);
+  const token = await mintToken(KEY, { user: "alice", expiresInMs: 60_001, claims });
+  const after = Math.floor(Date.now() / 1000);
+
+  const verification = await createVerifier(KEY).verify(token);
+  assert.ok(verification.ok);
+  assert.equal(verification.identity.user, "alice");
+  const { payload, protectedHeader } = await jwtVerify(token, SECRET, { subject: "alice", issuer: "test" });
+  assert.deepEqual(protectedHeader, HEADER);
+  const { iat = 0, exp = 0, jti = "", ...rest } = payload;
+  assert.deepEqual(rest, { ...claims, user_id: "alice", sub: "alice" });
+  assert.ok(iat >= before && iat <= after);
+  assert.ok(exp >= before + 61 && exp <= after + 62 && Number.isInteger(exp));
+  assert.match(jti, /^[0-9a-f-]{36}$/);
+  assert.equal(token, sign(token.slice(0, token.lastIndexOf("."))));
+});
+
+Deno.test("mints tokens that differ, and tokens that are born expired", async () => {
+  const options = { user: "alice", expiresInMs: -10_000, claims: {} };
+  const [one, two] = await Promise.all([mintToken(KEY, options), mintToken(KEY, options)]);
+  assert.notEqual(one, two);
+  const verification = await createVerifier(KEY).verify(one);
+  assert.ok(!verification.ok && verification.reason === "expired");
+});
+
+Deno.test("does not verify with another key", async () => {
+  const token = await mintToken(KEY, { user: "alice", expiresInMs: 60_000, claims: {} });
+  const other = await key(SECRET.map((byte) => byte ^ 128));
+  const verification = await createVerifier(other).verify(token);
+  assert.deepEqual(verification, { ok: false, reason: "invalid", detail: SIGNATURE });
+});
+
+Deno.test("refuses to mint what no verifier would accept", async () => {
+  const good = { user: "alice", expiresInMs: 60_000, claims: {} };
+  const refused = [
+    { ...good, user: "" },
+    { ...good, user: "a\nb" },
+    { ...good, user: "x".repeat(MAX_USER_LENGTH + 1) },
+    { ...good, expiresInMs: Infinity },
+    { ...good, expiresInMs: NaN },
+    { ...good, expiresInMs: Date.UTC(9999) },
+    { ...good, claims: { pad: "x".repeat(MAX_TOKEN_LENGTH) } },
+    ...["user_id", "sub", "iat", "exp", "jti"].map((name) => ({ ...good, claims: { [name]: 1 } })),
+  ];
+  for (const options of refused) {
+    await assert.rejects(mintToken(KEY, options), UsageError, JSON.stringify(options).slice(0, 100));
+  }
+  assert.ok(await mintToken(KEY, { ...good, user: "x".repeat(MAX_USER_LENGTH) }));
+});

@@ -1,0 +1,236 @@
+// The whole program as a process: what a user sees, with clients that are not ours.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { WebSocket as ForeignWebSocket } from "ws";
+import { frame, OPCODE, RawClient } from "../support/raw_client.ts";
+import { Program, run, startServer } from "../support/process.ts";
+
+async function stop(program: Program, signal: Deno.Signal = "SIGTERM"): Promise<void> {
+  program.signal(signal);
+  assert.equal((await program.result()).code, 0);
+}
+
+async function mint(folder: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(["token", "create", "--user", "alice", ...args], { folder });
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  return stdout.trim();
+}
+
+Deno.test("serves both endpoints with no configuration and says so in exactly two lines", async () => {
+  await using program = startServer();
+  const echo = await program.port("echo");
+  const secure = await program.port("secure");
+  assert.equal(
+    program.stdout.text,
+    `Listening on ws://127.0.0.1:${echo}/ (echo)\nListening on ws://127.0.0.1:${secure}/ (secure)\n`,
+  );
+  assert.match(await program.logged(/.*key\.created.*/), /token/);
+  assert.equal(Deno.statSync(`${program.folder}/wsward.key`).mode! & 0o777, 0o600);
+  assert.equal(Deno.statSync(program.runtimeDir).mode! & 0o777, 0o700);
+  await stop(program);
+  assert.throws(() => Deno.statSync(program.runtimeDir), Deno.errors.NotFound);
+});
+
+Deno.test("the start task of the README serves from a copy of the tree", async () => {
+  const folder = Deno.makeTempDirSync();
+  const root = new URL("../../", import.meta.url).pathname;
+  await new Deno.Command("cp", {
+    args: ["-r", ...["deno.json", "deno.lock", "main.ts", "src"].map((n) => root + n), folder],
+  })
+    .output();
+  await using program = new Program(["task", "start", "--echo-port", "0", "--secure-port", "0"], { folder });
+  using client = await RawClient.connect({ port: await program.port("echo") });
+  await client.sendText("hello");
+  assert.equal(await client.nextText(), "Server received: hello");
+  client.close();
+  await stop(program, "SIGINT");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("echoes to npm ws and to Deno's own client", async () => {
+  await using program = startServer(["--no-secure"]);
+  const url = `ws://127.0.0.1:${await program.port("echo")}/`;
+
+  const foreign = new ForeignWebSocket(url, { perMessageDeflate: true });
+  await once(foreign, "open");
+  foreign.send("h\u00e9llo");
+  const [text, isBinary] = await once(foreign, "message");
+  assert.deepEqual([String(text), isBinary], ["Server received: h\u00e9llo", false]);
+  foreign.send(Uint8Array.of(0, 255));
+  assert.deepEqual([...(await once(foreign, "message"))[0]], [0, 255]);
+  foreign.close(1000, "bye");
+  assert.equal((await once(foreign, "close"))[0], 1000);
+
+  const own = new WebSocket(url);
+  await new Promise((resolve) => own.onopen = resolve);
+  const answer = new Promise<MessageEvent>((resolve) => own.onmessage = resolve);
+  own.send("hello");
+  assert.equal((await answer).data, "Server received: hello");
+  const closed = new Promise<CloseEvent>((resolve) => own.onclose = resolve);
+  own.close(3210, "bye");
+  assert.deepEqual([(await closed).code, (await closed).wasClean], [3210, true]);
+  assert.doesNotMatch(program.stdout.text, /secure/);
+  await stop(program);
+});
+
+Deno.test("the prefix can be changed and left out", async () => {
+  for (const [prefix, expected] of [["> ", "> x"], ["", "x"]] as const) {
+    await using program = startServer(["--echo-prefix", prefix, "--no-secure"]);
+    using client = await RawClient.connect({ port: await program.port("echo") });
+    await client.sendText("x");
+    assert.equal(await client.nextText(), expected);
+    client.close();
+    await stop(program);
+  }
+});
+
+Deno.test("a token made by the command line opens a session; an expired and a wrong one do not", async () => {
+  await using program = startServer(["--no-echo"]);
+  const port = await program.port("secure");
+  assert.doesNotMatch(program.stdout.text, /echo/);
+
+  const token = await mint(program.folder, "--claim", "role=editor");
+  using client = await RawClient.connect({ port });
+  await client.sendText(token);
+  assert.equal(await client.nextText(), "Authenticated!");
+  await client.sendText("hello");
+  assert.equal(await client.nextText(), "Server received: hello");
+  await client.sendBinary(Uint8Array.of(7));
+  assert.deepEqual([...await client.nextBinary()], [7]);
+
+  // Signed by another key.
+  const other = Deno.makeTempDirSync();
+  await Deno.writeTextFile(`${other}/wsward.key`, `${"A".repeat(43)}\n`, { mode: 0o600 });
+  using stranger = await RawClient.connect({ port });
+  await stranger.sendText(await mint(other));
+  assert.equal(await stranger.nextText(), "Invalid Token");
+  assert.deepEqual(await stranger.nextClose(), { code: 3000, reason: "invalid token" });
+  await stranger.sendClose(3000);
+  await stranger.eof();
+
+  // One second is over when the server says so: this is the session that ends while it is open.
+  using brief = await RawClient.connect({ port });
+  const briefToken = await mint(program.folder, "--expires-in", "2s");
+  await brief.sendText(briefToken);
+  assert.equal(await brief.nextText(), "Authenticated!");
+  assert.equal(await brief.nextText(), "Token Expired");
+  assert.deepEqual(await brief.nextClose(), { code: 3000, reason: "token expired" });
+
+  const known = [token, briefToken, program.read("wsward.key").trim()];
+  client.close();
+  stranger.close();
+  brief.close();
+  await stop(program);
+  for (const secret of known) {
+    assert.ok(!program.stderr.text.includes(secret));
+    assert.ok(!program.read("websocket_errors.log").includes(secret));
+  }
+  await Deno.remove(other, { recursive: true });
+});
+
+Deno.test("no token in time is told as text and as Close 3008", async () => {
+  await using program = startServer(["--no-echo", "--auth-timeout", "100ms"]);
+  using client = await RawClient.connect({ port: await program.port("secure") });
+  assert.equal(await client.nextText(), "Authentication Timeout");
+  assert.equal((await client.nextClose()).code, 3008);
+  client.close();
+  await stop(program);
+});
+
+Deno.test("protocol and connection errors are in the log file when the process has ended, and can't forge a line", async () => {
+  await using program = startServer(["--no-secure"]);
+  const port = await program.port("echo");
+  for (let i = 0; i < 20; i++) {
+    using client = await RawClient.connect({ port }, {
+      headers: { Origin: "http://127.0.0.1", "User-Agent": "x\x1b[2J ERROR protocol.error forged" },
+    }).catch(async () => await RawClient.connect({ port }));
+    await client.sendFrame({ opcode: OPCODE.text, payload: "\n2026 ERROR forged\n\x1b[31m" });
+    await client.nextText();
+    await client.send(frame({ opcode: 3, payload: "\nforged" }));
+    assert.equal((await client.nextClose()).code, 1002);
+  }
+  using lost = await RawClient.connect({ port });
+  lost.close();
+  await program.logged(/connection\.error/);
+  await stop(program);
+  const lines = program.read("websocket_errors.log").trimEnd().split("\n");
+  assert.equal(lines.filter((line) => line.includes(" ERROR protocol.error ")).length, 20);
+  assert.equal(lines.filter((line) => line.includes(" ERROR connection.error ")).length, 1);
+  assert.equal(lines.length, 21);
+  assert.ok(!lines.some((line) => line.includes("forged") || line.includes("\x1b")));
+});
+
+Deno.test("a second start appends to the log file and keeps the key", async () => {
+  const folder = Deno.makeTempDirSync();
+  let key = "";
+  for (const round of [1, 2]) {
+    await using program = startServer(["--no-echo"], { folder });
+    using client = await RawClient.connect({ port: await program.port("secure") });
+    await client.sendFrame({ opcode: 3 });
+    await client.nextClose();
+    client.close();
+    await stop(program);
+    assert.equal(program.read("websocket_errors.log").trimEnd().split("\n").length, round);
+    if (round === 2) assert.equal(program.read("wsward.key"), key);
+    key = program.read("wsward.key");
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a drain tells everyone, waits for who answers, cuts who does not, and exits with 0", async () => {
+  await using program = startServer(["--no-secure", "--drain-timeout", "300ms", "--close-timeout", "100ms"]);
+  const port = await program.port("echo");
+  using polite = await RawClient.connect({ port });
+  using silent = await RawClient.connect({ port });
+  program.signal("SIGINT");
+  assert.equal((await polite.nextClose()).code, 1001);
+  await polite.sendClose(1001);
+  await polite.eof();
+  assert.equal((await silent.nextClose()).code, 1001);
+  await silent.eof();
+  assert.equal((await program.result()).code, 0);
+});
+
+Deno.test("a second signal ends at once", async () => {
+  await using program = startServer(["--no-secure", "--drain-timeout", "1h", "--close-timeout", "1m"]);
+  using silent = await RawClient.connect({ port: await program.port("echo") });
+  program.signal("SIGTERM");
+  assert.equal((await silent.nextClose()).code, 1001);
+  program.signal("SIGTERM");
+  assert.equal((await program.result()).code, 143);
+});
+
+Deno.test("what can't be used at start is said in one line, with exit code 1, and nothing is left behind", async () => {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const folder = Deno.makeTempDirSync();
+  await Deno.writeTextFile(`${folder}/open.key`, "A".repeat(43), { mode: 0o644 });
+  await Deno.writeTextFile(`${folder}/short.key`, "A".repeat(40), { mode: 0o600 });
+  await Deno.writeTextFile(`${folder}/text.key`, "this is not a key ".repeat(4), { mode: 0o600 });
+  await Deno.chmod(`${folder}/open.key`, 0o644);
+  Deno.mkdirSync(`${folder}/logs`);
+  const cases: [string[], RegExp][] = [
+    [["--echo-port", String(taken.addr.port)], /in use/],
+    [["--host", "127.0.0.1.example"], /Cannot listen on/],
+    [["--host", "203.0.113.7"], /Cannot listen on/],
+    [["--key-file", "open.key"], /chmod 600/],
+    [["--key-file", "short.key"], /32/],
+    [["--key-file", "text.key"], /key/],
+    [["--log-file", "logs"], /logs/],
+    [["--log-file", "missing/errors.log"], /missing/],
+  ];
+  for (const [args, expected] of cases) {
+    // The last one of a repeated flag would be refused, so the case's own port replaces the free one.
+    const ports = args.includes("--echo-port")
+      ? ["--secure-port", "0"]
+      : ["--secure-port", "0", "--echo-port", "0"];
+    await using program = new Program(["serve", ...ports, ...args], { folder });
+    const { code, stdout, stderr } = await program.result();
+    const lines = stderr.trimEnd().split("\n").filter((line) => !line.includes(" INFO "));
+    assert.deepEqual([code, stdout, lines.length], [1, "", 1], stderr);
+    assert.match(lines[0]!, expected);
+    assert.throws(() => Deno.statSync(program.runtimeDir), Deno.errors.NotFound);
+  }
+  taken.close();
+  await Deno.remove(folder, { recursive: true });
+});

@@ -1,0 +1,75 @@
+// UTF-8 in pieces and under a mask, compared with the platform's own decoder.
+import assert from "node:assert/strict";
+import { isUtf8 } from "node:buffer";
+import fc from "fast-check";
+import { rotateMaskKey } from "../../src/protocol/frame.ts";
+import { Utf8Validator } from "../../src/protocol/utf8.ts";
+
+/** Feeds `bytes`, masked, in pieces that end at `cuts`. Returns the offset of the piece that was refused, or the verdict. */
+function validate(bytes: Uint8Array, maskKey: number, cuts: readonly number[]): boolean {
+  const masked = bytes.map((byte, i) => byte ^ ((maskKey >>> (24 - (i & 3) * 8)) & 255));
+  const validator = new Utf8Validator();
+  let start = 0;
+  for (const cut of [...cuts, bytes.length]) {
+    if (!validator.accepts(masked, start, cut, rotateMaskKey(maskKey, start))) return false;
+    start = cut;
+  }
+  return validator.isComplete;
+}
+
+/** Bytes that are text now and then, so that both verdicts come up. */
+const someBytes = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 40 }).map((text) => new TextEncoder().encode(text)),
+  fc.uint8Array({ maxLength: 12 }),
+  fc.tuple(
+    fc.string({ unit: "binary", maxLength: 20 }),
+    fc.uint8Array({ maxLength: 3 }),
+    fc.string({ maxLength: 20 }),
+  )
+    .map(([a, b, c]) =>
+      Uint8Array.from([...new TextEncoder().encode(a), ...b, ...new TextEncoder().encode(c)])
+    ),
+);
+
+Deno.test("the verdict is the platform's, however the text is cut and masked", () => {
+  fc.assert(
+    fc.property(
+      someBytes,
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      fc.array(fc.nat()),
+      (bytes, maskKey, cuts) => {
+        const ordered = cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b);
+        assert.equal(validate(bytes, maskKey, ordered), isUtf8(bytes));
+      },
+    ),
+    { numRuns: 5000, seed: 1 },
+  );
+});
+
+Deno.test("every sequence of two bytes, and of three and four at the edges, has the platform's verdict", () => {
+  for (let first = 0; first < 256; first++) {
+    for (let second = 0; second < 256; second++) {
+      assert.equal(validate(Uint8Array.of(first, second), 0, [1]), isUtf8(Uint8Array.of(first, second)));
+      for (const rest of [[0x7f], [0x80], [0xbf], [0xc0], [0x80, 0x80], [0xbf, 0xbf]]) {
+        const bytes = Uint8Array.of(first, second, ...rest);
+        assert.equal(validate(bytes, 0x01020304, []), isUtf8(bytes));
+      }
+    }
+  }
+});
+
+Deno.test("a byte that can't follow is refused when it comes, not at the end", () => {
+  const validator = new Utf8Validator();
+  assert.equal(validator.accepts(Uint8Array.of(0x61, 0xed), 0, 2, 0), true);
+  assert.equal(validator.isComplete, false);
+  assert.equal(validator.accepts(Uint8Array.of(0xa0), 0, 1, 0), false);
+});
+
+Deno.test("long ASCII with one bad byte anywhere is refused", () => {
+  for (let at = 0; at < 70; at++) {
+    const bytes = new Uint8Array(70).fill(0x61);
+    assert.equal(validate(bytes, 0xdeadbeef, []), true);
+    bytes[at] = 0xff;
+    assert.equal(validate(bytes, 0xdeadbeef, []), false);
+  }
+});

@@ -1,0 +1,106 @@
+// The layer check: each rule on a graph that breaks it, and on one that does not.
+
+import assert from "node:assert/strict";
+import { findWrongImports, type Import, type Module, readGraph } from "../../scripts/check_layers.ts";
+
+function moduleOf(path: string, ...imports: readonly string[]): Module {
+  return { path, imports: imports.map(importOf) };
+}
+
+function importOf(text: string): Import {
+  return /\.(ts|json)$/.test(text) ? { file: text } : { name: text };
+}
+
+function assertWrong(from: string, to: string, rule: RegExp): void {
+  const wrong = findWrongImports([moduleOf(from, to)]);
+  assert.equal(wrong.length, 1, `${from} may not import ${to}`);
+  assert.deepEqual([wrong[0]?.from, wrong[0]?.to], [from, to]);
+  assert.match(wrong[0]?.rule ?? "", rule);
+}
+
+Deno.test("accepts imports that point down, within a layer, and packages in the layer that knows them", () => {
+  const modules = [
+    moduleOf("main.ts", "src/cli/run.ts"),
+    moduleOf("src/cli/run.ts", "src/app.ts", "src/core/errors.ts", "deno.json", "commander"),
+    moduleOf("src/app.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "src/auth/a.ts"),
+    moduleOf("src/firewall/a.ts", "src/firewall/b.ts", "src/telemetry/a.ts", "src/protocol/a.ts", "node:net"),
+    moduleOf("src/endpoints/a.ts", "src/auth/a.ts"),
+    moduleOf("src/auth/a.ts", "src/telemetry/a.ts", "jose"),
+    moduleOf("src/telemetry/a.ts", "src/protocol/a.ts", "@logtape/logtape"),
+    moduleOf("src/protocol/a.ts", "src/core/errors.ts"),
+  ];
+  assert.deepEqual(findWrongImports(modules), []);
+});
+
+Deno.test("refuses an import that points up, for each pair of neighbours", () => {
+  const layers = ["core", "protocol", "telemetry", "auth", "endpoints"];
+  for (const [index, layer] of layers.slice(0, -1).entries()) {
+    assertWrong(`src/${layer}/a.ts`, `src/${layers[index + 1]}/a.ts`, /point down only/);
+  }
+  assertWrong("src/firewall/a.ts", "src/app.ts", /point down only/);
+  assertWrong("src/app.ts", "src/cli/run.ts", /point down only/);
+  assertWrong("src/cli/run.ts", "main.ts", /point down only/);
+});
+
+Deno.test("refuses imports between firewall and endpoints", () => {
+  assertWrong("src/firewall/a.ts", "src/endpoints/a.ts", /do not import each other/);
+  assertWrong("src/endpoints/a.ts", "src/firewall/a.ts", /do not import each other/);
+});
+
+Deno.test("refuses a package outside the layer that knows it", () => {
+  assertWrong("src/app.ts", "commander", /only src\/cli/);
+  assertWrong("src/endpoints/a.ts", "jose/jwt/verify", /only src\/auth/);
+  assertWrong("src/firewall/a.ts", "@logtape/logtape", /only src\/telemetry/);
+  assertWrong("src/protocol/a.ts", "jose", /only src\/auth/);
+  assertWrong("src/core/a.ts", "@logtape/file", /only src\/telemetry/);
+});
+
+Deno.test("refuses a package that no layer knows, and one that is not imported by its bare name", () => {
+  assertWrong("src/auth/a.ts", "left-pad", /no layer yet/);
+  assertWrong("src/auth/a.ts", "npm:jose@6", /bare names/);
+  assertWrong("src/auth/a.ts", "https://example.org/a", /bare names/);
+});
+
+Deno.test("refuses files outside the layers", () => {
+  assertWrong("src/util/a.ts", "src/core/a.ts", /in no layer/);
+  assertWrong("src/core/a.ts", "scripts/bench.ts", /in no layer/);
+  assertWrong("src/core/a.ts", "tests/core/a.ts", /in no layer/);
+  assertWrong("src/core/a.ts", "deno.json", /only src\/cli/);
+});
+
+Deno.test("refuses cycles, however long", () => {
+  const alone = findWrongImports([moduleOf("src/core/a.ts", "src/core/a.ts")]);
+  assert.deepEqual(alone.map(({ rule }) => rule), ["no cycles: src/core/a.ts -> src/core/a.ts"]);
+  const wrong = findWrongImports([
+    moduleOf("src/core/start.ts", "src/core/a.ts", "src/core/b.ts"),
+    moduleOf("src/core/a.ts", "src/core/b.ts"),
+    moduleOf("src/core/b.ts", "src/core/c.ts"),
+    moduleOf("src/core/c.ts", "src/core/a.ts"),
+  ]);
+  assert.deepEqual(wrong.map(({ rule }) => rule), [
+    "no cycles: src/core/a.ts -> src/core/b.ts -> src/core/c.ts -> src/core/a.ts",
+  ]);
+});
+
+Deno.test("reads value, type-only and package imports out of a module graph", () => {
+  const root = "file:///repo/";
+  const modules = readGraph({
+    modules: [
+      {
+        specifier: "file:///repo/src/core/a.ts",
+        dependencies: [
+          { specifier: "./b.ts", code: { specifier: "file:///repo/src/core/b.ts" } },
+          { specifier: "./c.ts", type: { specifier: "file:///repo/src/core/c.ts" } },
+          { specifier: "jose", code: { specifier: "npm:jose@6.2.17" } },
+        ],
+      },
+      { specifier: "npm:/jose@6.2.17" },
+    ],
+  }, root);
+  assert.deepEqual(modules, [moduleOf("src/core/a.ts", "src/core/b.ts", "src/core/c.ts", "jose")]);
+});
+
+Deno.test("refuses a module graph with a module that could not be loaded", () => {
+  const graph = { modules: [{ specifier: "file:///repo/src/a.ts", error: "Module not found" }] };
+  assert.throws(() => readGraph(graph, "file:///repo/"), /Module not found/);
+});

@@ -1,0 +1,84 @@
+// A firewall listener in front of an endpoint, in this process, on port 0: what behaviour tests talk to.
+
+import { createEchoHandler } from "../../src/endpoints/echo.ts";
+import { type EndpointOptions, startEndpoint } from "../../src/endpoints/endpoint.ts";
+import { FirewallListener, type ListenerLimits } from "../../src/firewall/listener.ts";
+import type { Log, LogFields } from "../../src/telemetry/log.ts";
+import type { EventName } from "../../src/telemetry/events.ts";
+
+/** One event as the log was given it. */
+export interface LoggedEvent {
+  readonly event: EventName;
+  readonly fields: LogFields;
+}
+
+/** A running pair of firewall and endpoint. */
+export interface Harness {
+  readonly port: number;
+  readonly firewall: FirewallListener;
+  readonly events: readonly LoggedEvent[];
+  /** Resolves with the first event of that name, also one that came before. */
+  event(name: EventName): Promise<LogFields>;
+  /** Resolves when `count` connections have ended. */
+  ended(count: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const LIMITS: ListenerLimits = { maxMessageSize: 2 ** 20, closeTimeout: 2000, handshakeTimeout: 5000 };
+
+/** Starts a listener with small modifications of ordinary limits; the endpoint echoes verbatim unless told otherwise. */
+export function startHarness(
+  limits: Partial<ListenerLimits> = {},
+  createHandler: EndpointOptions["createHandler"] = createEchoHandler({ prefix: "" }),
+): Harness {
+  const folder = Deno.makeTempDirSync();
+  const socketPath = `${folder}/inner.sock`;
+  const events: LoggedEvent[] = [];
+  let waiting: (() => void)[] = [];
+  const log: Log = (event, fields = {}) => {
+    events.push({ event, fields });
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  };
+  async function until<Value>(what: string, find: () => Value | undefined): Promise<Value> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) =>
+      timer = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), 10_000)
+    );
+    try {
+      for (;;) {
+        const found = find();
+        if (found !== undefined) return found;
+        await Promise.race([late, new Promise<void>((resolve) => waiting.push(resolve))]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  const endpoint = startEndpoint({ name: "echo", socketPath, createHandler, log });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const firewall = new FirewallListener({
+    endpoint: "echo",
+    listener,
+    socketPath,
+    limits: { ...LIMITS, ...limits },
+    log,
+  });
+  return {
+    port: listener.addr.port,
+    firewall,
+    events,
+    event: (name) => until(`the event ${name}`, () => events.find(({ event }) => event === name)?.fields),
+    ended: (count) =>
+      until(
+        `the end of ${count} connections`,
+        () => events.filter(({ event }) => event === "connection.closed").length >= count ? true : undefined,
+      ).then(() => {}),
+    async stop() {
+      await firewall.drain({ code: 1001, reason: "the test is over" }, 0);
+      await endpoint.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,153 @@
+// The program as a user runs it: a process of its own, with the permissions of the start task, in an empty folder.
+
+import config from "../../deno.json" with { type: "json" };
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** How long any wait for a process may take, in milliseconds. */
+const TIMEOUT_MS = 20_000;
+
+/** What a process left behind. */
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Text that a process writes, as it comes. */
+class Output {
+  text = "";
+  #wake: (() => void)[] = [];
+  readonly ended: Promise<void>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.ended = (async () => {
+      for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+        this.text += part;
+        for (const wake of this.#wake.splice(0)) wake();
+      }
+    })();
+  }
+
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.text);
+      if (match !== null) return match;
+      const more = new Promise<void>((resolve) => this.#wake.push(resolve));
+      const hasEnded = await Promise.race([more.then(() => false), this.ended.then(() => true)]);
+      if (hasEnded && pattern.exec(this.text) === null) {
+        throw new Error(`Ended without ${pattern}: ${JSON.stringify(this.text)}`);
+      }
+    }
+  }
+}
+
+/** Where a program runs; by default in a new empty folder without variables. */
+export interface StartOptions {
+  readonly folder?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** `main.ts` with `args`, or `deno task` if that is the first of them. Dispose of it to be sure that it has ended. */
+export class Program implements AsyncDisposable {
+  readonly folder: string;
+  readonly runtimeDir: string;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly #child: Deno.ChildProcess;
+  readonly #ownsFolder: boolean;
+
+  constructor(args: readonly string[], { folder, env = {} }: StartOptions = {}) {
+    this.#ownsFolder = folder === undefined;
+    this.folder = folder ?? Deno.makeTempDirSync();
+    this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: args[0] === "task" ? [...args] : ["run", ...permissions(this.runtimeDir), MAIN, ...args],
+      cwd: this.folder,
+      env: { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.stdout = new Output(this.#child.stdout);
+    this.stderr = new Output(this.#child.stderr);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The port in an endpoint's ready line, once it is there. */
+  async port(endpoint: "echo" | "secure"): Promise<number> {
+    const [, port] = await this.#bounded(
+      `the ready line of ${endpoint}`,
+      this.stdout.until(new RegExp(`:(\\d+)/ \\(${endpoint}\\)\n`)),
+    );
+    return Number(port);
+  }
+
+  /** Resolves when the log on the terminal matches. */
+  async logged(pattern: RegExp): Promise<string> {
+    return (await this.#bounded(`${pattern} in the log`, this.stderr.until(pattern)))[0];
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** The text of a file in the program's folder. */
+  read(name: string): string {
+    return Deno.readTextFileSync(`${this.folder}/${name}`);
+  }
+
+  /** Waits for the end. */
+  async result(): Promise<Result> {
+    const { code } = await this.#bounded("the process to end", this.#child.status);
+    await Promise.all([this.stdout.ended, this.stderr.ended]);
+    return { code, stdout: this.stdout.text, stderr: this.stderr.text };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+    await Promise.all([this.stdout.ended, this.stderr.ended]);
+    if (this.#ownsFolder) await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #bounded<Value>(what: string, wait: Promise<Value>): Promise<Value> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.#child.kill("SIGKILL");
+        reject(new Error(`Timed out waiting for ${what}; stderr: ${this.stderr.text}`));
+      }, TIMEOUT_MS);
+    });
+    try {
+      return await Promise.race([wait, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The permission flags of the start task, for a runtime folder. */
+function permissions(runtimeDir: string): string[] {
+  return config.tasks.start.split(" ")
+    .filter((word) => word.startsWith("--allow-") || word === "--no-prompt")
+    .map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
+}
+
+/** Starts the server on free ports. */
+export function startServer(args: readonly string[] = [], options?: StartOptions): Program {
+  return new Program(["serve", "--echo-port", "0", "--secure-port", "0", ...args], options);
+}
+
+/** Runs `main.ts` with `args` to its end. */
+export async function run(args: readonly string[], options?: StartOptions): Promise<Result> {
+  await using program = new Program(args, options);
+  return await program.result();
+}
