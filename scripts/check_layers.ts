@@ -34,6 +34,8 @@ const PACKAGE_LAYERS: Readonly<Record<string, string>> = {
   "commander": "cli",
   "jose": "auth",
   "@logtape": "telemetry",
+  "valibot": "endpoints",
+  "validator": "endpoints",
 };
 
 /** The imports of `modules` that break a rule, in the order of the modules. */
@@ -73,7 +75,7 @@ function judgeName(from: string, name: string): string | undefined {
   return layerOf(from) === owner ? undefined : `only src/${owner} imports ${scope}`;
 }
 
-// src/auth/key.ts is in auth; src/app.ts and main.ts are layers of their own.
+// src/auth/token.ts is in auth; src/app.ts and main.ts are layers of their own.
 function layerOf(path: string): string | undefined {
   if (path === "main.ts" || path === "src/app.ts") {
     return path.slice(path.lastIndexOf("/") + 1, -".ts".length);

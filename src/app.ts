@@ -1,23 +1,20 @@
-// Composition: settings become objects, signals become a drain. No logic of its own.
+// Composition: settings become objects, signals become a reload or a drain. No logic of its own.
 
-import { createKeyFileIfMissing, loadKey } from "./auth/key.ts";
+import { createKeyFileIfMissing } from "./auth/key_file.ts";
+import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
 import { createVerifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
-import { type Endpoint, startEndpoint } from "./endpoints/endpoint.ts";
-import { createSecureHandler } from "./endpoints/secure.ts";
-import { FirewallListener } from "./firewall/listener.ts";
+import { type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
+import { RevocationStore } from "./endpoints/revocation_store.ts";
+import { createSecureEndpoint } from "./endpoints/secure.ts";
+import { SessionRegistry } from "./endpoints/session_registry.ts";
+import type { GuardedEndpoint } from "./firewall/firewall.ts";
+import { FirewallThread } from "./firewall/firewall_thread.ts";
 import { type Log, type OpenLog, openLog } from "./telemetry/log.ts";
 
-type EndpointName = "echo" | "secure";
-
-/** What runs, in the order in which it was started. */
-interface Running {
-  readonly runtimeDir: RuntimeDir;
-  readonly endpoints: Endpoint[];
-  readonly listeners: FirewallListener[];
-}
+type EndpointName = EndpointOptions["name"];
 
 /** The folder of the private sockets, and whether it is ours to remove. */
 interface RuntimeDir {
@@ -35,78 +32,134 @@ const STOPPING = { code: 1001, reason: "the server is stopping" };
  */
 export async function serve(settings: Settings): Promise<number> {
   const openedLog = openLog({ level: settings.logLevel, file: settings.logFile });
-  const { log } = openedLog;
   containErrors(openedLog);
   const stop = nextSignal(openedLog);
-  const running: Running = {
-    runtimeDir: await createRuntimeDir(settings.runtimeDir),
-    endpoints: [],
-    listeners: [],
-  };
+  const app = new App(settings, openedLog.log, await createRuntimeDir(settings.runtimeDir));
   try {
-    await start(settings, running, log);
-    log("server.draining", { signal: await stop });
-    await Promise.all(running.listeners.map((listener) => listener.drain(STOPPING, settings.drainTimeout)));
-    log("server.stopped");
+    await app.start();
+    addSignalListener("SIGHUP", () => app.reload());
+    openedLog.log("server.draining", { signal: await stop });
+    await app.drain();
+    openedLog.log("server.stopped");
   } finally {
-    for (const endpoint of running.endpoints) await endpoint.stop();
-    await removeRuntimeDir(running.runtimeDir);
+    await app.close();
     openedLog.close();
   }
   return 0;
 }
 
-async function start(settings: Settings, running: Running, log: Log): Promise<void> {
-  const ready: string[] = [];
-  if (settings.echo) {
-    const createHandler = createEchoHandler({ prefix: settings.echoPrefix });
-    ready.push(listen("echo", settings.echoPort, createHandler));
+/** Everything that runs, in the order in which it is started. */
+class App {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #runtimeDir: RuntimeDir;
+  readonly #endpoints = new Map<EndpointName, Endpoint>();
+  #keys: KeyRing | undefined;
+  #revocations: RevocationStore | undefined;
+  #firewall: FirewallThread | undefined;
+
+  constructor(settings: Settings, log: Log, runtimeDir: RuntimeDir) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#runtimeDir = runtimeDir;
   }
-  if (settings.secure) {
-    if (await createKeyFileIfMissing(settings.keyFile)) {
-      log("key.created", {
-        file: settings.keyFile,
-        hint: "make a token with: wsward token create --user NAME",
-      });
+
+  async start(): Promise<void> {
+    const settings = this.#settings;
+    const guarded: GuardedEndpoint[] = [];
+    if (settings.echo) {
+      const createHandler = createEchoHandler({ prefix: settings.echoPrefix });
+      guarded.push(this.#startEndpoint("echo", settings.echoPort, { createHandler }));
     }
-    const createHandler = createSecureHandler({
-      verifier: createVerifier(await loadKey(settings.keyFile)),
+    if (settings.secure) {
+      guarded.push(this.#startEndpoint("secure", settings.securePort, await this.#createSecure()));
+    }
+    this.#firewall = await FirewallThread.start({
+      settings,
+      endpoints: guarded,
+      heldByEndpoint: (connections) => Promise.resolve(connections.map((id) => this.#heldBytes(id))),
+      log: this.#log,
+    });
+    const scheme = settings.tlsCert === undefined ? "ws" : "wss";
+    for (const { name, hostname, port } of this.#firewall.addresses) {
+      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+      console.log(`Listening on ${scheme}://${host}:${port}/ (${name})`);
+    }
+  }
+
+  /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
+  async reload(): Promise<void> {
+    await this.#firewall?.reload();
+    if (this.#keys === undefined) return;
+    const reason = await this.#keys.reload();
+    if (reason === undefined) this.#log("keys.reloaded");
+    else this.#log("keys.reload_failed", { reason });
+  }
+
+  async drain(): Promise<void> {
+    await this.#firewall?.drain(STOPPING, this.#settings.drainTimeout);
+  }
+
+  async close(): Promise<void> {
+    for (const endpoint of this.#endpoints.values()) await endpoint.stop();
+    this.#revocations?.close();
+    await removeRuntimeDir(this.#runtimeDir);
+  }
+
+  #startEndpoint(
+    name: EndpointName,
+    port: number,
+    options: Pick<EndpointOptions, "createHandler" | "admit">,
+  ): GuardedEndpoint {
+    const socketPath = `${this.#runtimeDir.path}/${name}.sock`;
+    this.#endpoints.set(name, startEndpoint({ name, socketPath, log: this.#log, ...options }));
+    return { name, port, socketPath };
+  }
+
+  async #createSecure(): Promise<Pick<EndpointOptions, "createHandler" | "admit">> {
+    const settings = this.#settings;
+    const log = this.#log;
+    if (settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile)) {
+      log("key.created", { file: settings.keyFile, hint: "make a token with: deno task token --user NAME" });
+    }
+    this.#keys = await openKeyRing({
+      keyFile: settings.keyFile,
+      jwksUrl: settings.jwksUrl,
+      onFetch: (outcome) =>
+        typeof outcome === "string"
+          ? log("keys.fetch_failed", { reason: outcome })
+          : log("keys.fetched", outcome),
+    });
+    this.#revocations = new RevocationStore({ path: settings.stateFile });
+    const { maxSessionsPerUser, onSessionLimit, replayCheck } = settings;
+    return createSecureEndpoint({
+      verifier: createVerifier(this.#keys, {
+        issuer: settings.issuer,
+        audience: settings.audience,
+        tokenType: settings.tokenType,
+        maxTokenAgeMs: settings.maxTokenAge,
+        clockToleranceMs: settings.clockTolerance,
+      }),
       authTimeoutMs: settings.authTimeout,
       prefix: settings.echoPrefix,
       log,
+      sessions: new SessionRegistry({
+        revocations: this.#revocations,
+        maxSessionsPerUser,
+        onSessionLimit,
+        replayCheck,
+        log,
+      }),
+      expiryWarningMs: settings.expiryWarning,
+      insecureTokenInQuery: settings.insecureTokenInQuery,
+      onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });
-    ready.push(listen("secure", settings.securePort, createHandler));
   }
-  // Only when all of it runs: a ready line is a promise.
-  for (const line of ready) console.log(line);
 
-  function listen(
-    name: EndpointName,
-    port: number,
-    createHandler: Parameters<typeof startEndpoint>[0]["createHandler"],
-  ) {
-    const socketPath = `${running.runtimeDir.path}/${name}.sock`;
-    const listener = bind(settings.host, port);
-    running.endpoints.push(startEndpoint({ name, socketPath, createHandler, log }));
-    running.listeners.push(
-      new FirewallListener({ endpoint: name, listener, socketPath, limits: settings, log }),
-    );
-    const { hostname, port: bound } = listener.addr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `Listening on ws://${host}:${bound}/ (${name})`;
-  }
-}
-
-function bind(hostname: string, port: number): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname, port });
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "the address is in use"
-      : cause instanceof Deno.errors.NotCapable
-      ? `permission was not granted; run with --allow-net=${hostname}:${port}`
-      : (cause as Error).message;
-    throw new StartError(`Cannot listen on "${hostname}:${port}": ${why}`, { cause });
+  #heldBytes(connection: string): number {
+    let bytes = 0;
+    for (const endpoint of this.#endpoints.values()) bytes += endpoint.heldBytes(connection);
+    return bytes;
   }
 }
 
@@ -115,7 +168,7 @@ function nextSignal(openedLog: OpenLog): Promise<Deno.Signal> {
   return new Promise((resolve) => {
     let isFirst = true;
     for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-      Deno.addSignalListener(signal, () => {
+      addSignalListener(signal, () => {
         if (!isFirst) {
           openedLog.flush();
           Deno.exit(128 + number);
@@ -125,6 +178,12 @@ function nextSignal(openedLog: OpenLog): Promise<Deno.Signal> {
       });
     }
   });
+}
+
+function addSignalListener(signal: Deno.Signal, listener: () => void): void {
+  // Windows knows no SIGHUP and no SIGTERM; what can't be listened for can't come either.
+  if (Deno.build.os === "windows" && signal !== "SIGINT") return;
+  Deno.addSignalListener(signal, listener);
 }
 
 /** Nothing that goes wrong anywhere may end the process: it is recorded instead. */

@@ -1,35 +1,34 @@
-// Session tokens: JSON Web Tokens (RFC 7519) signed with HS256, minted and verified strictly.
+// Session tokens: JSON Web Tokens (RFC 7519), minted, and verified as RFC 8725 asks for.
 
+import { Buffer } from "node:buffer";
 import { compactVerify, errors, SignJWT } from "jose";
 import { UsageError } from "../core/errors.ts";
-import type { Key } from "./key.ts";
+import { isBase64url } from "./base64url.ts";
+import {
+  type ClaimRules,
+  END_OF_TIME_S,
+  type Identity,
+  invalid,
+  isUser,
+  judgeClaims,
+  MAX_USER_LENGTH,
+  type Verification,
+} from "./claims.ts";
+import { isAlgorithm, type Key } from "./jwk.ts";
+import type { KeySource, WantedKey } from "./key_set.ts";
+import { parseStrictJson } from "./strict_json.ts";
+import { WorkQueue } from "./work_queue.ts";
+
+export { type Identity, MAX_USER_LENGTH, type Verification };
 
 /** The longest token that is looked at, in characters, which are bytes (a token is ASCII). */
 export const MAX_TOKEN_LENGTH = 8 * 1024;
 
-/** The longest name of a user, in UTF-16 code units. */
-export const MAX_USER_LENGTH = 256;
+/** How many signatures are verified at once; with more, open sessions would wait noticeably for their turn. */
+export const MAX_VERIFICATIONS = 4;
 
-/** Who a valid token speaks for. */
-export interface Identity {
-  /** The claim `user_id` (an integer becomes its decimal text), else `sub`; 1 to 256 characters, none of them invisible. */
-  readonly user: string;
-  /**
-   * The first moment at which the token is expired for this verifier, in milliseconds since 1970; may be centuries ahead
-   * (a timer must be clamped) and may be fractional.
-   */
-  readonly expiresAtMs: number;
-  /** All claims, as they were signed. */
-  readonly claims: Readonly<Record<string, unknown>>;
-}
-
-/**
- * What became of a token. `expired` means that nothing but its age is wrong with it. `detail` is a fixed phrase for the
- * log and holds no part of the token.
- */
-export type Verification =
-  | { readonly ok: true; readonly identity: Identity }
-  | { readonly ok: false; readonly reason: "expired" | "invalid"; readonly detail: string };
+/** How many tokens wait for that at most; one more is `busy`. */
+export const MAX_WAITING_TOKENS = 256;
 
 /** Judges tokens. */
 export interface Verifier {
@@ -37,77 +36,105 @@ export interface Verifier {
   verify(token: string): Promise<Verification>;
 }
 
-/**
- * Creates a verifier for tokens that are signed with `key`.
- * - `clockToleranceMs`: how far the issuer's clock may be from ours. By default `nbf` and `iat` may lie 5 s ahead, and a
- *   token ends exactly at its `exp`; a value given here applies to all three.
- * - `now`: milliseconds since 1970; `Date.now` by default.
- */
-export function createVerifier(
-  key: Key,
-  options: { clockToleranceMs?: number; now?: () => number } = {},
-): Verifier {
-  const now = options.now ?? Date.now;
-  const aheadMs = options.clockToleranceMs ?? 5000;
-  const lateMs = options.clockToleranceMs ?? 0;
-
-  return {
-    async verify(token) {
-      try {
-        const fault = formFault(token);
-        if (fault !== undefined) return invalid(fault);
-        const { payload, protectedHeader } = await compactVerify(token, key.secret, {
-          algorithms: [key.alg],
-        });
-        // `jose` knows the extension b64 (RFC 7797); a JWT must not use it, named in `crit` or not.
-        if (Object.hasOwn(protectedHeader, "crit") || Object.hasOwn(protectedHeader, "b64")) {
-          return invalid("header has a critical extension");
-        }
-        const claims = parseClaims(payload);
-        if (claims === undefined) return invalid("claims are not a JSON object");
-        return judgeClaims(claims, { nowMs: now(), aheadMs, lateMs });
-      } catch (error) {
-        const detail = error instanceof errors.JOSEError ? SIGNATURE_DETAILS[error.code] : undefined;
-        return invalid(detail ?? "token cannot be verified");
-      }
-    },
-  };
+/** What is asked of a token besides a good signature, a user and an expiry. */
+export interface VerifierOptions extends ClaimRules {
+  /**
+   * The header parameter `typ` must be this media type, upper or lower case, where `application/` may be left out
+   * (RFC 8725 §3.11, RFC 7515 §4.1.9). Without it, any type will do.
+   */
+  readonly tokenType?: string | undefined;
+  /** Milliseconds since 1970; `Date.now` by default. */
+  readonly now?: () => number;
 }
 
 /**
- * Mints a token for a user. The user is in `user_id` and, for other software, in the standard claim `sub`; `iat`, `exp` and
- * a random `jti` are set. `expiresInMs` is rounded up to a whole second, and may be negative: such a token is born expired.
- * `claims` are added as they are.
- *
- * @throws {UsageError} when the user could not be accepted by a verifier, a claim is one of those that are set here, the
- *   expiry is out of range, or the token would be longer than 8 KiB
+ * Creates a verifier for tokens that are signed with any of `keys`. It verifies at most {@linkcode MAX_VERIFICATIONS}
+ * signatures at once, off the main thread, so that a flood of bad tokens can't starve open sessions.
  */
-export async function mintToken(
-  key: Key,
-  options: { user: string; expiresInMs: number; claims: Readonly<Record<string, unknown>> },
-): Promise<string> {
-  const { user, expiresInMs, claims } = options;
+export function createVerifier(keys: KeySource, options: VerifierOptions = {}): Verifier {
+  const { now = Date.now, tokenType } = options;
+  const queue = new WorkQueue({ atOnce: MAX_VERIFICATIONS, waiting: MAX_WAITING_TOKENS });
+
+  async function verify(token: string): Promise<Verification> {
+    const fault = formFault(token);
+    if (fault !== undefined) return invalid(fault);
+    const [header = "", payload = ""] = token.split(".");
+    const wanted = readHeader(header, tokenType);
+    if (typeof wanted === "string") return invalid(wanted);
+
+    const candidates = await keys.find(wanted);
+    if ("reason" in candidates) return { ok: false, ...candidates };
+    const isSigned = await queue.run(() => isSignedBy(candidates, token));
+    if (isSigned === undefined) {
+      return { ok: false, reason: "busy", detail: "too many tokens wait for verification" };
+    }
+    if (!isSigned) return invalid("signature does not match");
+
+    const claims = parseStrictJson(Buffer.from(payload, "base64url"));
+    if (!claims.ok) return invalid(`claims: ${claims.fault}`);
+    return judgeClaims(claims.value, options, now());
+  }
+
+  // What no rule has foreseen must not pass.
+  return { verify: (token) => verify(token).catch(() => invalid("token cannot be verified")) };
+}
+
+/** Who a new token is for. */
+export interface MintOptions {
+  readonly user: string;
+  /** Rounded up to a whole second; may be negative: such a token is born expired. */
+  readonly expiresInMs: number;
+  /** Added as they are. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** The claim `iss`. */
+  readonly issuer?: string | undefined;
+  /** The claim `aud`: text for one, a list for several, absent for none. */
+  readonly audience?: readonly string[];
+  /** The header parameter `typ`; `JWT` by default. */
+  readonly tokenType?: string | undefined;
+}
+
+/**
+ * Mints a token for a user with a key that can sign. The user is in `user_id` and, for other software, in the standard
+ * claim `sub`; `iat`, `exp` and a random `jti` are set, and the key's name is in the header.
+ *
+ * @throws {UsageError} when the key can only verify, the user could not be accepted by a verifier, a claim is one of those
+ *   that are set here, the expiry is out of range, or the token would be longer than 8 KiB
+ */
+export async function mintToken(key: Key, options: MintOptions): Promise<string> {
+  const { user, expiresInMs, claims, issuer, audience = [], tokenType = "JWT" } = options;
+  if (key.signingKey === undefined) {
+    throw new UsageError("Cannot create a token: the key is public, it can only verify");
+  }
   if (!isUser(user)) {
     throw new UsageError(
       `Cannot create a token for user ${JSON.stringify(user)}: ` +
         `it must have 1 to ${MAX_USER_LENGTH} characters and no control characters`,
     );
   }
-  const nowMs = Date.now();
-  const iat = Math.floor(nowMs / 1000);
+  const iat = Math.floor(Date.now() / 1000);
   const exp = iat + Math.ceil(expiresInMs / 1000);
   if (!(exp < END_OF_TIME_S)) {
     throw new UsageError("Cannot create a token: it would expire after the year 9998");
   }
-  const own = { sub: user, user_id: user, iat, exp, jti: crypto.randomUUID() };
+  const own = {
+    sub: user,
+    user_id: user,
+    iat,
+    exp,
+    jti: crypto.randomUUID(),
+    ...(issuer === undefined ? {} : { iss: issuer }),
+    ...(audience.length === 0 ? {} : { aud: audience.length === 1 ? audience[0]! : [...audience] }),
+  };
   for (const name of Object.keys(claims)) {
     if (Object.hasOwn(own, name)) {
       throw new UsageError(`Cannot create a token: claim "${name}" is set by the program`);
     }
   }
+  const name = key.kid === undefined ? {} : { kid: key.kid };
   const token = await new SignJWT({ ...claims, ...own })
-    .setProtectedHeader({ alg: key.alg, typ: "JWT" })
-    .sign(key.secret);
+    .setProtectedHeader({ alg: key.alg, typ: tokenType, ...name })
+    .sign(key.signingKey);
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new UsageError(
       `Cannot create a token: it would have ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are accepted`,
@@ -116,95 +143,49 @@ export async function mintToken(
   return token;
 }
 
-/** The year 9999 begins, in seconds since 1970: later dates are mistakes, and many programs can't hold them. */
-const END_OF_TIME_S = Date.UTC(9999) / 1000;
-
 const THREE_PARTS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
-
-/** The fixed phrases for what `jose` finds, by its error code. */
-const SIGNATURE_DETAILS: Readonly<Record<string, string>> = {
-  [errors.JWSInvalid.code]: "header is not valid",
-  [errors.JOSEAlgNotAllowed.code]: "algorithm is not HS256",
-  [errors.JOSENotSupported.code]: "header has a critical extension",
-  [errors.JWSSignatureVerificationFailed.code]: "signature does not match",
-};
-
-function invalid(detail: string): Verification {
-  return { ok: false, reason: "invalid", detail };
-}
 
 /** What is wrong with the token before anything is decoded or parsed. */
 function formFault(token: string): string | undefined {
   if (token.length > MAX_TOKEN_LENGTH) return "token is too long";
   if (!THREE_PARTS.test(token)) return "token is not three base64url parts";
   // Otherwise one token could be written in several ways, and a list of revoked ones would miss the others.
-  if (!token.split(".").every(isCanonical)) return "token is not canonical base64url";
+  if (!token.split(".").every(isBase64url)) return "token is not canonical base64url";
   return undefined;
 }
 
-/** Whether the unused bits of the last character are zero, as RFC 4648 §3.5 has it. */
-function isCanonical(part: string): boolean {
-  switch (part.length % 4) {
-    case 1:
-      return false;
-    case 2:
-      return /[AQgw]$/.test(part);
-    case 3:
-      return /[AEIMQUYcgkosw048]$/.test(part);
-    default:
+/**
+ * Which key the header asks for, or what is wrong with it. `jku`, `jwk`, `x5u` and `x5c` are never looked at: they let the
+ * sender choose the key (RFC 8725 §3.10).
+ */
+function readHeader(part: string, tokenType: string | undefined): WantedKey | string {
+  const json = parseStrictJson(Buffer.from(part, "base64url"));
+  if (!json.ok) return `header: ${json.fault}`;
+  const { alg, kid, typ } = json.value;
+  // No extension is understood here, so none may be critical (RFC 7515 §4.1.11). A JWT must not use b64 (RFC 7797 §7).
+  if (["crit", "b64"].some((name) => Object.hasOwn(json.value, name))) {
+    return "header has a critical extension";
+  }
+  if (typeof alg !== "string") return "header has no algorithm";
+  if (!isAlgorithm(alg)) return "algorithm is not supported";
+  if (kid !== undefined && typeof kid !== "string") return "header kid is not text";
+  if (tokenType !== undefined && !isMediaType(typ, tokenType)) return "header typ is not the token type";
+  return { alg, kid };
+}
+
+function isMediaType(given: unknown, wanted: string): boolean {
+  const bare = (type: string) => type.toLowerCase().replace(/^application\//, "");
+  return typeof given === "string" && bare(given) === bare(wanted);
+}
+
+async function isSignedBy(keys: readonly Key[], token: string): Promise<boolean> {
+  for (const { alg, verifyingKey } of keys) {
+    try {
+      await compactVerify(token, verifyingKey, { algorithms: [alg] });
       return true;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+    }
   }
-}
-
-/** The claims, or undefined if they are no JSON object in UTF-8. Of two with one name the last counts (RFC 7519 §4). */
-function parseClaims(payload: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const claims = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload));
-    return typeof claims === "object" && claims !== null && !Array.isArray(claims) ? claims : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Judges claims whose signature is good. */
-function judgeClaims(
-  claims: Record<string, unknown>,
-  clock: { nowMs: number; aheadMs: number; lateMs: number },
-): Verification {
-  if (!Object.hasOwn(claims, "exp")) return invalid("claim exp is missing");
-  for (const name of ["exp", "nbf", "iat"]) {
-    const fault = dateFault(claims, name);
-    if (fault !== undefined) return invalid(fault);
-  }
-  const { exp, nbf = 0, iat = 0 } = claims as { exp: number; nbf?: number; iat?: number };
-  if (nbf * 1000 > clock.nowMs + clock.aheadMs) return invalid("claim nbf is in the future");
-  if (iat * 1000 > clock.nowMs + clock.aheadMs) return invalid("claim iat is in the future");
-
-  // A `user_id` that is there but unusable refuses the token: falling back to `sub` would let in somebody else.
-  const name = Object.hasOwn(claims, "user_id") ? "user_id" : "sub";
-  if (!Object.hasOwn(claims, name)) return invalid("no claim names the user");
-  const value = claims[name];
-  const user = name === "user_id" && Number.isSafeInteger(value) ? String(value) : value;
-  if (!isUser(user)) return invalid(`claim ${name} is not a user`);
-
-  // Last, so that "expired" is said only of a token that was good once.
-  const expiresAtMs = exp * 1000 + clock.lateMs;
-  if (clock.nowMs >= expiresAtMs) return { ok: false, reason: "expired", detail: "claim exp is in the past" };
-  return { ok: true, identity: { user, expiresAtMs, claims } };
-}
-
-/** What is wrong with a NumericDate (RFC 7519 §2) that is there. */
-function dateFault(claims: Record<string, unknown>, name: string): string | undefined {
-  if (!Object.hasOwn(claims, name)) return undefined;
-  const value = claims[name];
-  if (typeof value !== "number") return `claim ${name} is not a number`;
-  // `1e400` is valid JSON and becomes Infinity.
-  if (!Number.isFinite(value) || value >= END_OF_TIME_S) return `claim ${name} is out of range`;
-  return undefined;
-}
-
-/** Format characters and lone surrogates are refused with the control characters: they are invisible in a name. */
-function isUser(value: unknown): value is string {
-  return typeof value === "string" && value.length >= 1 && value.length <= MAX_USER_LENGTH &&
-    !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
+  return false;
 }

@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { StartError, UsageError } from "../core/errors.ts";
+import { addKeyCommand } from "./key_command.ts";
 import { addServeCommand } from "./serve_command.ts";
 import { StrictCommand } from "./strict_command.ts";
 import { addTokenCommand } from "./token_command.ts";
@@ -40,7 +41,8 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
     .version(VERSION_LINE, "--version", "print the version");
   addServeCommand(program, exitWith);
-  addTokenCommand(program);
+  addTokenCommand(program, exitWith);
+  addKeyCommand(program);
   program.command("version").description("print the version").action(() => console.log(VERSION_LINE));
   return program;
 }

@@ -105,6 +105,22 @@ export function optionalPath(
   };
 }
 
+/** A setting that holds text as it is, or nothing; `unset` tells what happens then. */
+export function optionalText(
+  options: Described & TextRule & { readonly placeholder: string; readonly unset: string },
+): ValueSetting<string | undefined> {
+  const { group, help, placeholder, unset } = options;
+  return {
+    kind: "value",
+    group,
+    help,
+    placeholder,
+    ...textRule(options),
+    default: undefined,
+    defaultText: unset,
+  };
+}
+
 /** A TCP port, 0 to 65535; 0 lets the system pick a free one. */
 export function port(options: Described & { readonly default: string }): ValueSetting<number> {
   return ranged({ ...options, min: "0", max: "65535" }, "port", parseInteger);

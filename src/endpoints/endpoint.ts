@@ -1,6 +1,7 @@
 // Serves one endpoint on a Unix socket: native upgrade, messages to a handler, failures contained.
+import { clearImmediate, setImmediate } from "node:timers";
 import { StartError } from "../core/errors.ts";
-import { ABNORMAL_CLOSURE } from "../protocol/close_code.ts";
+import { ABNORMAL_CLOSURE, type CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
 import { describeFailure } from "./failure.ts";
 
@@ -33,20 +34,41 @@ export interface Peer {
  */
 export interface SocketHandler {
   /** Called once, when the connection is ready; the peer may be used from here on. */
-  open?(): void;
+  open?(): void | Promise<void>;
   /** Called for each message in order of arrival. The next one does not wait for the promise of the one before. */
   message(data: Message): void | Promise<void>;
-  /** Called once for each opened connection. The code is 1006 if no Close frame came (RFC 6455 §7.1.5). */
+  /**
+   * Called once for each opened connection, with what the peer's Close frame said. If none came: with our own, and with 1006 if
+   * there was none either (RFC 6455 §7.1.5).
+   */
   close?(code: number, reason: string): void;
 }
+
+/** Makes the handler of one connection. */
+export type CreateHandler = (peer: Peer) => SocketHandler;
+
+/** What is decided about a handshake that is accepted. */
+export interface Admission {
+  /** One of the subprotocols that the client offered (RFC 6455 §4.2.2); none is selected if left out. */
+  readonly subprotocol?: string | undefined;
+  readonly createHandler: CreateHandler;
+}
+
+/**
+ * Decides about a handshake: accept it, or refuse it with a response. The request has no body. What it throws becomes a
+ * `handler.error` record and the status 500.
+ */
+export type Admit = (request: Request) => Admission | Response | Promise<Admission | Response>;
 
 /** What `startEndpoint` needs. */
 export interface EndpointOptions {
   readonly name: EndpointName;
   /** Where to listen; the folder must be one that only this user can enter. */
   readonly socketPath: string;
-  /** Makes the handler of one connection; called before the connection is open. */
-  readonly createHandler: (peer: Peer) => SocketHandler;
+  /** Makes the handler of each connection when it is open, unless there is `admit`. */
+  readonly createHandler: CreateHandler;
+  /** Decides about each handshake in place of `createHandler`; all are accepted if left out. */
+  readonly admit?: Admit;
   readonly log: Log;
 }
 
@@ -54,6 +76,8 @@ export interface EndpointOptions {
 export interface Endpoint {
   /** How many connections are open. */
   readonly connections: number;
+  /** Bytes that wait to be sent to the peer of a connection; 0 when there is no such connection. */
+  heldBytes(connection: string): number;
   /** Stops accepting, sends 1001 to who is still there, and resolves within a second whatever the peers do. */
   stop(): Promise<void>;
 }
@@ -76,6 +100,7 @@ export function startEndpoint(options: EndpointOptions): Endpoint {
 class NativeEndpoint implements Endpoint {
   readonly #options: EndpointOptions;
   #server: Deno.HttpServer<Deno.UnixAddr>;
+  readonly #sockets = new Map<string, WebSocket>();
   #connections = 0;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped: Promise<void> | undefined;
@@ -87,6 +112,10 @@ class NativeEndpoint implements Endpoint {
 
   get connections(): number {
     return this.#connections;
+  }
+
+  heldBytes(connection: string): number {
+    return this.#sockets.get(connection)?.bufferedAmount ?? 0;
   }
 
   stop(): Promise<void> {
@@ -131,10 +160,27 @@ class NativeEndpoint implements Endpoint {
     this.#options.log("endpoint.restarted", { endpoint: this.#options.name, reason });
   }
 
-  #accept(request: Request): Response {
+  #accept(request: Request): Response | Promise<Response> {
+    const { admit, createHandler } = this.#options;
+    return admit === undefined ? this.#upgrade(request, { createHandler }) : this.#decide(request, admit);
+  }
+
+  async #decide(request: Request, admit: Admit): Promise<Response> {
+    let decision: Admission | Response;
+    try {
+      decision = await admit(request);
+    } catch (error) {
+      const { log, name } = this.#options;
+      const { connection, address: peer } = readOrigin(request);
+      log("handler.error", { connection, peer, endpoint: name, ...describeFailure(error) });
+      return new Response(`${INTERNAL_ERROR.text}\n`, { status: 500 });
+    }
+    return decision instanceof Response ? decision : this.#upgrade(request, decision);
+  }
+
+  #upgrade(request: Request, { subprotocol, createHandler }: Admission): Response {
     // Afterwards the request can't be read any more.
-    const connection = request.headers.get("X-Connection-Id") ?? "unknown";
-    const address = request.headers.get("X-Forwarded-For") ?? "unknown";
+    const origin = readOrigin(request);
     let upgrade: Deno.WebSocketUpgrade;
     try {
       // The firewall owns keepalive and idle limits.
@@ -143,16 +189,29 @@ class NativeEndpoint implements Endpoint {
       return new Response("Not a WebSocket handshake\n", { status: 400 });
     }
     // From here on nothing may throw and only this response may be returned, or the whole listener closes.
-    const socket = new ServedSocket(upgrade.socket, connection, address, this.#options);
+    const socket = new ServedSocket(upgrade.socket, origin, createHandler, this.#options);
     upgrade.socket.onopen = () => {
       this.#connections++;
+      this.#sockets.set(origin.connection, upgrade.socket);
       socket.open();
     };
     upgrade.socket.onclose = (event) => {
-      if (socket.closed(event.code, event.reason)) this.#connections--;
+      if (!socket.closed(event.code, event.reason)) return;
+      this.#connections--;
+      this.#sockets.delete(origin.connection);
     };
+    // The runtime's own option splits what the client offered wrongly, and throws.
+    if (subprotocol !== undefined) upgrade.response.headers.set("sec-websocket-protocol", subprotocol);
     return upgrade.response;
   }
+}
+
+/** Where a connection comes from, as the firewall said in headers that a stranger can't set. */
+export function readOrigin(request: Request): Pick<Peer, "connection" | "address"> {
+  return {
+    connection: request.headers.get("X-Connection-Id") ?? "unknown",
+    address: request.headers.get("X-Forwarded-For") ?? "unknown",
+  };
 }
 
 /** One native socket and its handler; keeps the failures of the second from reaching anything else. */
@@ -160,14 +219,23 @@ class ServedSocket implements Peer {
   readonly connection: string;
   readonly address: string;
   readonly #socket: WebSocket;
+  readonly #createHandler: CreateHandler;
   readonly #options: EndpointOptions;
   #handler: SocketHandler | undefined;
   #isOpen = false;
+  #ownClose: CloseReason | undefined;
+  #closing: ReturnType<typeof setImmediate> | undefined;
 
-  constructor(socket: WebSocket, connection: string, address: string, options: EndpointOptions) {
+  constructor(
+    socket: WebSocket,
+    { connection, address }: Pick<Peer, "connection" | "address">,
+    createHandler: CreateHandler,
+    options: EndpointOptions,
+  ) {
     this.#socket = socket;
     this.connection = connection;
     this.address = address;
+    this.#createHandler = createHandler;
     this.#options = options;
   }
 
@@ -182,15 +250,20 @@ class ServedSocket implements Peer {
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.#isOpen = false;
-    this.#socket.close(code, reason);
+    this.#ownClose = { code, reason };
+    // The runtime writes a Close frame one turn late; a message that arrives by then makes it tear the connection down with
+    // the frame unwritten. Right after a poll for input, which is when immediates run, nothing can come in between.
+    this.#closing = setImmediate(() => {
+      if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(code, reason);
+    });
   }
 
   open(): void {
     this.#isOpen = true;
     this.#socket.onmessage = (event) => this.#deliver(event.data);
     try {
-      this.#handler = this.#options.createHandler(this);
-      this.#handler.open?.();
+      this.#handler = this.#createHandler(this);
+      this.#handler.open?.()?.catch((error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }
@@ -201,8 +274,11 @@ class ServedSocket implements Peer {
     this.#isOpen = false;
     if (this.#socket.onmessage === null) return false;
     this.#socket.onmessage = null;
+    clearImmediate(this.#closing);
+    const received = code === 0 ? undefined : { code, reason };
+    const known = received ?? this.#ownClose ?? { code: ABNORMAL_CLOSURE, reason: "" };
     try {
-      this.#handler?.close?.(code === 0 ? ABNORMAL_CLOSURE : code, reason);
+      this.#handler?.close?.(known.code, known.reason);
     } catch (error) {
       this.#fail(error);
     }

@@ -1,74 +1,184 @@
-// The secure endpoint: the first message is a token, and nothing is processed before it is verified.
-import type { Verification, Verifier } from "../auth/token.ts";
+// The secure endpoint: nothing is processed before a token is verified, however it was presented.
+import type { Identity, Verifier } from "../auth/token.ts";
+import type { Log } from "../telemetry/log.ts";
+import { authenticate, type Authentication, judge } from "./authenticate.ts";
 import { type Cancel, type Clock, SYSTEM_CLOCK } from "./clock.ts";
-import type { Message, Peer, SocketHandler } from "./endpoint.ts";
-import { Session, type SessionOptions, TOKEN_EXPIRED } from "./session.ts";
+import { createPlainConversation, createRpcConversation } from "./conversation.ts";
+import {
+  type Admission,
+  type Admit,
+  type CreateHandler,
+  type Message,
+  type Peer,
+  readOrigin,
+  type SocketHandler,
+} from "./endpoint.ts";
+import { type Ending, ENDINGS } from "./ending.ts";
+import { readPresentation, type Subprotocol } from "./presentation.ts";
+import { type Conversation, Session } from "./session.ts";
+import { SessionRegistry } from "./session_registry.ts";
 
 /** How the secure endpoint authenticates and answers. */
-export interface SecureOptions extends Omit<SessionOptions, "clock"> {
+export interface SecureOptions {
   readonly verifier: Verifier;
   /** How long a peer may take until its token is verified, in milliseconds, at most `MAX_DELAY_MS`. */
   readonly authTimeoutMs: number;
+  /** Put in front of each text that is echoed; may be empty. */
+  readonly prefix: string;
+  readonly log: Log;
+  /** Told the address of a client whose token was refused. */
+  readonly onFailedAuthentication?: (address: string) => void;
+  /** Its limits and revocations hold for all who share it; one with the defaults if left out. */
+  readonly sessions?: SessionRegistry;
+  /** How long before the end of its token a session of `wsward.v1` is told, in milliseconds; 30 s if left out. */
+  readonly expiryWarningMs?: number;
+  /** Whether a token may be in the query; false if left out. */
+  readonly insecureTokenInQuery?: boolean;
   /** The machine's time if left out. */
   readonly clock?: Clock;
 }
 
-/** How many messages a peer may send ahead while its token is verified; one more closes with 1008. */
+/** How many messages a peer may send ahead of the decision about its token; one more closes with 1008. */
 export const MAX_HELD_MESSAGES = 16;
 /** How much those messages may hold together, in bytes (binary) and UTF-16 units (text); one more closes with 1008. */
 export const MAX_HELD_SIZE = 2 ** 20;
 
-/** Why authentication failed: for the log (`why`), as a text message (some clients never see a reason), and as a Close. */
-interface Refusal {
-  readonly why: string;
-  readonly text?: string;
-  readonly code: number;
-  readonly reason: string;
+/** What the handshake of a connection found out. */
+interface Start {
+  readonly subprotocol?: Subprotocol | undefined;
+  /** A token that is still to be verified. */
+  readonly token?: string;
+  /** Whom a token that was verified speaks for. */
+  readonly identity?: Identity;
 }
 
-const EXPIRED: Refusal = { why: "expired", ...TOKEN_EXPIRED };
-const INVALID: Refusal = { why: "invalid", text: "Invalid Token", code: 3000, reason: "invalid token" };
-const TIMEOUT: Refusal = {
-  why: "timeout",
-  text: "Authentication Timeout",
-  code: 3008,
-  reason: "authentication timeout",
+/** Why a handshake is not accepted. */
+interface HandshakeRefusal {
+  readonly status: 400 | 401 | 503;
+  readonly why: string;
+  readonly text: string;
+  readonly detail?: string | undefined;
+  /** The header `WWW-Authenticate` (RFC 6750 §3), or none. */
+  readonly challenge?: string;
+}
+
+const TOO_LATE: HandshakeRefusal = {
+  status: 503,
+  why: "verification took too long",
+  text: ENDINGS.timeout.text,
 };
-const BINARY: Refusal = { why: "binary", code: 1003, reason: "a token must be text" };
-const TOO_MUCH: Refusal = { why: "too much", code: 1008, reason: "too much before authentication" };
+
+/** The part of `startEndpoint`'s options that makes an endpoint the secure one. */
+export function createSecureEndpoint(
+  options: SecureOptions,
+): { readonly createHandler: CreateHandler; readonly admit: Admit } {
+  const settings = withDefaults(options);
+  return {
+    createHandler: (peer) => new SecureHandler(peer, settings, {}),
+    admit: (request) => admit(request, settings),
+  };
+}
 
 /** Makes handlers that turn a connection whose first message is a valid token into a session. */
-export function createSecureHandler(options: SecureOptions): (peer: Peer) => SocketHandler {
-  const settings = { clock: SYSTEM_CLOCK, ...options };
-  return (peer) => new SecureHandler(peer, settings);
+export function createSecureHandler(options: SecureOptions): CreateHandler {
+  return createSecureEndpoint(options).createHandler;
+}
+
+function withDefaults(options: SecureOptions): Required<SecureOptions> {
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  return {
+    sessions: new SessionRegistry({ clock }),
+    expiryWarningMs: 30_000,
+    insecureTokenInQuery: false,
+    onFailedAuthentication: () => {},
+    ...options,
+    clock,
+  };
+}
+
+/** Only a client that can set a header can see a status: all others are let in, and told in the connection. */
+async function admit(request: Request, options: Required<SecureOptions>): Promise<Admission | Response> {
+  const presentation = readPresentation(request, options);
+  if ("status" in presentation) {
+    const challenge = presentation.status === 401 ? { challenge: "Bearer" } : {};
+    return refuseHandshake(request, { ...presentation, ...challenge }, options);
+  }
+  const { presented, subprotocol } = presentation;
+  if (presented === undefined) return accept({ subprotocol });
+  if (presented.source !== "header") return accept({ subprotocol, token: presented.token });
+
+  const authentication = await beforeTimeout(authenticate(presented.token, options), options);
+  if (authentication === undefined) return refuseHandshake(request, TOO_LATE, options);
+  if (authentication.ok) return accept({ subprotocol, identity: authentication.identity });
+  const { ending: { why, text = why, code }, detail } = authentication;
+  const refusal = code === 3000
+    ? { status: 401, challenge: 'Bearer error="invalid_token"' } as const
+    : { status: 503 } as const;
+  return refuseHandshake(request, { ...refusal, why, text, detail }, options);
+
+  function accept(start: Start): Admission {
+    return { subprotocol, createHandler: (peer) => new SecureHandler(peer, options, start) };
+  }
+}
+
+function refuseHandshake(
+  request: Request,
+  { status, why, text, detail, challenge }: HandshakeRefusal,
+  { log, onFailedAuthentication }: Required<SecureOptions>,
+): Response {
+  const { connection, address: peer } = readOrigin(request);
+  if (status === 401) onFailedAuthentication(peer);
+  log("session.refused", { connection, peer, endpoint: "secure", status, reason: why, detail });
+  const headers = new Headers({ "content-type": "text/plain; charset=utf-8" });
+  if (challenge !== undefined) headers.set("www-authenticate", challenge);
+  if (status === 503) headers.set("retry-after", "1");
+  return new Response(`${text}\n`, { status, headers });
+}
+
+/** Undefined if it takes longer than a peer may take until its token is verified. */
+async function beforeTimeout<T>(
+  promise: Promise<T>,
+  { clock, authTimeoutMs }: Required<SecureOptions>,
+): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(authTimeoutMs, () => late.resolve(undefined));
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    cancel();
+  }
 }
 
 class SecureHandler implements SocketHandler {
   readonly #peer: Peer;
   readonly #options: Required<SecureOptions>;
+  readonly #start: Start;
   #cancelTimeout: Cancel = () => {};
-  /** What came after the token and before its verification; undefined until the token has come. */
+  /** What came after the token and before the decision about it; undefined until the token has come. */
   #held: Message[] | undefined;
   #heldSize = 0;
   #session: Session | undefined;
 
-  constructor(peer: Peer, options: Required<SecureOptions>) {
+  constructor(peer: Peer, options: Required<SecureOptions>, start: Start) {
     this.#peer = peer;
     this.#options = options;
+    this.#start = start;
   }
 
-  open(): void {
+  open(): void | Promise<void> {
     const { clock, authTimeoutMs } = this.#options;
+    const { token, identity } = this.#start;
+    if (identity !== undefined) return this.#decided(judge(identity, this.#options));
     // It runs on while a token is verified: no connection without a session outlives it.
-    this.#cancelTimeout = clock.after(authTimeoutMs, () => this.#refuse(TIMEOUT));
+    this.#cancelTimeout = clock.after(authTimeoutMs, () => this.#refuse(ENDINGS.timeout));
+    if (token !== undefined) return this.#authenticate(token);
   }
 
   message(data: Message): void | Promise<void> {
     if (this.#session !== undefined) return this.#session.message(data);
     if (this.#held !== undefined) return this.#hold(this.#held, data);
-    if (typeof data !== "string") return this.#refuse(BINARY);
-    this.#held = [];
-    return this.#authenticate(data, this.#held);
+    if (typeof data !== "string") return this.#refuse(ENDINGS.binary);
+    return this.#authenticate(data);
   }
 
   close(code: number): void {
@@ -76,38 +186,60 @@ class SecureHandler implements SocketHandler {
     this.#session?.close(code);
   }
 
-  async #authenticate(token: string, held: readonly Message[]): Promise<void> {
-    const verification = await this.#verify(token);
+  async #authenticate(token: string): Promise<void> {
+    this.#held = [];
+    const authentication = await authenticate(token, this.#options);
     // The peer may be gone, refused or timed out by now.
-    if (!this.#peer.isOpen) return;
-    if (!verification.ok) {
-      return this.#refuse(verification.reason === "expired" ? EXPIRED : INVALID, verification.detail);
-    }
+    if (this.#peer.isOpen) this.#decided(authentication);
+  }
+
+  #decided(authentication: Authentication): void {
+    if (!authentication.ok) return this.#refuse(authentication.ending, authentication.detail);
+    const { identity } = authentication;
+    const { sessions, log, clock, expiryWarningMs } = this.#options;
+    const refusal = sessions.admit(identity);
+    if (refusal !== undefined) return this.#refuse(refusal);
     this.#cancelTimeout();
+    // In every subprotocol: what that one is about begins after this text.
     this.#peer.send("Authenticated!");
-    this.#session = new Session(this.#peer, verification.identity, this.#options);
-    for (const message of held) this.#session.message(message);
+    const session = new Session(this.#peer, identity, {
+      log,
+      clock,
+      expiryWarningMs,
+      createConversation: (session) => this.#createConversation(session),
+      onEnded: (session) => sessions.remove(session),
+    });
+    sessions.add(session);
+    this.#session = session;
+    for (const message of this.#held ?? []) void session.message(message);
     this.#held = undefined;
   }
 
-  /** As the verifier says, but a token that expired while it was verified is expired. */
-  async #verify(token: string): Promise<Verification> {
-    const verification = await this.#options.verifier.verify(token);
-    const { clock } = this.#options;
-    if (!verification.ok || verification.identity.expiresAtMs > clock.now()) return verification;
-    return { ok: false, reason: "expired", detail: "expired while it was verified" };
+  #createConversation(session: Session): Conversation {
+    const { prefix, log, clock, sessions } = this.#options;
+    if (this.#start.subprotocol !== "wsward.v1") return createPlainConversation(session, prefix);
+    return createRpcConversation(session, {
+      prefix,
+      log,
+      clock,
+      sessions,
+      authenticate: (token) => authenticate(token, this.#options),
+    });
   }
 
   #hold(held: Message[], data: Message): void {
     this.#heldSize += typeof data === "string" ? data.length : data.byteLength;
-    if (held.length === MAX_HELD_MESSAGES || this.#heldSize > MAX_HELD_SIZE) return this.#refuse(TOO_MUCH);
+    if (held.length === MAX_HELD_MESSAGES || this.#heldSize > MAX_HELD_SIZE) {
+      return this.#refuse(ENDINGS.tooMuch);
+    }
     held.push(data);
   }
 
-  #refuse({ why, text, code, reason }: Refusal, detail?: string): void {
+  #refuse({ why, text, code, reason }: Ending, detail?: string): void {
     this.#cancelTimeout();
     const { connection, address: peer } = this.#peer;
     this.#options.log("session.refused", { connection, peer, endpoint: "secure", code, reason: why, detail });
+    if (code === ENDINGS.invalid.code) this.#options.onFailedAuthentication(peer);
     if (text !== undefined) this.#peer.send(text);
     this.#peer.close(code, reason);
   }

@@ -1,25 +1,36 @@
 // One accepted connection: both directions, coupled, and every way in which it can end.
 
 import { ABNORMAL_CLOSURE, CloseReason } from "../protocol/close_code.ts";
-import { encodeClose } from "../protocol/frame.ts";
+import { encodeClose, encodeFrame, OPCODE } from "../protocol/frame.ts";
 import type { Log } from "../telemetry/log.ts";
-import { ByteSocket, closeQuietly, finish, writeAll } from "./byte_socket.ts";
+import { TokenBucket } from "./admission/token_bucket.ts";
+import { ByteSocket, closeQuietly, finish } from "./byte_socket.ts";
 import { EndpointFrames } from "./endpoint_frames.ts";
 import type { FrameLimits } from "./frame_rules.ts";
+import type { Holder, MemoryBudget } from "./memory_budget.ts";
 import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import type { LimitName, Violation } from "./violation.ts";
 
-/** What a connection is held to. */
+/** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
 export interface ConnectionLimits extends FrameLimits {
-  /** Milliseconds from the first Close frame to the end of the connection. */
+  readonly messageRate: number;
+  readonly byteRate: number;
+  readonly onRateLimit: "throttle" | "close";
+  readonly idleTimeout: number;
+  readonly pingInterval: number;
+  readonly pingTimeout: number;
+  readonly sendTimeout: number;
+  /** From the first Close frame to the end of the connection. */
   readonly closeTimeout: number;
+  readonly maxLifetime: number;
 }
 
 /** What a connection is made of, once the handshake is over. */
 export interface ConnectionOptions {
   readonly id: string;
   readonly endpoint: string;
-  /** The peer's address, for the log. */
+  /** The client's address, for the log. */
   readonly address: string;
   /** The public side; the connection owns and closes it. */
   readonly peer: ByteSocket;
@@ -29,66 +40,122 @@ export interface ConnectionOptions {
   readonly fromPeer: Uint8Array;
   readonly fromEndpoint: Uint8Array;
   readonly limits: ConnectionLimits;
+  readonly budget: MemoryBudget;
+  /** Told about each broken rule; a client that breaks many is banned. */
+  readonly onViolation: () => void;
   readonly log: Log;
 }
+
+const INTERNAL_ERROR = 1011;
+const BAD_GATEWAY = 1014;
+
+const PING = encodeFrame(OPCODE.ping, new Uint8Array(0));
+
+/** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
+const REFILL_SHARE = 0.05;
 
 /**
  * Relays between a peer and an endpoint, reads every frame header on the way, and ends the connection by the closing
  * handshake of RFC 6455 §7 or, after its deadline, without it.
  *
  * Only the peer's loop writes to the endpoint, and what it writes always ends with a frame, so it can add a Close. To
- * the peer the endpoint's loop writes, and a Close of the firewall goes between two frames of the endpoint.
+ * the peer the endpoint's loop writes, and a frame of the firewall goes between two frames of the endpoint.
  */
-export class Connection {
+export class Connection implements Holder {
   readonly id: string;
   readonly #options: ConnectionOptions;
+  readonly #limits: ConnectionLimits;
   readonly #peer: ByteSocket;
   readonly #inner: ByteSocket;
   readonly #peerFrames: PeerFrames;
   readonly #endpointFrames = new EndpointFrames();
   readonly #peerBuffer: ReadBuffer;
   readonly #endpointBuffer: ReadBuffer;
-  readonly #openedAt = performance.now();
+  /** The rates, if there are any. */
+  readonly #messageBucket: TokenBucket | undefined;
+  readonly #byteBucket: TokenBucket | undefined;
   #bytesFromPeer = 0;
   #bytesToPeer = 0;
+  #heldBytes = 0;
   /** Whether a write to the peer is under way: while there is one, the peer is not read. */
   #isWriting = false;
   /** Called when that write is done. */
   #onWritten: (() => void) | undefined;
+  /** Ends the wait of a throttled peer. */
+  #onThrottled: (() => void) | undefined;
   /** Whether the last byte written to the peer ended a frame. */
   #atBoundary = true;
   /** The firewall's own Close: what it says, and its frame while that waits for the end of a frame. */
   #ownClose: CloseReason | undefined;
   #waitingClose: Uint8Array<ArrayBuffer> | undefined;
+  #isPingWaiting = false;
   /** Whether a Close frame, the endpoint's or the firewall's, has gone to the peer. Nothing may follow it. */
   #closeSent = false;
   #peerGone = false;
+  #isWritingInner = false;
+  /** Whether nothing more may be written to the endpoint: it has been told of the end, or has ended itself. */
   #innerGone = false;
-  #deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Times are those of the last sweep, on the clock of `performance.now()`. */
+  readonly #openedAtMs: number;
+  #deadlineMs = Infinity;
+  #lastHeardMs: number;
+  #lastDataMs: number;
+  #lastSentMs: number;
+  #pingSentMs = Infinity;
+  /** What the counters were at the last sweep. */
+  #seenBytesFromPeer = 0;
+  #seenBytesToPeer = 0;
+  #seenMessages = 0;
 
   constructor(options: ConnectionOptions) {
+    const { limits } = options;
+    const nowMs = performance.now();
     this.id = options.id;
     this.#options = options;
+    this.#limits = limits;
     this.#peer = options.peer;
     this.#inner = options.inner;
-    this.#peerFrames = new PeerFrames(options.limits);
+    this.#peerFrames = new PeerFrames(limits);
     this.#peerBuffer = new ReadBuffer(HEADROOM, options.fromPeer);
     this.#endpointBuffer = new ReadBuffer(0, options.fromEndpoint);
+    if (limits.messageRate !== Infinity) this.#messageBucket = new TokenBucket(limits.messageRate);
+    if (limits.byteRate !== Infinity) this.#byteBucket = new TokenBucket(limits.byteRate);
+    this.#openedAtMs =
+      this.#lastHeardMs =
+      this.#lastDataMs =
+      this.#lastSentMs =
+        nowMs;
+  }
+
+  /** Bytes of the unfinished message and of what the endpoint could not send. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Whether the peer has not taken all that was sent to it: then the endpoint may hold more. */
+  get isStalled(): boolean {
+    return this.#isWriting;
+  }
+
+  /** Takes note of what the endpoint holds because the peer is stalled, in bytes. */
+  holdAtEndpoint(bytes: number): void {
+    if (this.#isWriting) this.#hold(this.#peerFrames.unfinishedBytes + bytes);
   }
 
   /** Relays until the connection has ended; both sockets are closed then. Never rejects. */
   async run(): Promise<void> {
+    this.#options.budget.add(this);
     this.#log("connection.opened");
     await Promise.all([this.#relayFromPeer(), this.#relayFromEndpoint()]);
     if (!this.#peerGone) {
       this.#startDeadline();
       await finish(this.#peer, this.#peerBuffer.bytes);
     }
-    clearTimeout(this.#deadline);
     closeQuietly(this.#peer);
     closeQuietly(this.#inner);
     this.#peerBuffer.release();
     this.#endpointBuffer.release();
+    this.#options.budget.remove(this);
     const close = this.#peerFrames.close ?? this.#ownClose ?? this.#endpointFrames.close;
     this.#log("connection.closed", {
       code: close?.code ?? ABNORMAL_CLOSURE,
@@ -97,88 +164,198 @@ export class Connection {
       messagesOut: this.#endpointFrames.messages,
       bytesIn: this.#bytesFromPeer,
       bytesOut: this.#bytesToPeer,
-      durationMs: Math.round(performance.now() - this.#openedAt),
+      durationMs: Math.round(performance.now() - this.#openedAtMs),
     });
   }
 
   /** Begins the closing handshake from the server's side; after `timeoutMs` the peer is cut. */
-  close(close: CloseReason, timeoutMs = this.#options.limits.closeTimeout): void {
+  close(close: CloseReason, timeoutMs = this.#limits.closeTimeout): void {
     if (this.#closeSent || this.#waitingClose !== undefined) return;
     this.#ownClose = close;
     this.#waitingClose = encodeClose(close);
     this.#startDeadline(timeoutMs);
-    if (this.#atBoundary && !this.#isWriting) void this.#writeWaitingClose();
+    this.#onThrottled?.();
+    void this.#writeWaiting();
   }
 
   /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
   cut(): void {
     this.#peerGone = true;
     closeQuietly(this.#peer);
+    this.#onThrottled?.();
     this.#startDeadline();
+  }
+
+  /** Lets go of what is held for the peer, by closing. */
+  shed(): void {
+    this.#hold(0);
+    const violation = {
+      rule: "buffered_memory",
+      code: 1013,
+      reason: "the server is short of memory",
+    } as const;
+    this.#breakRule("limit.reached", violation);
+    // The endpoint must let go now and not when the peer answers. Inside a write there is no room for a Close frame.
+    if (this.#isWritingInner) closeQuietly(this.#inner);
+    else void this.#closeInner(violation);
+  }
+
+  /** Applies everything that depends on time; to be called again and again with the time of `performance.now()`. */
+  sweep(nowMs: number): void {
+    if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
+    if (this.#bytesFromPeer !== this.#seenBytesFromPeer) {
+      this.#seenBytesFromPeer = this.#bytesFromPeer;
+      this.#lastHeardMs = nowMs;
+      this.#pingSentMs = Infinity;
+    }
+    if (!this.#isWriting || this.#bytesToPeer !== this.#seenBytesToPeer) {
+      this.#seenBytesToPeer = this.#bytesToPeer;
+      this.#lastSentMs = nowMs;
+    }
+    const messages = this.#peerFrames.messages + this.#endpointFrames.messages;
+    if (messages !== this.#seenMessages) {
+      this.#seenMessages = messages;
+      this.#lastDataMs = nowMs;
+    }
+    if (this.#deadlineMs !== Infinity) return;
+    const limits = this.#limits;
+    if (nowMs - this.#lastSentMs >= limits.sendTimeout) {
+      this.#breakRule("limit.reached", {
+        rule: "send_timeout",
+        code: 3008,
+        reason: "the peer does not read",
+      });
+      // A Close frame would wait behind what the peer does not read.
+      this.cut();
+    } else if (nowMs - this.#openedAtMs >= limits.maxLifetime) {
+      this.#breakRule("limit.reached", {
+        rule: "max_lifetime",
+        code: 3008,
+        reason: "the connection has reached its longest lifetime",
+      });
+    } else if (nowMs - this.#lastDataMs >= limits.idleTimeout) {
+      this.#breakRule("limit.reached", {
+        rule: "idle_timeout",
+        code: 3008,
+        reason: "no message came in time",
+      });
+    } else if (this.#isWriting || this.#onThrottled !== undefined) {
+      // It is not read, so its silence says nothing.
+      this.#lastHeardMs = nowMs;
+      this.#pingSentMs = Infinity;
+    } else if (nowMs - this.#pingSentMs >= limits.pingTimeout) {
+      this.#breakRule("limit.reached", { rule: "ping_timeout", code: 3008, reason: "no answer to a Ping" });
+    } else if (nowMs - this.#lastHeardMs >= limits.pingInterval && this.#pingSentMs === Infinity) {
+      this.#pingSentMs = nowMs;
+      this.#isPingWaiting = true;
+      void this.#writeWaiting();
+    }
   }
 
   async #relayFromPeer(): Promise<void> {
     const frames = this.#peerFrames;
     const buffer = this.#peerBuffer;
-    let toEndpoint: CloseReason | undefined;
     try {
       let size: number | null = this.#options.fromPeer.length;
+      let isDone = true;
       for (;;) {
-        if (size === 0) {
+        if (size === 0 && isDone) {
           // A peer that does not read is not read from, so what it can make us hold is bounded.
           while (this.#isWriting) await this.#written();
-          size = await this.#peer.read(buffer.room());
+          const allowance = this.#byteBucket?.available(performance.now()) ?? Infinity;
+          if (allowance < 1) {
+            if (!await this.#throttle("byte_rate", this.#byteBucket!, this.#limits.byteRate)) break;
+            continue;
+          }
+          size = await this.#peer.read(buffer.room(allowance));
+          if (size !== null) this.#byteBucket?.spend(size, performance.now());
         }
         if (size === null) {
-          toEndpoint = this.#ownClose;
           this.#peerEnded("the peer ended the connection without a Close frame");
+          const close = this.#ownClose;
           // Half of the connection may still be there to be told.
           this.close({ code: 1002, reason: "the connection ended without a Close frame" });
-          break;
+          return await this.#closeInner(close);
         }
         buffer.end += size;
         this.#bytesFromPeer += size;
-        frames.inspect(buffer.bytes, buffer.start, buffer.end);
-        if (frames.forwardEnd > frames.forwardStart && !this.#innerGone) {
+        isDone = this.#inspect();
+        // What comes after the endpoint's own Close would end the hop before the peer's answer to it.
+        if (
+          frames.forwardEnd > frames.forwardStart && !this.#innerGone &&
+          this.#endpointFrames.close === undefined
+        ) {
           await this.#writeToInner(buffer.bytes, frames.forwardStart, frames.forwardEnd);
         }
         if (frames.violation !== undefined) {
-          const { rule, code, reason } = frames.violation;
-          this.#log("protocol.error", { rule, code, reason });
-          toEndpoint = { code, reason };
-          this.close(toEndpoint);
+          this.#breakRule("protocol.error", frames.violation);
           break;
         }
-        if (frames.close !== undefined) {
-          this.#startDeadline();
-          return;
-        }
+        if (frames.close !== undefined) return await this.#closeInner(frames.close);
         buffer.carry(frames.carryStart);
+        if (frames.unfinishedBytes !== this.#heldBytes) this.#hold(frames.unfinishedBytes);
         size = 0;
+        if (
+          !isDone && !await this.#throttle("message_rate", this.#messageBucket!, this.#limits.messageRate)
+        ) break;
       }
     } catch (error) {
-      toEndpoint = this.#ownClose;
       this.#peerEnded(describe(error));
       this.#peerGone = true;
     }
-    await this.#closeInner(toEndpoint);
+    await this.#closeInner(frames.violation ?? this.#ownClose);
   }
 
-  async #writeToInner(bytes: Uint8Array, start: number, end: number): Promise<void> {
+  /** Looks at what is in the peer's buffer; false when the message rate does not allow all of it yet. */
+  #inspect(): boolean {
+    const frames = this.#peerFrames;
+    const { bytes, start, end } = this.#peerBuffer;
+    const bucket = this.#messageBucket;
+    if (bucket === undefined) return frames.inspect(bytes, start, end);
+    const before = frames.messages + frames.controlFrames;
+    const nowMs = performance.now();
+    const isDone = frames.inspect(bytes, start, end, Math.max(0, Math.floor(bucket.available(nowMs))));
+    bucket.spend(frames.messages + frames.controlFrames - before, nowMs);
+    return isDone;
+  }
+
+  /** Waits until the bucket has something again, or begins to close. Resolves with whether the connection goes on. */
+  async #throttle(rule: LimitName, bucket: TokenBucket, perSecond: number): Promise<boolean> {
+    if (this.#limits.onRateLimit === "close") {
+      this.#breakRule("limit.reached", { rule, code: 1008, reason: `more than ${perSecond} a second` });
+    }
+    if (this.#ownClose !== undefined) return false;
+    const delayMs = bucket.delayMs(Math.max(1, perSecond * REFILL_SHARE), performance.now());
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.#onThrottled = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#onThrottled = undefined;
+    return true;
+  }
+
+  async #writeToInner(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Promise<void> {
+    this.#isWritingInner = true;
     try {
-      await writeAll(this.#inner, bytes, start, end);
+      while (start < end) start += await this.#inner.write(bytes.subarray(start, end));
     } catch {
       // The endpoint's loop sees the same end and tells the peer.
       this.#innerGone = true;
     }
+    this.#isWritingInner = false;
   }
 
   /** Tells the endpoint that the connection ends, with a code if there is one, otherwise by ending the stream. */
   async #closeInner(close: CloseReason | undefined): Promise<void> {
     this.#startDeadline();
-    // The mask hides nothing between our own two sides, so its key can be 0.
+    if (this.#innerGone) return;
+    this.#innerGone = true;
     if (close === undefined) return await this.#inner.closeWrite().catch(() => {});
-    const frame = encodeClose(close, 0);
+    // The runtime takes 1014 for an error. The mask hides nothing between our own two sides, so its key can be 0.
+    const frame = encodeClose(close.code === BAD_GATEWAY ? { ...close, code: INTERNAL_ERROR } : close, 0);
     await this.#writeToInner(frame, 0, frame.length);
   }
 
@@ -195,9 +372,10 @@ export class Connection {
         while (this.#isWriting) await this.#written();
         if (!this.#closeSent) await this.#sendToPeer(buffer.bytes, frames.forwardEnd, frames.boundary);
         if (frames.close !== undefined) {
-          this.#closeSent = true;
+          // An answer says what the peer said: the endpoint may have been told another code.
+          this.#waitingClose ??= encodeClose(this.#peerFrames.close ?? frames.close);
           this.#startDeadline();
-          return;
+          return await this.#writeWaiting();
         }
         buffer.carry(frames.forwardEnd);
         size = 0;
@@ -206,7 +384,7 @@ export class Connection {
       // An error on the private hop is its end.
     }
     if (this.#peerFrames.close !== undefined || this.#closeSent || this.#peerGone) return;
-    this.#log("endpoint.lost");
+    if (this.#ownClose === undefined) this.#log("endpoint.lost");
     this.close({ code: 1011, reason: "internal error" });
   }
 
@@ -215,23 +393,33 @@ export class Connection {
     const stop = this.#waitingClose !== undefined && boundary >= 0 ? boundary : end;
     if (stop > 0) await this.#writeToPeer(bytes, stop);
     this.#atBoundary = boundary === stop;
-    if (this.#waitingClose !== undefined && this.#atBoundary) await this.#writeWaitingClose();
+    if (this.#atBoundary && (this.#waitingClose !== undefined || this.#isPingWaiting)) {
+      await this.#writeWaiting();
+    }
   }
 
-  async #writeWaitingClose(): Promise<void> {
-    const frame = this.#waitingClose!;
-    this.#waitingClose = undefined;
-    this.#closeSent = true;
-    await this.#writeToPeer(frame, frame.length);
+  /** Writes what the firewall itself has to say, unless a frame is under way: then it follows at that frame's end. */
+  async #writeWaiting(): Promise<void> {
+    while (this.#atBoundary && !this.#isWriting && !this.#closeSent) {
+      const frame = this.#waitingClose ?? (this.#isPingWaiting ? PING : undefined);
+      if (frame === undefined) return;
+      this.#closeSent = this.#waitingClose !== undefined;
+      this.#waitingClose = undefined;
+      this.#isPingWaiting = false;
+      await this.#writeToPeer(frame, frame.length);
+    }
   }
 
   /** Never rejects: the loss of the peer is recorded. Must not be called while another write is under way. */
-  async #writeToPeer(bytes: Uint8Array, end: number): Promise<void> {
+  async #writeToPeer(bytes: Uint8Array<ArrayBuffer>, end: number): Promise<void> {
     if (this.#peerGone) return;
     this.#isWriting = true;
     try {
-      await writeAll(this.#peer, bytes, 0, end);
-      this.#bytesToPeer += end;
+      for (let start = 0; start < end;) {
+        const size = await this.#peer.write(bytes.subarray(start, end));
+        this.#bytesToPeer += size;
+        start += size;
+      }
     } catch (error) {
       this.#peerEnded(describe(error));
       this.#peerGone = true;
@@ -239,8 +427,9 @@ export class Connection {
       closeQuietly(this.#peer);
     }
     this.#isWriting = false;
-    this.#onWritten?.();
+    const onWritten = this.#onWritten;
     this.#onWritten = undefined;
+    onWritten?.();
   }
 
   /** Resolves when the write that is under way is done. */
@@ -254,13 +443,31 @@ export class Connection {
     });
   }
 
-  /** When the deadline passes, the peer is cut; the endpoint has the same time again to end. */
-  #startDeadline(timeoutMs = this.#options.limits.closeTimeout): void {
-    this.#deadline ??= setTimeout(() => {
-      this.#peerGone = true;
-      closeQuietly(this.#peer);
-      this.#deadline = setTimeout(() => closeQuietly(this.#inner), this.#options.limits.closeTimeout);
-    }, timeoutMs);
+  #startDeadline(timeoutMs = this.#limits.closeTimeout): void {
+    if (this.#deadlineMs === Infinity) this.#deadlineMs = performance.now() + timeoutMs;
+  }
+
+  /** First the peer is cut; the endpoint has the same time again to end. */
+  #passDeadline(nowMs: number): void {
+    this.#deadlineMs = nowMs + this.#limits.closeTimeout;
+    if (this.#peerGone) closeQuietly(this.#inner);
+    this.#peerGone = true;
+    closeQuietly(this.#peer);
+  }
+
+  /** Sets what the connection holds for the peer. */
+  #hold(bytes: number): void {
+    const change = bytes - this.#heldBytes;
+    this.#heldBytes = bytes;
+    if (change !== 0) this.#options.budget.change(change);
+  }
+
+  /** Records what the peer did wrong, and begins to close. */
+  #breakRule(event: "protocol.error" | "limit.reached", violation: Violation): void {
+    const { rule, code, reason } = violation;
+    this.#log(event, { rule, code, reason });
+    if (event === "protocol.error") this.#options.onViolation();
+    this.close(violation);
   }
 
   /** Records the loss of a peer, unless the connection was being closed anyway. */

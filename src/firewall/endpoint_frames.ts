@@ -12,7 +12,7 @@ export class EndpointFrames {
   forwardEnd = 0;
   /** After `inspect`: the end of the last whole frame in the given bytes, at least their start if that is one, otherwise -1. */
   boundary = 0;
-  /** The endpoint's Close frame, if it came; it is the last thing before `forwardEnd`. */
+  /** The endpoint's Close frame, if it came; it and what follows it are not before `forwardEnd`. */
   close: CloseReason | undefined;
   /** Data messages finished so far. */
   messages = 0;
@@ -45,7 +45,7 @@ export class EndpointFrames {
         if (frameEnd > end) break;
         if (header.opcode === OPCODE.close) {
           this.close = readClose(bytes, payloadStart, frameEnd);
-          this.boundary = this.forwardEnd = frameEnd;
+          this.forwardEnd = at;
           return;
         }
       } else if (frameEnd > end) {

@@ -17,6 +17,8 @@ export interface MessageState {
 export interface FrameLimits {
   /** Bytes of payload in one message, over all its fragments. */
   readonly maxMessageSize: number;
+  /** Frames in one message; `Infinity` for no limit. */
+  readonly maxFragments: number;
 }
 
 /** Returns the violation, or undefined when the header keeps the rule. Must not allocate when it does. */
@@ -102,6 +104,15 @@ export const WHOLE_HEADER_RULES: readonly FrameRule[] = [
       rule: "message_size",
       code: 1009,
       reason: `a message may have at most ${limits.maxMessageSize} bytes`,
+    };
+  },
+  // A flood of empty fragments costs the peer little and adds nothing to the size.
+  (header, message, limits) => {
+    if (header.opcode !== OPCODE.continuation || message.fragments < limits.maxFragments) return undefined;
+    return {
+      rule: "fragments",
+      code: 1009,
+      reason: `a message may have at most ${limits.maxFragments} fragments`,
     };
   },
 ];

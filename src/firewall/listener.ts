@@ -7,18 +7,42 @@ import {
   encodeInnerRequest,
   encodeRefusal,
   findHeadEnd,
+  isRefusalStatus,
   parseRequestHead,
-  parseStatus,
-  Refusal,
-  RequestHead,
+  parseResponseHead,
+  type Refusal,
+  type RequestHead,
 } from "../protocol/handshake.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
-import { ByteSocket, closeQuietly, finish, writeAll } from "./byte_socket.ts";
-import { Connection, ConnectionLimits } from "./connection.ts";
+import type { Admission, Admitted } from "./admission.ts";
+import { clientAddress } from "./admission/forwarded_for.ts";
+import { canonicalAddress } from "./admission/network_set.ts";
+import { MAX_V2_SIZE, parseProxyHeader } from "./admission/proxy_protocol.ts";
+import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
+import { type ByteSocket, closeQuietly, finish, writeAll } from "./byte_socket.ts";
+import { Connection, type ConnectionLimits } from "./connection.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
 
-/** The longest request head, in bytes. */
-const MAX_HEAD_SIZE = 8192;
+/** The longest request head, in bytes: room for a token of 8 KiB in a header. */
+const MAX_HEAD_SIZE = 16_384;
+
+/** How long a refused peer may take to read why, in milliseconds: it holds a descriptor for that time. */
+const REFUSAL_TIMEOUT_MS = 1000;
+
+/** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
+const ACCEPT_RETRY_MS = 100;
+
+/** An accepted connection; `Deno.TcpConn` is one. */
+export interface AcceptedSocket extends ByteSocket {
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** What accepts connections; `Deno.TcpListener` does. */
+export interface SocketListener {
+  accept(): Promise<AcceptedSocket>;
+  close(): void;
+}
 
 /** What a listener holds its peers to; times in milliseconds. */
 export interface ListenerLimits extends ConnectionLimits {
@@ -30,11 +54,21 @@ export interface ListenerLimits extends ConnectionLimits {
 export interface ListenerOptions {
   /** The endpoint's name, for the log. */
   readonly endpoint: string;
-  /** Already bound; the listener owns and closes it. */
-  readonly listener: Deno.TcpListener;
+  /** Already bound; the firewall owns and closes it. */
+  readonly listener: SocketListener;
+  /** Whether the listener speaks TLS. */
+  readonly isSecure: boolean;
   /** The Unix socket of the endpoint. */
   readonly socketPath: string;
+  /** Applied to each head that is a handshake. */
+  readonly requestRules: readonly RequestRule[];
   readonly limits: ListenerLimits;
+  /** Shared by all listeners of the process. */
+  readonly admission: Admission;
+  /** What all listeners of the process may hold together. */
+  readonly budget: MemoryBudget;
+  /** Asks the endpoint how many bytes it holds for each of these connections, whose peers do not take them. */
+  readonly heldByEndpoint: (connections: readonly string[]) => Promise<readonly number[]>;
   readonly log: Log;
 }
 
@@ -45,6 +79,23 @@ interface Bytes {
   readonly end: number;
 }
 
+/** What a peer asked for, and who it says it is. */
+interface Opening {
+  readonly head: RequestHead;
+  readonly rest: Bytes;
+  /** The client that a PROXY preamble names. */
+  readonly proxied: string | undefined;
+}
+
+const LATE: Refusal = { status: 408, reason: "the request head did not come in time" };
+const TOO_LONG: Refusal = { status: 431, reason: `the request head may have at most ${MAX_HEAD_SIZE} bytes` };
+const STOPPING: Refusal = { status: 503, reason: "the server is stopping", headers: { "Retry-After": "5" } };
+const UNAVAILABLE: Refusal = {
+  status: 503,
+  reason: "the endpoint is not available",
+  headers: { "Retry-After": "1" },
+};
+
 let lastConnection = 0;
 const runId = Date.now().toString(36);
 
@@ -52,13 +103,15 @@ const runId = Date.now().toString(36);
 export class FirewallListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  readonly #handshakes = new Set<ByteSocket>();
+  readonly #handshakes = new Set<Handshake>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
   #isDraining = false;
   #onEmpty: (() => void) | undefined;
 
   /** Starts to accept at once. */
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#sweeper = setInterval(() => this.#sweep(), sweepIntervalMs(options.limits));
     void this.#acceptAll();
   }
 
@@ -76,7 +129,7 @@ export class FirewallListener {
     this.#isDraining = true;
     const empty = new Promise<void>((resolve) => this.#onEmpty = resolve);
     const timer = setTimeout(() => {
-      for (const socket of this.#handshakes) closeQuietly(socket);
+      for (const { peer } of this.#handshakes) closeQuietly(peer);
       for (const connection of this.#connections) connection.cut();
     }, timeoutMs);
     // Their own deadlines would come first otherwise.
@@ -84,6 +137,22 @@ export class FirewallListener {
     this.#checkEmpty();
     await empty;
     clearTimeout(timer);
+    clearInterval(this.#sweeper);
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    const stalled: Connection[] = [];
+    for (const connection of this.#connections) {
+      connection.sweep(nowMs);
+      if (connection.isStalled) stalled.push(connection);
+    }
+    if (stalled.length > 0) void this.#countHeld(stalled);
+  }
+
+  async #countHeld(stalled: readonly Connection[]): Promise<void> {
+    const held = await this.#options.heldByEndpoint(stalled.map(({ id }) => id));
+    stalled.forEach((connection, i) => connection.holdAtEndpoint(held[i] ?? 0));
   }
 
   #checkEmpty(): void {
@@ -91,100 +160,97 @@ export class FirewallListener {
   }
 
   async #acceptAll(): Promise<void> {
+    const { listener, endpoint, log } = this.#options;
+    let isFailing = false;
     while (!this.#isDraining) {
       try {
-        const peer = await this.#options.listener.accept();
+        const peer = await listener.accept();
+        if (isFailing) log("server.accepting", { endpoint });
+        isFailing = false;
         void this.#serve(peer);
       } catch (error) {
         if (this.#isDraining) return;
-        // A peer that was gone before it was accepted, or no descriptors left: the listener itself goes on.
-        this.#options.log("server.accept_failed", { endpoint: this.#options.endpoint, error: String(error) });
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        // A peer that was gone before it was accepted is nobody's trouble.
+        if (!isOutOfDescriptors(error)) continue;
+        if (!isFailing) {
+          log("server.accept_failed", {
+            endpoint,
+            error: "no file descriptors are left",
+            hint: "raise the limit (ulimit -n) or lower --max-connections: a connection needs three",
+          });
+        }
+        isFailing = true;
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
       }
     }
   }
 
   /** The whole life of one accepted socket. Never rejects. */
-  async #serve(peer: Deno.TcpConn): Promise<void> {
-    const address = peer.remoteAddr.hostname;
-    this.#handshakes.add(peer);
+  async #serve(peer: AcceptedSocket): Promise<void> {
+    const { admission, endpoint, log } = this.#options;
+    const { hostname } = peer.remoteAddr as Deno.NetAddr;
+    const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname);
+    const refusal = admission.enter();
+    if (refusal !== undefined) {
+      admission.record(handshake.address, endpoint, refusal);
+      // It was not counted, so it may not linger; most peers see the answer all the same.
+      await writeAll(peer, encodeRefusal(refusal)).catch(() => {});
+      return closeQuietly(peer);
+    }
+    this.#handshakes.add(handshake);
     try {
       // Small messages must not wait for the acknowledgement of the last one.
-      peer.setNoDelay(true);
-      const connection = await this.#admit(peer, address);
-      this.#handshakes.delete(peer);
+      if ("setNoDelay" in peer) (peer as Deno.TcpConn).setNoDelay(true);
+      const connection = await this.#admit(handshake);
+      this.#handshakes.delete(handshake);
       if (connection !== undefined) {
+        handshake.connection = connection;
         this.#connections.add(connection);
-        if (this.#isDraining) connection.close({ code: 1001, reason: "the server is stopping" });
+        if (this.#isDraining) connection.close({ code: 1001, reason: STOPPING.reason });
         await connection.run();
         this.#connections.delete(connection);
       }
-    } catch (error) {
-      // The peer was lost during the handshake: there is nobody left to tell.
-      this.#options.log("handshake.failed", {
-        peer: address,
-        endpoint: this.#options.endpoint,
-        error: String(error),
-      });
+    } catch {
+      log("handshake.failed", { peer: handshake.address, endpoint });
     }
-    this.#handshakes.delete(peer);
+    this.#handshakes.delete(handshake);
+    admission.end(handshake);
+    admission.leave();
     closeQuietly(peer);
     this.#checkEmpty();
   }
 
   /** Reads the head and answers it. Resolves with the connection, or with nothing when the peer has been refused. */
-  async #admit(peer: ByteSocket, address: string): Promise<Connection | undefined> {
-    const { limits, log, endpoint, socketPath } = this.#options;
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.#logRefusal(address, LATE);
-      // A read is pending, so this can't wait for the peer's end; closing ends that read.
-      writeAll(peer, encodeRefusal(LATE)).catch(() => {}).then(() => closeQuietly(peer));
-    }, limits.handshakeTimeout);
-    let rest: Bytes;
-    let head: RequestHead;
-    try {
-      const read = await readRequestHead(peer);
-      if (read === undefined || isLate) return undefined;
-      if ("refusal" in read) {
-        await this.#refuse(peer, address, read.refusal);
-        return undefined;
-      }
-      ({ head, rest } = read);
-    } catch (error) {
-      if (isLate) return undefined;
-      throw error;
-    } finally {
-      clearTimeout(timer);
+  async #admit(handshake: Handshake): Promise<Connection | undefined> {
+    const { admission, requestRules, limits } = this.#options;
+    const { peer } = handshake;
+    const isProxy = admission.proxies.has(handshake.address);
+    if (!isProxy) {
+      const refusal = admission.check(handshake.address);
+      if (refusal !== undefined) return await this.#refuse(handshake, refusal);
+      admission.begin(handshake.address, handshake);
     }
-    const refusal = this.#isDraining ? STOPPING : checkHandshake(head) ?? checkPath(head);
-    if (refusal !== undefined) {
-      await this.#refuse(peer, address, refusal);
-      return undefined;
+    const opening = await this.#readOpening(handshake);
+    if (opening === undefined) return undefined;
+    if ("status" in opening) return await this.#refuse(handshake, opening);
+    const { head, rest } = opening;
+    if (isProxy) {
+      // Without a preamble the header counts, and with one it is a claim of whoever stands before the proxy.
+      const claim = head.headers.get("x-forwarded-for");
+      handshake.address = opening.proxied ?? clientAddress(handshake.address, claim, admission.proxies);
+      const refusal = admission.check(handshake.address);
+      if (refusal !== undefined) return await this.#refuse(handshake, refusal);
+      admission.begin(handshake.address, handshake);
     }
+    const refusal = admission.handshake(handshake.address) ??
+      (this.#isDraining ? STOPPING : checkHandshake(head)) ??
+      admission.enforce(handshake.address, firstRefusal(requestRules, head));
+    if (refusal !== undefined) return await this.#refuse(handshake, refusal);
+
     const id = `${runId}-${(++lastConnection).toString(36)}`;
-    let inner: ByteSocket;
-    try {
-      inner = await Deno.connect({ transport: "unix", path: socketPath });
-    } catch (error) {
-      log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
-      await this.#refuse(peer, address, UNAVAILABLE);
-      return undefined;
-    }
-    let response: Bytes | undefined;
-    try {
-      await writeAll(inner, encodeInnerRequest(head, { connection: id, address, secure: false }));
-      // Whatever becomes of the peer meanwhile: the runtime leaks a descriptor if the hop is closed before the head is here.
-      response = await readResponseHead(inner);
-    } catch {
-      response = undefined;
-    }
-    if (response === undefined) {
-      closeQuietly(inner);
-      await this.#refuse(peer, address, UNAVAILABLE);
-      return undefined;
-    }
+    const joined = await this.#join(id, head, handshake);
+    if ("status" in joined) return await this.#refuse(handshake, joined);
+    const { inner, response } = joined;
     try {
       await writeAll(peer, response.bytes, 0, response.start);
     } catch (error) {
@@ -193,21 +259,71 @@ export class FirewallListener {
     }
     return new Connection({
       id,
-      endpoint,
-      address,
+      endpoint: this.#options.endpoint,
+      address: handshake.address,
       peer,
       inner,
       fromPeer: rest.bytes.subarray(rest.start, rest.end),
       fromEndpoint: response.bytes.subarray(response.start, response.end),
       limits,
-      log,
+      budget: this.#options.budget,
+      onViolation: () => admission.violation(handshake.address),
+      log: this.#options.log,
     });
   }
 
-  /** Answers with a refusal and gives the peer the close timeout to read it. */
-  async #refuse(peer: ByteSocket, address: string, refusal: Refusal): Promise<void> {
-    this.#logRefusal(address, refusal);
-    const timer = setTimeout(() => closeQuietly(peer), this.#options.limits.closeTimeout);
+  /** Reads the head within the handshake timeout; undefined when the peer has ended, or has been cut for being late. */
+  async #readOpening(handshake: Handshake): Promise<Opening | Refusal | undefined> {
+    const { peer, address } = handshake;
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#options.admission.record(address, this.#options.endpoint, LATE);
+      // A read is pending, so this can't wait for the peer's end; closing ends that read.
+      writeAll(peer, encodeRefusal(LATE)).catch(() => {}).then(() => closeQuietly(peer));
+    }, this.#options.limits.handshakeTimeout);
+    try {
+      const opening = await readOpening(peer, this.#options.admission.expectsPreamble(address));
+      return isLate ? undefined : opening;
+    } catch (error) {
+      if (isLate) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Opens the private hop. Resolves with it and its 101, or with why the endpoint does not want the peer. */
+  async #join(
+    id: string,
+    head: RequestHead,
+    { address }: Handshake,
+  ): Promise<{ inner: ByteSocket; response: Bytes } | Refusal> {
+    const { socketPath, isSecure, endpoint, log } = this.#options;
+    let inner: ByteSocket;
+    try {
+      inner = await Deno.connect({ transport: "unix", path: socketPath });
+    } catch (error) {
+      log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
+      return UNAVAILABLE;
+    }
+    try {
+      await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
+      // Whatever becomes of the peer meanwhile: the runtime leaks a descriptor if the hop is closed before the head is here.
+      const response = await readResponse(inner);
+      if (response !== undefined && !("status" in response)) return { inner, response };
+      closeQuietly(inner);
+      return response ?? UNAVAILABLE;
+    } catch {
+      closeQuietly(inner);
+      return UNAVAILABLE;
+    }
+  }
+
+  /** Answers with a refusal and gives the peer a moment to read it. */
+  async #refuse({ peer, address }: Handshake, refusal: Refusal): Promise<undefined> {
+    this.#options.admission.record(address, this.#options.endpoint, refusal);
+    const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
     try {
       await writeAll(peer, encodeRefusal(refusal));
       await finish(peer, new Uint8Array(MAX_HEAD_SIZE));
@@ -215,56 +331,82 @@ export class FirewallListener {
       clearTimeout(timer);
     }
   }
+}
 
-  #logRefusal(peer: string, { status, reason }: Refusal): void {
-    this.#options.log("handshake.refused", { peer, endpoint: this.#options.endpoint, status, reason });
+/** A peer from its accept on: what there is of it before, and after, it has become a connection. */
+class Handshake implements Admitted {
+  readonly peer: AcceptedSocket;
+  /** The peer's address, or, once that is known, the address of the client that a trusted proxy speaks for. */
+  address: string;
+  connection: Connection | undefined;
+
+  constructor(peer: AcceptedSocket, address: string) {
+    this.peer = peer;
+    this.address = address;
+  }
+
+  expel({ reason }: Refusal): void {
+    if (this.connection === undefined) closeQuietly(this.peer);
+    else this.connection.close({ code: 1008, reason });
   }
 }
 
-const LATE: Refusal = { status: 408, reason: "the request head did not come in time" };
-
-const STOPPING: Refusal = { status: 503, reason: "the server is stopping", headers: { "Retry-After": "5" } };
-const UNAVAILABLE: Refusal = {
-  status: 503,
-  reason: "the endpoint is not available",
-  headers: { "Retry-After": "1" },
-};
-
-function checkPath(head: RequestHead): Refusal | undefined {
-  return head.path === "/" ? undefined : { status: 404, reason: "the endpoint is at the path /" };
+/** How often the limits in time are looked at: often enough for the shortest of them, and too seldom to cost anything. */
+function sweepIntervalMs(limits: ListenerLimits): number {
+  const { closeTimeout, idleTimeout, pingInterval, pingTimeout, sendTimeout, maxLifetime } = limits;
+  const shortest = Math.min(closeTimeout, idleTimeout, pingInterval, pingTimeout, sendTimeout, maxLifetime);
+  return Math.max(25, Math.min(250, shortest / 4));
 }
 
-/** Reads a request head; undefined when the peer ended before it was whole. */
-async function readRequestHead(
+function isOutOfDescriptors(error: unknown): boolean {
+  return error instanceof Error && /os error (23|24)\b|EMFILE|ENFILE/.test(error.message);
+}
+
+/** Reads a PROXY preamble, if one is expected, and a request head; undefined when the peer ended before that. */
+async function readOpening(
   peer: ByteSocket,
-): Promise<{ head: RequestHead; rest: Bytes } | { refusal: Refusal } | undefined> {
+  expectsPreamble: boolean,
+): Promise<Opening | Refusal | undefined> {
   let bytes = new Uint8Array(1024);
+  let start = 0;
   let end = 0;
+  let proxied: string | undefined;
+  let isPreambleDue = expectsPreamble;
   for (;;) {
     const size = await peer.read(bytes.subarray(end));
     if (size === null) return undefined;
-    const headEnd = findHeadEnd(bytes, end, end + size);
+    let searched = end;
     end += size;
-    if (!canBeRequest(bytes, 0, end)) return { refusal: badRequest("this is not an HTTP/1.1 request") };
-    if (headEnd >= 0) {
-      const result = parseRequestHead(bytes, 0, headEnd);
-      return result.ok
-        ? { head: result.head, rest: { bytes, start: headEnd, end } }
-        : { refusal: result.refusal };
+    if (isPreambleDue) {
+      const preamble = parseProxyHeader(bytes, 0, end);
+      if (preamble.state === "invalid") return badRequest(preamble.reason);
+      if (preamble.state === "complete") {
+        isPreambleDue = false;
+        proxied = preamble.source?.address;
+        start = searched = preamble.size;
+      }
     }
-    if (end >= MAX_HEAD_SIZE) {
-      return { refusal: { status: 431, reason: `the request head may have at most ${MAX_HEAD_SIZE} bytes` } };
+    if (!isPreambleDue) {
+      if (!canBeRequest(bytes, start, end)) return badRequest("this is not an HTTP/1.1 request");
+      const headEnd = findHeadEnd(bytes, searched, end, start);
+      if (headEnd >= 0) {
+        const result = parseRequestHead(bytes, start, headEnd);
+        return result.ok
+          ? { head: result.head, rest: { bytes, start: headEnd, end }, proxied }
+          : result.refusal;
+      }
+      if (end - start >= MAX_HEAD_SIZE) return TOO_LONG;
     }
     if (end === bytes.length) {
-      const larger = new Uint8Array(Math.min(bytes.length * 2, MAX_HEAD_SIZE));
+      const larger = new Uint8Array(Math.min(bytes.length * 2, MAX_HEAD_SIZE + MAX_V2_SIZE));
       larger.set(bytes);
       bytes = larger;
     }
   }
 }
 
-/** Reads a 101 of the endpoint; undefined for anything else. */
-async function readResponseHead(inner: ByteSocket): Promise<Bytes | undefined> {
+/** Reads the answer of the endpoint: its 101, its refusal, or undefined when it is neither. */
+async function readResponse(inner: ByteSocket): Promise<Bytes | Refusal | undefined> {
   const bytes = new Uint8Array(2048);
   let end = 0;
   for (;;) {
@@ -273,7 +415,22 @@ async function readResponseHead(inner: ByteSocket): Promise<Bytes | undefined> {
     const headEnd = findHeadEnd(bytes, end, end + size);
     end += size;
     if (headEnd >= 0) {
-      return parseStatus(bytes, 0, headEnd) === 101 ? { bytes, start: headEnd, end } : undefined;
+      const head = parseResponseHead(bytes, 0, headEnd);
+      if (head?.status === 101) return { bytes, start: headEnd, end };
+      if (head === undefined || !isRefusalStatus(head.status)) return undefined;
+      const bodySize = Number(head.headers.get("content-length") ?? 0);
+      while (end < headEnd + bodySize && end < bytes.length) {
+        const more = await inner.read(bytes.subarray(end));
+        if (more === null) break;
+        end += more;
+      }
+      const reason = new TextDecoder().decode(bytes.subarray(headEnd, end)).trim();
+      const headers: Record<string, string> = {};
+      for (const name of ["WWW-Authenticate", "Retry-After"]) {
+        const value = head.headers.get(name.toLowerCase());
+        if (value !== undefined) headers[name] = value;
+      }
+      return { status: head.status, reason, headers };
     }
     if (end === bytes.length) return undefined;
   }

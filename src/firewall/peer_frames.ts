@@ -21,8 +21,11 @@ import {
 } from "./frame_rules.ts";
 import type { Violation } from "./violation.ts";
 
-/** Bytes that must be free before the bytes given to `PeerFrames.inspect`: room for one header. */
-export const HEADROOM = MAX_HEADER_SIZE;
+/**
+ * Bytes that must be free before the bytes given to `PeerFrames.inspect`: room for one header, and then to the next
+ * word, for a payload that begins with a word is checked faster.
+ */
+export const HEADROOM = MAX_HEADER_SIZE + 2;
 
 const BAD_TEXT: Violation = { rule: "utf8", code: 1007, reason: "a text message must be valid UTF-8" };
 const BAD_REASON: Violation = { rule: "utf8", code: 1007, reason: "a close reason must be valid UTF-8" };
@@ -52,10 +55,12 @@ export class PeerFrames {
   carryStart = 0;
   /** The rule that was broken, if any; nothing may be inspected after that. */
   violation: Violation | undefined;
-  /** The peer's Close frame, if it came; it is the last thing that may go on, and whatever follows is ignored. */
+  /** The peer's Close frame, if it came. It does not go on by itself, and whatever follows it is ignored. */
   close: CloseReason | undefined;
   /** Data messages begun so far. */
   messages = 0;
+  /** Control frames so far. */
+  controlFrames = 0;
 
   readonly #limits: FrameLimits;
   readonly #header = new FrameHeader();
@@ -78,16 +83,20 @@ export class PeerFrames {
   /**
    * Takes the bytes from `start` to `end`: what was carried over from the last call and what has come since. Writes
    * headers into the HEADROOM bytes before `start` and may move bytes between `start` and `end`.
+   *
+   * @param allowance How many messages and control frames may begin; what comes after those is carried over.
+   * @returns False when the allowance was used up before the bytes were.
    */
-  inspect(bytes: Uint8Array, start: number, end: number): void {
+  inspect(bytes: Uint8Array, start: number, end: number, allowance = Infinity): boolean {
+    const most = this.messages + this.controlFrames + allowance;
     this.forwardStart = start;
     this.forwardEnd = start;
     this.carryStart = end;
     let at = start;
     if (this.#bytesLeft > 0) {
       const size = Math.min(this.#bytesLeft, end - start);
-      if (size === 0) return;
-      if (!this.#acceptPayload(bytes, start, start + size)) return;
+      if (size === 0) return true;
+      if (!this.#acceptPayload(bytes, start, start + size)) return true;
       this.forwardStart = start - headerSize(size, true);
       writeFrameHeader(bytes, this.forwardStart, {
         fin: this.#fin && this.#bytesLeft === size,
@@ -100,7 +109,7 @@ export class PeerFrames {
       at = start + size;
       if (this.#bytesLeft === 0 && this.#fin && !this.#finishMessage()) {
         this.forwardStart = start;
-        return;
+        return true;
       }
     }
     const header = this.#header;
@@ -109,44 +118,48 @@ export class PeerFrames {
       const isWhole = readFrameHeader(bytes, at, end, header);
       if (header.size > 0) {
         this.violation = firstViolation(FIRST_BYTES_RULES, header, this.#message, this.#limits);
-        if (this.violation !== undefined) return;
+        if (this.violation !== undefined) return true;
       }
       if (!isWhole) {
         this.carryStart = at;
-        return;
+        return true;
       }
       this.violation = firstViolation(WHOLE_HEADER_RULES, header, this.#message, this.#limits);
-      if (this.violation !== undefined) return;
+      if (this.violation !== undefined) return true;
+      if (this.messages + this.controlFrames >= most && header.opcode !== OPCODE.continuation) {
+        this.carryStart = at;
+        return false;
+      }
       const payloadStart = at + header.size;
       const frameEnd = payloadStart + header.payloadLength;
       if (isControl(header.opcode)) {
         if (frameEnd > end) {
           this.carryStart = at;
-          return;
+          return true;
         }
         if (header.opcode === OPCODE.close) {
           this.#readClose(bytes, payloadStart, frameEnd);
-          if (this.violation === undefined) this.forwardEnd = frameEnd;
-          return;
+          return true;
         }
+        this.controlFrames++;
         at = frameEnd;
         continue;
       }
       if (frameEnd > end && payloadStart === end) {
         this.carryStart = at;
-        return;
+        return true;
       }
       this.#beginFrame();
       if (frameEnd > end) {
         if (this.#acceptPayload(bytes, payloadStart, end)) this.#splitFrame(bytes, at, end);
-        return;
+        return true;
       }
-      this.#maskKey = header.maskKey;
-      if (!this.#acceptPayload(bytes, payloadStart, frameEnd)) return;
-      if (header.fin && !this.#finishMessage()) return;
+      if (!this.#acceptPayload(bytes, payloadStart, frameEnd)) return true;
+      if (header.fin && !this.#finishMessage()) return true;
       at = frameEnd;
     }
     this.forwardEnd = at;
+    return true;
   }
 
   /** Counts the data frame in `#header` toward its message. */

@@ -34,9 +34,9 @@ export class ReadBuffer {
     this.end = headroom;
   }
 
-  /** The free room after the bytes: where the next read goes. */
-  room(): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(this.end);
+  /** The free room after the bytes, at most `most` bytes of it: where the next read goes. */
+  room(most = Infinity): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(this.end, Math.min(this.bytes.length, this.end + Math.floor(most)));
   }
 
   /** Keeps the bytes from `from` to the end as the first ones of the next read, and sizes the buffer for it. */

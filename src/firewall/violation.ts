@@ -10,11 +10,22 @@ export type FrameRuleName =
   | "continuation"
   | "close_payload"
   | "utf8"
-  | "message_size";
+  | "message_size"
+  | "fragments";
 
-/** One broken rule. `reason` goes into the Close frame: fixed text, at most 123 bytes, never the peer's words. */
+/** Names of the limits that a connection can reach. */
+export type LimitName =
+  | "message_rate"
+  | "byte_rate"
+  | "idle_timeout"
+  | "ping_timeout"
+  | "send_timeout"
+  | "max_lifetime"
+  | "buffered_memory";
+
+/** One broken rule or one limit that was reached. `reason` goes into the Close frame: fixed text, at most 123 bytes, never the peer's words. */
 export interface Violation {
-  readonly rule: FrameRuleName;
+  readonly rule: FrameRuleName | LimitName;
   readonly code: number;
   readonly reason: string;
 }

@@ -13,15 +13,18 @@ export const CLOSE_CODES: Readonly<Record<number, CloseCodeDeclaration>> = {
   1002: { name: "Protocol error", meaning: "a frame broke a rule of RFC 6455; the reason names the rule" },
   1003: { name: "Unsupported Data", meaning: "a binary message came where a text message is needed" },
   1007: { name: "Invalid frame payload data", meaning: "a text message or a close reason is not UTF-8" },
-  1008: { name: "Policy Violation", meaning: "too much was sent before authentication was decided" },
+  1008: {
+    name: "Policy Violation",
+    meaning: "too much was sent before authentication was decided, or too many errors after it",
+  },
   1009: { name: "Message Too Big", meaning: "a message is over the limit; it was refused unread" },
   1010: { name: "Mandatory Ext." },
   1011: { name: "Internal Error", meaning: "a failure on the server's side; the log has the details" },
   1012: { name: "Service Restart" },
-  1013: { name: "Try Again Later" },
+  1013: { name: "Try Again Later", meaning: "the server has too much to do, or to hold, at the moment" },
   1014: { name: "Bad Gateway" },
-  3000: { name: "Unauthorized", meaning: "the token is expired or not valid" },
-  3003: { name: "Forbidden" },
+  3000: { name: "Unauthorized", meaning: "the token is expired, not valid, revoked or used up" },
+  3003: { name: "Forbidden", meaning: "the user has too many sessions" },
   3008: { name: "Timeout", meaning: "no token was sent in time" },
 };
 

@@ -1,6 +1,6 @@
 // The frame header of RFC 6455 §5.2: reading it from bytes, writing it to bytes, masking.
 
-import type { CloseReason } from "./close_code.ts";
+import { type CloseReason, NO_STATUS_RECEIVED } from "./close_code.ts";
 
 /** Frame opcodes (RFC 6455 §5.2). */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -20,7 +20,7 @@ export class FrameHeader {
   masked = false;
   /** The length field of the second byte: 0 to 125, 126 (16 bits follow) or 127 (64 bits follow). */
   lengthCode = 0;
-  /** Bytes of payload that the header announces: only the peer's claim. Exact up to 2^53. */
+  /** Bytes of payload that the header announces: only the peer's claim. Above 2^53 - 1 it is 2^62, or 2^63 with the highest bit. */
   payloadLength = 0;
   /** The masking key, first byte in the highest bits; 0 when the frame is not masked. */
   maskKey = 0;
@@ -61,7 +61,11 @@ export function readFrameHeader(bytes: Uint8Array, start: number, end: number, h
   } else {
     let length = 0;
     for (const stop = at + lengthSize; at < stop; at++) length = length * 256 + bytes[at]!;
-    header.payloadLength = length;
+    header.payloadLength = length <= Number.MAX_SAFE_INTEGER
+      ? length
+      : bytes[start + 2]! >= 0x80
+      ? 2 ** 63
+      : 2 ** 62;
   }
   header.maskKey = header.masked
     ? ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
@@ -131,8 +135,12 @@ export function encodeFrame(opcode: number, payload: Uint8Array, maskKey?: numbe
   return frame;
 }
 
-/** A Close frame. `reason` must be at most 123 bytes of UTF-8 (RFC 6455 §5.5.1). */
+/**
+ * A Close frame, without a payload if the code is 1005 (RFC 6455 §7.4.1). `reason` must be at most 123 bytes of UTF-8
+ * (§5.5.1).
+ */
 export function encodeClose({ code, reason }: CloseReason, maskKey?: number): Uint8Array<ArrayBuffer> {
+  if (code === NO_STATUS_RECEIVED) return encodeFrame(OPCODE.close, new Uint8Array(0), maskKey);
   const text = new TextEncoder().encode(reason);
   const payload = new Uint8Array(2 + text.length);
   payload[0] = code >> 8;

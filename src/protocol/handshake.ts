@@ -1,8 +1,28 @@
 // The opening handshake of RFC 6455 §4, on the strictest reading of HTTP/1.1 (RFC 9112). No I/O.
 
+/** The statuses of refusals. */
+export type RefusalStatus = keyof typeof STATUS_TEXT;
+
+const STATUS_TEXT = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  417: "Expectation Failed",
+  421: "Misdirected Request",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  505: "HTTP Version Not Supported",
+} as const;
+
 /** What a refused client is told: an HTTP status and one line of text; never the client's own words. */
 export interface Refusal {
-  readonly status: 400 | 403 | 404 | 405 | 408 | 417 | 421 | 426 | 429 | 431 | 500 | 503 | 505;
+  readonly status: RefusalStatus;
   readonly reason: string;
   /** Further header lines, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -23,28 +43,11 @@ export type HeadResult =
   | { readonly ok: true; readonly head: RequestHead }
   | { readonly ok: false; readonly refusal: Refusal };
 
-const STATUS_TEXT: Readonly<Record<Refusal["status"], string>> = {
-  400: "Bad Request",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  408: "Request Timeout",
-  417: "Expectation Failed",
-  421: "Misdirected Request",
-  426: "Upgrade Required",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-  505: "HTTP Version Not Supported",
-};
-
 const CR = 13;
 const LF = 10;
 
 // RFC 9110 §5.6.2 and §5.5; the bytes of a value are read as Latin-1.
-const METHOD = /^[A-Z]{1,20}$/;
-const TARGET = /^[\x21-\x7e]+$/;
+const REQUEST_LINE = /^([A-Z]{1,20}) ([\x21-\x7e]+) HTTP\/(\d\.\d)$/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
@@ -97,41 +100,17 @@ export function canBeRequest(bytes: Uint8Array, start: number, end: number): boo
   return true;
 }
 
-const REQUEST_LINE = /^[A-Z]{1,20} [\x21-\x7e]+ HTTP\/1\.[01]$/;
-
 /** Reads a whole request head, the bytes from `start` to `end` with the empty line at its end. */
 export function parseRequestHead(bytes: Uint8Array, start: number, end: number): HeadResult {
   const lines = latin1(bytes, start, end - 4).split("\r\n");
-  const parts = lines[0]!.split(" ");
-  const [method, target, version] = parts as [string, string, string];
-  if (parts.length !== 3 || !METHOD.test(method) || !TARGET.test(target)) {
+  const [, method, target, version] = REQUEST_LINE.exec(lines[0]!) ?? [];
+  if (method === undefined || target === undefined) {
     return refuse(badRequest("the request line must be: GET /path HTTP/1.1"));
   }
-  if (version !== "HTTP/1.1") {
-    return refuse(
-      /^HTTP\/\d\.\d$/.test(version)
-        ? { status: 505, reason: "the HTTP version must be 1.1" }
-        : badRequest("the request line must be: GET /path HTTP/1.1"),
-    );
-  }
+  if (version !== "1.1") return refuse({ status: 505, reason: "the HTTP version must be 1.1" });
   if (!target.startsWith("/")) return refuse(badRequest("the request target must be a path"));
-  const headers = new Map<string, string>();
-  for (let i = 1; i < lines.length; i++) {
-    const line = lines[i]!;
-    const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-    const value = line.slice(colon + 1);
-    // Folded lines, spaces before the colon and control characters are how two readers come to disagree (RFC 9112 §5).
-    if (!NAME.test(name) || !VALUE.test(value)) {
-      return refuse(badRequest(`header line ${i} is malformed`));
-    }
-    const known = headers.get(name);
-    if (known !== undefined && SINGLE_HEADERS.has(name)) {
-      return refuse(badRequest(`the header "${name}" must not be repeated`));
-    }
-    const trimmed = value.replace(/^[\t ]+|[\t ]+$/g, "");
-    headers.set(name, known === undefined ? trimmed : `${known}, ${trimmed}`);
-  }
+  const headers = parseHeaders(lines);
+  if (!(headers instanceof Map)) return refuse(headers);
   const mark = target.indexOf("?");
   return {
     ok: true,
@@ -142,6 +121,26 @@ export function parseRequestHead(bytes: Uint8Array, start: number, end: number):
       headers,
     },
   };
+}
+
+/** The headers in all lines but the first, which is the request or status line. */
+function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
+  const headers = new Map<string, string>();
+  for (let i = 1; i < lines.length; i++) {
+    const line = lines[i]!;
+    const colon = line.indexOf(":");
+    const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
+    const value = line.slice(colon + 1);
+    // Folded lines, spaces before the colon and control characters are how two readers come to disagree (RFC 9112 §5).
+    if (!NAME.test(name) || !VALUE.test(value)) return badRequest(`header line ${i} is malformed`);
+    const known = headers.get(name);
+    if (known !== undefined && SINGLE_HEADERS.has(name)) {
+      return badRequest(`the header "${name}" must not be repeated`);
+    }
+    const trimmed = value.replace(/^[\t ]+|[\t ]+$/g, "");
+    headers.set(name, known === undefined ? trimmed : `${known}, ${trimmed}`);
+  }
+  return headers;
 }
 
 function refuse(refusal: Refusal): HeadResult {
@@ -203,7 +202,8 @@ export function encodeRefusal({ status, reason, headers = {} }: Refusal): Uint8A
 export interface ConnectionFacts {
   readonly connection: string;
   readonly address: string;
-  readonly secure: boolean;
+  /** Whether the client came over TLS. */
+  readonly isSecure: boolean;
 }
 
 /** Headers of the client that the endpoint may see; everything else stays outside. */
@@ -224,7 +224,7 @@ export function encodeInnerRequest(head: RequestHead, facts: ConnectionFacts): U
     "Sec-WebSocket-Version: 13",
     `X-Connection-Id: ${facts.connection}`,
     `X-Forwarded-For: ${facts.address}`,
-    `X-Forwarded-Proto: ${facts.secure ? "wss" : "ws"}`,
+    `X-Forwarded-Proto: ${facts.isSecure ? "wss" : "ws"}`,
   ];
   for (const name of FORWARDED_HEADERS) {
     const value = head.headers.get(name);
@@ -241,10 +241,21 @@ export function encodeInnerRequest(head: RequestHead, facts: ConnectionFacts): U
   return bytes;
 }
 
-/** The status of a response head, or undefined when the first line is not one of HTTP/1.1. */
-export function parseStatus(bytes: Uint8Array, start: number, end: number): number | undefined {
-  const match = /^HTTP\/1\.1 (\d{3}) /.exec(latin1(bytes, start, Math.min(end, start + 16)));
-  return match === null ? undefined : Number(match[1]);
+/** The head of an endpoint's response; undefined when it is not one of HTTP/1.1. */
+export function parseResponseHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { readonly status: number; readonly headers: ReadonlyMap<string, string> } | undefined {
+  const lines = latin1(bytes, start, end - 4).split("\r\n");
+  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(lines[0]!)?.[1];
+  const headers = parseHeaders(lines);
+  return status === undefined || !(headers instanceof Map) ? undefined : { status: Number(status), headers };
+}
+
+/** Whether a refusal can have this status. */
+export function isRefusalStatus(status: number): status is RefusalStatus {
+  return status in STATUS_TEXT;
 }
 
 function hasToken(value: string | undefined, token: string): boolean {

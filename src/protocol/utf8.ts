@@ -1,5 +1,13 @@
 // UTF-8 as it arrives: in pieces, masked, and refused at the first byte that can't be part of it (RFC 3629).
 
+import { rotateMaskKey } from "./frame.ts";
+
+/** Bytes that are looked at together where all are ASCII. */
+const BLOCK_SIZE = 32;
+
+const keyWord = new Uint32Array(1);
+const keyBytes = new DataView(keyWord.buffer);
+
 /**
  * Checks a text that comes in pieces, under the mask it was sent with. Nothing is copied or unmasked in place.
  * After `accepts` has returned false the validator must be `reset`.
@@ -10,6 +18,8 @@ export class Utf8Validator {
   /** The range of the next continuation byte; narrower than 80..BF after E0, ED, F0 and F4. */
   #low = 0x80;
   #high = 0xbf;
+  /** The last buffer, as words. */
+  #words: Uint32Array = keyWord;
 
   /** Forgets everything: the next byte starts a text. */
   reset(): void {
@@ -40,8 +50,11 @@ export class Utf8Validator {
         low = 0x80;
         high = 0xbf;
       } else if (byte < 0x80) {
-        // Most text is ASCII: from here, four bytes at a time while none of them has its high bit set.
-        if (((i - start) & 3) === 3) i = skipAscii(bytes, i + 1, end, maskKey) - 1;
+        // Most text is ASCII, so it is skipped by words as soon as a word begins.
+        const next = i + 1;
+        if (((bytes.byteOffset + next) & 3) === 0 && end - next >= BLOCK_SIZE) {
+          i = this.#skipAscii(bytes, next, end, rotateMaskKey(maskKey, next - start)) - 1;
+        }
       } else if (byte < 0xc2 || byte > 0xf4) {
         return false;
       } else if (byte < 0xe0) {
@@ -61,16 +74,24 @@ export class Utf8Validator {
     this.#high = high;
     return true;
   }
-}
 
-/** The first offset from `at`, in steps of four, whose four bytes are not all ASCII under `maskKey`. */
-function skipAscii(bytes: Uint8Array, at: number, end: number, maskKey: number): number {
-  const highBits = maskKey & 0x80808080;
-  const stop = end - 3;
-  while (at < stop) {
-    const word = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
-    if (((word & 0x80808080) ^ highBits) !== 0) break;
-    at += 4;
+  /** The first offset from `at`, in blocks, from which not all bytes are ASCII; `at` must be the start of a word. */
+  #skipAscii(bytes: Uint8Array, at: number, end: number, maskKey: number): number {
+    if (this.#words.buffer !== bytes.buffer) {
+      this.#words = new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2);
+    }
+    const words = this.#words;
+    // The words are in the machine's byte order, and so must the mask be.
+    keyBytes.setUint32(0, maskKey);
+    const key = keyWord[0]!;
+    let word = (bytes.byteOffset + at) >> 2;
+    for (; at + BLOCK_SIZE <= end; at += BLOCK_SIZE, word += 8) {
+      const all = (words[word]! ^ key) | (words[word + 1]! ^ key) | (words[word + 2]! ^ key) |
+        (words[word + 3]! ^ key) |
+        (words[word + 4]! ^ key) | (words[word + 5]! ^ key) | (words[word + 6]! ^ key) |
+        (words[word + 7]! ^ key);
+      if ((all & 0x80808080) !== 0) break;
+    }
+    return at;
   }
-  return at;
 }

@@ -69,6 +69,16 @@ Deno.test("the examples of RFC 6455 §5.7 are read as it says", () => {
   assert.equal(header.payloadLength, 65536);
 });
 
+Deno.test("a length that no number holds is told apart by its highest bit", () => {
+  const header = new FrameHeader();
+  for (const [first, expected] of [[0x7f, 2 ** 62], [0x80, 2 ** 63], [0xff, 2 ** 63]] as const) {
+    const bytes = new Uint8Array(10).fill(0xff);
+    bytes.set([0x82, 0x7f, first]);
+    assert.equal(readFrameHeader(bytes, 0, 10, header), true);
+    assert.equal(header.payloadLength, expected);
+  }
+});
+
 Deno.test("a mask key turns with its payload", () => {
   assert.equal(rotateMaskKey(0x11223344, 0), 0x11223344);
   assert.equal(rotateMaskKey(0x11223344, 1), 0x22334411);
@@ -78,4 +88,5 @@ Deno.test("a mask key turns with its payload", () => {
 
 Deno.test("a Close frame carries its code and reason", () => {
   assert.deepEqual([...encodeClose({ code: 1009, reason: "é" })], [0x88, 0x04, 0x03, 0xf1, 0xc3, 0xa9]);
+  assert.deepEqual([...encodeClose({ code: 1005, reason: "" })], [0x88, 0x00]);
 });

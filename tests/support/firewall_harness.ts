@@ -1,8 +1,12 @@
 // A firewall listener in front of an endpoint, in this process, on port 0: what behaviour tests talk to.
 
+import { parseSettings, type Settings } from "../../src/core/settings.ts";
+import { Admission } from "../../src/firewall/admission.ts";
+import { createRequestRules } from "../../src/firewall/admission/request_rules.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";
 import { type EndpointOptions, startEndpoint } from "../../src/endpoints/endpoint.ts";
 import { FirewallListener, type ListenerLimits } from "../../src/firewall/listener.ts";
+import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
 import type { Log, LogFields } from "../../src/telemetry/log.ts";
 import type { EventName } from "../../src/telemetry/events.ts";
 
@@ -16,6 +20,7 @@ export interface LoggedEvent {
 export interface Harness {
   readonly port: number;
   readonly firewall: FirewallListener;
+  readonly admission: Admission;
   readonly events: readonly LoggedEvent[];
   /** Resolves with the first event of that name, also one that came before. */
   event(name: EventName): Promise<LogFields>;
@@ -24,12 +29,27 @@ export interface Harness {
   stop(): Promise<void>;
 }
 
-const LIMITS: ListenerLimits = { maxMessageSize: 2 ** 20, closeTimeout: 2000, handshakeTimeout: 5000 };
+const LIMITS: ListenerLimits = {
+  maxMessageSize: 2 ** 20,
+  maxFragments: 1024,
+  messageRate: Infinity,
+  byteRate: Infinity,
+  onRateLimit: "throttle",
+  idleTimeout: Infinity,
+  pingInterval: Infinity,
+  pingTimeout: 5000,
+  sendTimeout: 5000,
+  closeTimeout: 2000,
+  maxLifetime: Infinity,
+  handshakeTimeout: 5000,
+};
 
 /** Starts a listener with small modifications of ordinary limits; the endpoint echoes verbatim unless told otherwise. */
 export function startHarness(
   limits: Partial<ListenerLimits> = {},
   createHandler: EndpointOptions["createHandler"] = createEchoHandler({ prefix: "" }),
+  budget = new MemoryBudget(Infinity),
+  overrides: Partial<Settings> = {},
 ): Harness {
   const folder = Deno.makeTempDirSync();
   const socketPath = `${folder}/inner.sock`;
@@ -56,18 +76,26 @@ export function startHarness(
       clearTimeout(timer);
     }
   }
+  const settings = { ...parseSettings(new Map(), () => undefined), handshakeRate: Infinity, ...overrides };
+  const admission = new Admission(settings, log);
   const endpoint = startEndpoint({ name: "echo", socketPath, createHandler, log });
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const firewall = new FirewallListener({
     endpoint: "echo",
     listener,
     socketPath,
+    isSecure: false,
+    requestRules: createRequestRules({ path: "/", isLoopbackListener: true, settings }),
     limits: { ...LIMITS, ...limits },
+    admission,
+    budget,
+    heldByEndpoint: (ids) => Promise.resolve(ids.map(() => 0)),
     log,
   });
   return {
     port: listener.addr.port,
     firewall,
+    admission,
     events,
     event: (name) => until(`the event ${name}`, () => events.find(({ event }) => event === name)?.fields),
     ended: (count) =>
@@ -77,6 +105,7 @@ export function startHarness(
       ).then(() => {}),
     async stop() {
       await firewall.drain({ code: 1001, reason: "the test is over" }, 0);
+      admission.stop();
       await endpoint.stop();
       await Deno.remove(folder, { recursive: true });
     },

@@ -2,7 +2,8 @@
 
 import config from "../../deno.json" with { type: "json" };
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const ROOT = new URL("../../", import.meta.url).pathname;
+const MAIN = `${ROOT}main.ts`;
 
 /** How long any wait for a process may take, in milliseconds. */
 const TIMEOUT_MS = 20_000;
@@ -46,6 +47,16 @@ class Output {
 export interface StartOptions {
   readonly folder?: string;
   readonly env?: Record<string, string>;
+  /** The most file descriptors that it may have; the limit of this process if left out. */
+  readonly maxDescriptors?: number;
+}
+
+/** What a process takes of the machine. */
+export interface Usage {
+  /** Open file descriptors. */
+  readonly descriptors: number;
+  /** Resident memory. */
+  readonly residentBytes: number;
 }
 
 /** `main.ts` with `args`, or `deno task` if that is the first of them. Dispose of it to be sure that it has ended. */
@@ -57,12 +68,14 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #ownsFolder: boolean;
 
-  constructor(args: readonly string[], { folder, env = {} }: StartOptions = {}) {
+  constructor(args: readonly string[], { folder, env = {}, maxDescriptors }: StartOptions = {}) {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: args[0] === "task" ? [...args] : ["run", ...permissions(this.runtimeDir), MAIN, ...args],
+    const command = args[0] === "task" ? [...args] : ["run", ...permissions(this.runtimeDir), MAIN, ...args];
+    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
+    this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
+      args: maxDescriptors === undefined ? command : limited,
       cwd: this.folder,
       env: { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" },
       stdin: "null",
@@ -89,6 +102,34 @@ export class Program implements AsyncDisposable {
   /** Resolves when the log on the terminal matches. */
   async logged(pattern: RegExp): Promise<string> {
     return (await this.#bounded(`${pattern} in the log`, this.stderr.until(pattern)))[0];
+  }
+
+  /** What the process takes now. Throws where there is no `/proc`, and when it has ended. */
+  async usage(): Promise<Usage> {
+    // The runtime itself reads `/proc` with all permissions only.
+    const script = `ls /proc/${this.pid}/fd | wc -l && grep VmRSS /proc/${this.pid}/status`;
+    const { success, stdout } = await new Deno.Command("sh", { args: ["-c", script], stderr: "null" })
+      .output();
+    const match = /^(\d+)\s+VmRSS:\s+(\d+) kB/.exec(new TextDecoder().decode(stdout));
+    if (!success || match === null) {
+      throw new Error(`Cannot read the usage of process ${this.pid}: it has ended`);
+    }
+    return { descriptors: Number(match[1]), residentBytes: Number(match[2]) * 1024 };
+  }
+
+  /** Resolves with the usage that `isDone` is content with; nothing else tells when a process has let go of something. */
+  async usageUntil(what: string, isDone: (usage: Usage) => boolean): Promise<Usage> {
+    const deadlineMs = performance.now() + TIMEOUT_MS;
+    for (;;) {
+      const usage = await this.usage();
+      if (isDone(usage)) return usage;
+      if (performance.now() > deadlineMs) {
+        throw new Error(
+          `Timed out waiting for ${what}: ${JSON.stringify(usage)}; stderr: ${this.stderr.text.slice(-2000)}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   signal(signal: Deno.Signal): void {
@@ -138,6 +179,8 @@ export class Program implements AsyncDisposable {
 function permissions(runtimeDir: string): string[] {
   return config.tasks.start.split(" ")
     .filter((word) => word.startsWith("--allow-") || word === "--no-prompt")
+    // The task runs in the folder of the program, where it reads the code of its second thread.
+    .map((word) => word.replace("--allow-read=.", `--allow-read=.,${ROOT}`))
     .map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
 }
 

@@ -63,6 +63,9 @@ export interface Frame {
   readonly closeReason?: string;
 }
 
+/** What a client needs of a connection; `Deno.Conn` is one. */
+export type ByteStream = Pick<Deno.TcpConn, "read" | "write" | "closeWrite" | "close">;
+
 /** The opcodes of RFC 6455 §5.2. */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -79,7 +82,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class RawClient {
   /** The response to the handshake; undefined before one was made. */
   response: ResponseHead | undefined;
-  readonly #conn: Deno.Conn;
+  readonly #conn: ByteStream;
   readonly #timeoutMs: number;
   readonly #chunk = new Uint8Array(READ_SIZE);
   #received = new Uint8Array(0);
@@ -87,7 +90,7 @@ export class RawClient {
   #closed = false;
 
   /** Speaks over a connection that is open already (TLS, say) and now belongs to the client. */
-  constructor(conn: Deno.Conn, timeoutMs: number = DEFAULT_TIMEOUT_MS) {
+  constructor(conn: ByteStream, timeoutMs: number = DEFAULT_TIMEOUT_MS) {
     this.#conn = conn;
     this.#timeoutMs = timeoutMs;
   }
@@ -197,7 +200,7 @@ export class RawClient {
 
   /** Ends our half of the connection (FIN); reading goes on. */
   async closeWrite(): Promise<void> {
-    await (this.#conn as Deno.TcpConn | Deno.UnixConn).closeWrite();
+    await this.#conn.closeWrite();
   }
 
   /** Closes the connection without a Close frame; harmless when done twice. */

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createKeyFileIfMissing, loadKey, MAX_KEY_FILE_SIZE_BYTES } from "../../src/auth/key.ts";
+import { generateKeyPairSync } from "node:crypto";
+import { createKeyFileIfMissing, loadKeys, MAX_KEY_FILE_SIZE_BYTES } from "../../src/auth/key_file.ts";
 import { createVerifier, mintToken } from "../../src/auth/token.ts";
 import { StartError } from "../../src/core/errors.ts";
 
@@ -36,7 +37,7 @@ async function loadContent(content: string | Uint8Array): Promise<void> {
     await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content, {
       mode: 0o600,
     });
-    await loadKey(path);
+    await loadKeys(path);
   });
 }
 
@@ -55,7 +56,7 @@ Deno.test("creates a key file once, with 32 random bytes as base64url and mode 0
 
     await createKeyFileIfMissing(`${folder}/other.key`);
     assert.notEqual(await Deno.readTextFile(`${folder}/other.key`), content);
-    assert.equal((await loadKey(path)).alg, "HS256");
+    assert.equal((await loadKeys(path)).signer?.alg, "HS256");
   });
 });
 
@@ -74,26 +75,30 @@ Deno.test("gives the same key to all who create and load it at once", async () =
     const path = `${folder}/wsward.key`;
     const starts = Array.from({ length: 20 }, async () => {
       const created = await createKeyFileIfMissing(path);
-      return { created, key: await loadKey(path) };
+      return { created, keys: await loadKeys(path) };
     });
     const started = await Promise.all(starts);
     assert.equal(started.filter(({ created }) => created).length, 1);
-    const token = await mintToken(started[0]!.key, { user: "alice", expiresInMs: 60_000, claims: {} });
-    for (const { key } of started) assert.equal((await createVerifier(key).verify(token)).ok, true);
+    const token = await mintToken(started[0]!.keys.signer!, {
+      user: "alice",
+      expiresInMs: 60_000,
+      claims: {},
+    });
+    for (const { keys } of started) assert.equal((await createVerifier(keys).verify(token)).ok, true);
     assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["wsward.key"]);
   });
 });
 
 Deno.test("gives the same key to processes that start at once, with no permission beyond their folder", async () => {
   await withFolder(async (folder) => {
-    const module = new URL("../../src/auth/key.ts", import.meta.url).href;
+    const module = new URL("../../src/auth/key_file.ts", import.meta.url).href;
     const program = `${folder}/start.ts`;
     await Deno.writeTextFile(
       program,
-      `import { createKeyFileIfMissing, loadKey } from ${JSON.stringify(module)};
+      `import { createKeyFileIfMissing, loadKeys } from ${JSON.stringify(module)};
        const created = await createKeyFileIfMissing("wsward.key");
-       const { secret } = await loadKey("wsward.key");
-       const mark = await crypto.subtle.sign("HMAC", secret, new Uint8Array(1));
+       const { signer } = await loadKeys("wsward.key");
+       const mark = await crypto.subtle.sign("HMAC", signer.signingKey, new Uint8Array(1));
        console.log(created + " " + new Uint8Array(mark).toHex());`,
     );
     const config = new URL("../../deno.json", import.meta.url).pathname;
@@ -143,7 +148,7 @@ Deno.test("accepts 32 bytes and more as base64 or base64url, padded or not, with
 Deno.test("refuses 31 bytes and less, and says how many there are", async () => {
   for (const size of [1, 16, 31]) {
     const message = await startError(loadContent(SECRET.subarray(0, size).toString("base64url")));
-    assert.match(message, new RegExp(`its key has ${size} bytes, at least 32 are needed$`));
+    assert.match(message, new RegExp(`its secret has ${size} bytes, at least 32 are needed for HS256$`));
   }
 });
 
@@ -155,7 +160,7 @@ Deno.test("refuses what is not a key, without printing any of it", async () => {
     SECRET,
     new Uint8Array(64),
     `-----BEGIN PRIVATE KEY-----\n${base64}\n-----END PRIVATE KEY-----\n`,
-    `{"kty":"oct","k":"${SECRET.toString("base64url")}"}`,
+    `{"kty":"oct","k":"${SECRET.toString("base64url")}",}`,
     `"${base64}"`,
     `key=${base64}`,
     ` ${base64}`,
@@ -190,7 +195,7 @@ Deno.test("says that a missing key file is created by the server", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/wsward.key`;
     assert.equal(
-      await startError(loadKey(path)),
+      await startError(loadKeys(path)),
       `Cannot use key file "${path}": it does not exist (the server creates it on its first start)`,
     );
   });
@@ -198,7 +203,7 @@ Deno.test("says that a missing key file is created by the server", async () => {
 
 Deno.test("refuses a folder", async () => {
   await withFolder(async (folder) => {
-    assert.equal(await startError(loadKey(folder)), `Cannot use key file "${folder}": it is a folder`);
+    assert.equal(await startError(loadKeys(folder)), `Cannot use key file "${folder}": it is a folder`);
   });
 });
 
@@ -210,7 +215,7 @@ Deno.test({
       const path = `${folder}/pipe.key`;
       const { success } = await new Deno.Command("mkfifo", { args: ["-m", "600", path] }).output();
       assert.ok(success, "mkfifo works");
-      assert.match(await startError(loadKey(path)), /: it is not a regular file$/);
+      assert.match(await startError(loadKeys(path)), /: it is not a regular file$/);
     });
   },
 });
@@ -224,12 +229,12 @@ Deno.test({
       await createKeyFileIfMissing(path);
       for (const mode of [0o600, 0o400, 0o700]) {
         await Deno.chmod(path, mode);
-        await loadKey(path);
+        await loadKeys(path);
       }
       for (const mode of [0o644, 0o640, 0o604]) {
         await Deno.chmod(path, mode);
         assert.equal(
-          await startError(loadKey(path)),
+          await startError(loadKeys(path)),
           `Cannot use key file "${path}": it can be read by others (mode 0${
             mode.toString(8)
           }); run: chmod 600 ${path}`,
@@ -238,13 +243,13 @@ Deno.test({
       for (const mode of [0o601, 0o602, 0o610, 0o620]) {
         await Deno.chmod(path, mode);
         assert.match(
-          await startError(loadKey(path)),
+          await startError(loadKeys(path)),
           /: it is open to others \(mode 06\d\d\); run: chmod 600 /,
         );
       }
       const odd = `${folder}/it's mine.key`;
       await Deno.rename(path, odd);
-      assert.ok((await startError(loadKey(odd))).endsWith(`run: chmod 600 '${folder}/it'\\''s mine.key'`));
+      assert.ok((await startError(loadKeys(odd))).endsWith(`run: chmod 600 '${folder}/it'\\''s mine.key'`));
     });
   },
 });
@@ -253,11 +258,41 @@ Deno.test("does not show the secret of a loaded key", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/wsward.key`;
     await Deno.writeTextFile(path, "A".repeat(43), { mode: 0o600 });
-    const key = await loadKey(path);
+    const key = (await loadKeys(path)).signer!;
     assert.doesNotMatch(
       Deno.inspect(key, { depth: 9, showHidden: true }) + JSON.stringify(key),
       /AAAA|0, 0, 0/,
     );
-    await assert.rejects(crypto.subtle.exportKey("raw", key.secret));
+    await assert.rejects(crypto.subtle.exportKey("raw", key.signingKey!));
   });
+});
+
+Deno.test({
+  name: "asks for a private mode of files that can sign, and not of public keys",
+  ignore: IS_WINDOWS,
+  fn: async () => {
+    await withFolder(async (folder) => {
+      const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+      const signing = [
+        String(privateKey.export({ type: "pkcs8", format: "pem" })),
+        JSON.stringify(privateKey.export({ format: "jwk" })),
+        JSON.stringify({ keys: [publicKey.export({ format: "jwk" }), privateKey.export({ format: "jwk" })] }),
+        JSON.stringify({ kty: "oct", k: SECRET.toString("base64url") }),
+      ];
+      const verifying = [
+        String(publicKey.export({ type: "spki", format: "pem" })),
+        JSON.stringify(publicKey.export({ format: "jwk" })),
+        JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }),
+      ];
+      const path = `${folder}/test.key`;
+      for (const text of [...signing, ...verifying]) {
+        await Deno.writeTextFile(path, text);
+        await Deno.chmod(path, 0o600);
+        await loadKeys(path);
+        await Deno.chmod(path, 0o644);
+        if (verifying.includes(text)) assert.equal((await loadKeys(path)).signer, undefined);
+        else assert.match(await startError(loadKeys(path)), /: it can be read by others \(mode 0644\)/);
+      }
+    });
+  },
 });

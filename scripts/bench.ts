@@ -1,0 +1,205 @@
+// Compares wsward with other echo servers: messages per second, round trips and server CPU, interleaved over several rounds.
+import { parseArgs } from "node:util";
+import type { LoadOrder, LoadResult, MessageKind } from "./bench/load.ts";
+import { formatReport, type Sample, summarize } from "./bench/report.ts";
+import { DEFAULT_ROWS, parseRow, type Row } from "./bench/rows.ts";
+import { type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
+
+const HELP = `Usage: deno task bench [options] [-- wsward flags]
+
+  --rounds N        how often each server is driven in each row (5)
+  --seconds N       how long each time (2)
+  --rows LIST       CONNECTIONSxIN_FLIGHTxBYTES, separated by commas (${DEFAULT_ROWS.map(({ name }) => name)})
+  --servers LIST    separated by commas (${SERVER_NAMES})
+  --type KIND       text or binary messages (text)
+  --json            print JSON
+`;
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly rows: readonly Row[];
+  readonly servers: readonly ServerName[];
+  readonly kind: MessageKind;
+  readonly json: boolean;
+  readonly wswardFlags: readonly string[];
+}
+
+/** Those that need what not every machine has. */
+const OPTIONAL_SERVERS: ReadonlySet<ServerName> = new Set(["ws", "websockets"]);
+const WARM_UP_SECONDS = 0.3;
+/** How much longer than it should a load may take before it is given up. */
+const LOAD_GRACE_MS = 10_000;
+
+/** Runs the benchmark; the exit code is 0 if everything that was started was measured. */
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options === undefined) return 0;
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort(new Error("interrupted"));
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, interrupt);
+  const folder = await Deno.makeTempDir({ prefix: "bench-" });
+  const servers: Server[] = [];
+  try {
+    await startServers(options, folder, servers, interrupted.signal);
+    const { samples, failures } = await driveAll(options, servers, interrupted.signal);
+    const rows = summarize(samples);
+    const versions = Object.fromEntries(servers.map(({ name, version }) => [name, version]));
+    console.log(
+      options.json
+        ? JSON.stringify({ machine: machine(), versions, options, failures, rows })
+        : formatReport(rows),
+    );
+    return failures.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    return 130;
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()));
+    await Deno.remove(folder, { recursive: true });
+    for (const signal of signals) Deno.removeSignalListener(signal, interrupt);
+  }
+}
+
+/** Puts each server into `started` as soon as it runs, so that it is ended even if a later one fails. */
+async function startServers(
+  options: Options,
+  folder: string,
+  started: Server[],
+  signal: AbortSignal,
+): Promise<void> {
+  tell(`${machine()}, ${options.rounds} rounds of ${options.seconds} s, ${options.kind} messages`);
+  for (const name of options.servers) {
+    const ownFolder = `${folder}/${name}`;
+    await Deno.mkdir(ownFolder);
+    try {
+      const server = await startServer(name, { folder: ownFolder, wswardFlags: options.wswardFlags, signal });
+      started.push(server);
+      tell(`  ${name}: ${server.version}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!OPTIONAL_SERVERS.has(name)) throw new Error(`Cannot start ${name}: ${messageOf(error)}`);
+      tell(`  ${name}: skipped, ${messageOf(error)}`);
+    }
+  }
+  tell("");
+}
+
+/** Drives the servers one after the other, all rows and then again, so that a slow minute hits all alike. */
+async function driveAll(
+  options: Options,
+  servers: readonly Server[],
+  signal: AbortSignal,
+): Promise<{ samples: Sample[]; failures: string[] }> {
+  const samples: Sample[] = [];
+  const failures: string[] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const row of options.rows) {
+      for (const server of servers) {
+        try {
+          const result = await drive(server, row, options, signal);
+          samples.push({ round, row, server: server.name, result });
+        } catch (error) {
+          signal.throwIfAborted();
+          failures.push(`round ${round}, ${row.name}, ${server.name}: ${messageOf(error)}`);
+          tell(failures.at(-1)!);
+        }
+      }
+    }
+  }
+  return { samples, failures };
+}
+
+async function drive(
+  server: Server,
+  row: Row,
+  options: Options,
+  interrupted: AbortSignal,
+): Promise<LoadResult> {
+  const order: LoadOrder = {
+    port: server.port,
+    serverPid: server.pid,
+    row,
+    kind: options.kind,
+    seconds: options.seconds,
+    warmUpSeconds: WARM_UP_SECONDS,
+  };
+  const limitMs = (options.seconds + WARM_UP_SECONDS) * 1000 + LOAD_GRACE_MS;
+  const load = new URL("bench/load.ts", import.meta.url).href;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    // Reading /proc needs all permissions.
+    args: ["run", "--allow-all", load, JSON.stringify(order)],
+    stdin: "null",
+    signal: AbortSignal.any([interrupted, AbortSignal.timeout(limitMs)]),
+  }).output();
+  if (!success) {
+    throw new Error(new TextDecoder().decode(stderr).trim() || "the load generator did not end in time");
+  }
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** Undefined if help was asked for. Throws an `Error` that names what is wrong. */
+function readOptions(args: readonly string[]): Options | undefined {
+  const dashes = args.indexOf("--");
+  const { values } = parseArgs({
+    args: dashes < 0 ? [...args] : args.slice(0, dashes),
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "2" },
+      rows: { type: "string" },
+      servers: { type: "string", default: SERVER_NAMES.join() },
+      type: { type: "string", default: "text" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return undefined;
+  }
+  const asked = values.servers.split(",");
+  const unknown = asked.find((name) => !SERVER_NAMES.some((known) => known === name));
+  if (unknown !== undefined) {
+    throw new Error(`Cannot use --servers "${unknown}": the servers are ${SERVER_NAMES}`);
+  }
+  if (values.type !== "text" && values.type !== "binary") {
+    throw new Error(`Cannot use --type "${values.type}": it must be text or binary`);
+  }
+  return {
+    rounds: readNumber("--rounds", values.rounds, /^[1-9]\d{0,3}$/),
+    seconds: readNumber("--seconds", values.seconds, /^(?=.*[1-9])\d{1,4}(\.\d+)?$/),
+    rows: values.rows?.split(",").map(parseRow) ?? DEFAULT_ROWS,
+    servers: SERVER_NAMES.filter((name) => asked.includes(name)),
+    kind: values.type,
+    json: values.json,
+    wswardFlags: dashes < 0 ? [] : args.slice(dashes + 1),
+  };
+}
+
+function readNumber(flag: string, text: string, form: RegExp): number {
+  if (!form.test(text)) throw new Error(`Cannot use ${flag} "${text}": it must be a positive number`);
+  return Number(text);
+}
+
+function machine(): string {
+  return `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`;
+}
+
+/** What is no result goes to stderr, so that `--json` stays pure. */
+function tell(line: string): void {
+  console.error(line);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await main(Deno.args);
+  } catch (error) {
+    tell(messageOf(error));
+    Deno.exitCode = 1;
+  }
+}

@@ -1,0 +1,190 @@
+// The load generator: a process of its own that drives one echo server over raw TCP and prints what it measured.
+//
+// It does as little as possible for each message: the masked frames are built beforehand, and of the replies only the first
+// one of each connection is looked at; afterwards it counts bytes.
+import { cpuSeconds } from "./cpu.ts";
+import type { Row } from "./rows.ts";
+
+/** What to do, passed as JSON in the only argument. */
+export interface LoadOrder {
+  readonly port: number;
+  /** The process whose CPU time is read. */
+  readonly serverPid: number;
+  readonly row: Row;
+  readonly kind: MessageKind;
+  /** How long to measure. */
+  readonly seconds: number;
+  /** How long to drive the server before that. */
+  readonly warmUpSeconds: number;
+}
+
+/** Whether messages are text or binary. */
+export type MessageKind = "text" | "binary";
+
+/** What was measured, printed as one line of JSON. CPU times are undefined where `/proc` does not exist. */
+export interface LoadResult {
+  readonly messages: number;
+  readonly seconds: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly serverCpuSeconds?: number | undefined;
+  readonly clientCpuSeconds?: number | undefined;
+}
+
+interface Traffic {
+  /** As many request frames, one after the other, as may be in flight. */
+  readonly requests: Uint8Array;
+  readonly requestSize: number;
+  /** One whole reply as it must look. */
+  readonly reply: Uint8Array;
+}
+
+const READ_SIZE = 64 * 1024;
+/** Round trips are counted by the microsecond; one that takes longer counts as this much. */
+const LONGEST_US = 2_000_000;
+
+/** Counts round trips while it is measuring. */
+class Meter {
+  phase: "warming up" | "measuring" | "over" = "warming up";
+  messages = 0;
+  readonly #byMicrosecond = new Uint32Array(LONGEST_US + 1);
+
+  record(milliseconds: number): void {
+    this.messages++;
+    this.#byMicrosecond[Math.min(Math.round(milliseconds * 1000), LONGEST_US)]!++;
+  }
+
+  /** The time that the share `q` of the round trips took at most, in microseconds. */
+  quantile(q: number): number {
+    let left = Math.ceil(this.messages * q);
+    return this.#byMicrosecond.findIndex((count) => (left -= count) <= 0);
+  }
+}
+
+/** Drives the server as ordered. Throws when it does not echo or ends a connection. */
+async function run(order: LoadOrder): Promise<LoadResult> {
+  const traffic = createTraffic(order.row, order.kind);
+  const { connections } = order.row;
+  const conns = await Promise.all(Array.from({ length: connections }, () => connect(order.port, traffic)));
+  const meter = new Meter();
+  const driven = Promise.all(conns.map((conn) => drive(conn, order.row.inFlight, traffic, meter)));
+  const measured = measure(order, meter);
+  // Whatever fails first decides.
+  const [result] = await Promise.all([measured, driven]);
+  for (const conn of conns) conn.close();
+  return result;
+}
+
+async function measure({ serverPid, seconds, warmUpSeconds }: LoadOrder, meter: Meter): Promise<LoadResult> {
+  await sleep(warmUpSeconds);
+  meter.phase = "measuring";
+  const before = { time: performance.now(), server: cpuSeconds(serverPid), client: cpuSeconds(Deno.pid) };
+  await sleep(seconds);
+  meter.phase = "over";
+  const after = { time: performance.now(), server: cpuSeconds(serverPid), client: cpuSeconds(Deno.pid) };
+  return {
+    messages: meter.messages,
+    seconds: (after.time - before.time) / 1000,
+    p50Us: meter.quantile(0.5),
+    p99Us: meter.quantile(0.99),
+    serverCpuSeconds: after.server && before.server && after.server - before.server,
+    clientCpuSeconds: after.client && before.client && after.client - before.client,
+  };
+}
+
+/** Keeps `inFlight` messages under way until the time is over, then waits for the last replies. */
+async function drive(conn: Deno.TcpConn, inFlight: number, traffic: Traffic, meter: Meter): Promise<void> {
+  const { requests, requestSize, reply } = traffic;
+  const buffer = new Uint8Array(READ_SIZE);
+  // A ring: replies come in the order of the requests, so the oldest is always at `next`.
+  const sentAt = new Float64Array(inFlight).fill(performance.now());
+  let next = 0;
+  let outstanding = inFlight;
+  let received = 0;
+  await writeAll(conn, requests);
+  while (outstanding > 0) {
+    received += await read(conn, buffer);
+    const replies = Math.floor(received / reply.length);
+    if (replies === 0) continue;
+    received -= replies * reply.length;
+    const now = performance.now();
+    for (let count = 0; count < replies; count++) {
+      if (meter.phase === "measuring") meter.record(now - sentAt[next]!);
+      sentAt[next] = now;
+      next = next + 1 === inFlight ? 0 : next + 1;
+    }
+    if (meter.phase === "over") outstanding -= replies;
+    else await writeAll(conn, requests.subarray(0, replies * requestSize));
+  }
+}
+
+/** Connects, makes the handshake and checks that one message comes back as it should. */
+async function connect(port: number, { requests, requestSize, reply }: Traffic): Promise<Deno.TcpConn> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  conn.setNoDelay(true);
+  const head = [
+    "GET / HTTP/1.1",
+    `Host: 127.0.0.1:${port}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    `Sec-WebSocket-Key: ${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))}`,
+  ];
+  await writeAll(conn, new TextEncoder().encode(head.join("\r\n") + "\r\n\r\n"));
+  const answer = await readHead(conn);
+  if (!answer.startsWith("HTTP/1.1 101 ")) throw new Error(`Cannot connect: ${JSON.stringify(answer)}`);
+  await writeAll(conn, requests.subarray(0, requestSize));
+  const got = new Uint8Array(reply.length);
+  for (let count = 0; count < got.length;) count += await read(conn, got.subarray(count));
+  if (got.some((byte, index) => byte !== reply[index])) {
+    throw new Error("The reply is not an echo of the message");
+  }
+  return conn;
+}
+
+/** Reads byte by byte: what comes after the head is not ours. */
+async function readHead(conn: Deno.TcpConn): Promise<string> {
+  const byte = new Uint8Array(1);
+  let head = "";
+  while (!head.endsWith("\r\n\r\n")) {
+    await read(conn, byte);
+    head += String.fromCharCode(byte[0]!);
+  }
+  return head;
+}
+
+function createTraffic({ inFlight, sizeBytes }: Row, kind: MessageKind): Traffic {
+  const opcode = kind === "text" ? 1 : 2;
+  const payload = Uint8Array.from({ length: sizeBytes }, (_, index) => 97 + index % 26);
+  const key = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
+  const masked = payload.map((byte, index) => byte ^ key[index % 4]!);
+  const request = [...frameHeader(opcode, sizeBytes, 0x80), ...key, ...masked];
+  const requests = new Uint8Array(request.length * inFlight);
+  for (let index = 0; index < inFlight; index++) requests.set(request, index * request.length);
+  const reply = Uint8Array.of(...frameHeader(opcode, sizeBytes, 0), ...payload);
+  return { requests, requestSize: request.length, reply };
+}
+
+function frameHeader(opcode: number, size: number, maskBit: number): number[] {
+  const first = 0x80 | opcode;
+  if (size < 126) return [first, maskBit | size];
+  if (size < 65536) return [first, maskBit | 126, size >> 8, size & 0xff];
+  return [first, maskBit | 127, 0, 0, 0, 0, size >>> 24, size >> 16 & 0xff, size >> 8 & 0xff, size & 0xff];
+}
+
+async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  let sent = await conn.write(bytes);
+  while (sent < bytes.length) sent += await conn.write(bytes.subarray(sent));
+}
+
+async function read(conn: Deno.TcpConn, buffer: Uint8Array): Promise<number> {
+  const count = await conn.read(buffer);
+  if (count === null) throw new Error("The server ended the connection");
+  return count;
+}
+
+function sleep(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+if (import.meta.main) console.log(JSON.stringify(await run(JSON.parse(Deno.args[0]!))));

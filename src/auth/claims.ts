@@ -1,0 +1,134 @@
+// The claims of a token whose signature is good (RFC 7519 §4): when it is valid, for whom, and who it speaks for.
+
+/** The longest name of a user, in UTF-16 code units. */
+export const MAX_USER_LENGTH = 256;
+
+/** The year 9999 begins, in seconds since 1970: later dates are mistakes, and many programs can't hold them. */
+export const END_OF_TIME_S = Date.UTC(9999) / 1000;
+
+/** Who a valid token speaks for. */
+export interface Identity {
+  /** The claim `user_id` (an integer becomes its decimal text), else `sub`; 1 to 256 characters, none of them invisible. */
+  readonly user: string;
+  /**
+   * The first moment at which the token is expired for this verifier, in milliseconds since 1970, the clock tolerance
+   * included; may be centuries ahead (a timer must be clamped) and may be fractional.
+   */
+  readonly expiresAtMs: number;
+  /** The claim `jti`, by which one token can be revoked. */
+  readonly tokenId?: string;
+  /** The claim `iat`, in milliseconds since 1970; may be fractional. */
+  readonly issuedAtMs?: number;
+  /** All claims, as they were signed. */
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What became of a token. `expired` means that nothing but its age is wrong with it, `busy` that it was not looked at,
+ * since too many others wait: the peer should try again later. `detail` is a fixed phrase for the log and holds no part of
+ * the token.
+ */
+export type Verification =
+  | { readonly ok: true; readonly identity: Identity }
+  | { readonly ok: false; readonly reason: "expired" | "invalid" | "busy"; readonly detail: string };
+
+/** What is asked of claims beyond a user and an expiry. */
+export interface ClaimRules {
+  /** The claim `iss` must be this. Without it, any issuer will do, named or not. */
+  readonly issuer?: string | undefined;
+  /** The claim `aud` must name one of these. Without any, a token that names an audience is meant for somebody else. */
+  readonly audience?: readonly string[];
+  /** A token ends this long after its `iat`, which it must have then, if its `exp` is later; `Infinity` by default. */
+  readonly maxTokenAgeMs?: number;
+  /** How far the issuer's clock may be from ours, in milliseconds; it holds for `exp`, `nbf`, `iat` and the age. 5 s. */
+  readonly clockToleranceMs?: number;
+}
+
+/** How far clocks may be apart unless somebody says otherwise, in milliseconds. */
+export const DEFAULT_CLOCK_TOLERANCE_MS = 5000;
+
+/** Judges the claims of a token whose signature is good, at a time in milliseconds since 1970. */
+export function judgeClaims(
+  claims: Readonly<Record<string, unknown>>,
+  rules: ClaimRules,
+  nowMs: number,
+): Verification {
+  const { maxTokenAgeMs = Infinity, clockToleranceMs = DEFAULT_CLOCK_TOLERANCE_MS } = rules;
+  const fault = datesFault(claims, nowMs + clockToleranceMs) ?? issuerFault(claims, rules) ??
+    audienceFault(claims, rules) ?? tokenIdFault(claims);
+  if (fault !== undefined) return invalid(fault);
+  const { exp, iat, jti } = claims as { exp: number; iat?: number; jti?: string };
+  if (iat === undefined && maxTokenAgeMs !== Infinity) return invalid("claim iat is missing");
+
+  // A `user_id` that is there but unusable refuses the token: falling back to `sub` would let in somebody else.
+  const name = Object.hasOwn(claims, "user_id") ? "user_id" : "sub";
+  if (!Object.hasOwn(claims, name)) return invalid("no claim names the user");
+  const value = claims[name];
+  const user = name === "user_id" && Number.isSafeInteger(value) ? String(value) : value;
+  if (!isUser(user)) return invalid(`claim ${name} is not a user`);
+
+  // Last, so that "expired" is said only of a token that was good once.
+  const oldAtMs = (iat ?? 0) * 1000 + maxTokenAgeMs;
+  const expiresAtMs = Math.min(exp * 1000, oldAtMs) + clockToleranceMs;
+  if (nowMs >= expiresAtMs) {
+    const detail = exp * 1000 <= oldAtMs ? "claim exp is in the past" : "claim iat is too long ago";
+    return { ok: false, reason: "expired", detail };
+  }
+  return {
+    ok: true,
+    identity: {
+      user,
+      expiresAtMs,
+      claims,
+      ...(jti === undefined ? {} : { tokenId: jti }),
+      ...(iat === undefined ? {} : { issuedAtMs: iat * 1000 }),
+    },
+  };
+}
+
+/** Format characters and lone surrogates are refused with the control characters: they are invisible in a name. */
+export function isUser(value: unknown): value is string {
+  return typeof value === "string" && value.length >= 1 && value.length <= MAX_USER_LENGTH &&
+    !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
+}
+
+/** Makes the answer for a token that is wrong in any way but its age. */
+export function invalid(detail: string): Verification {
+  return { ok: false, reason: "invalid", detail };
+}
+
+function datesFault(claims: Readonly<Record<string, unknown>>, latestMs: number): string | undefined {
+  if (!Object.hasOwn(claims, "exp")) return "claim exp is missing";
+  for (const name of ["exp", "nbf", "iat"]) {
+    if (!Object.hasOwn(claims, name)) continue;
+    const date = claims[name];
+    if (typeof date !== "number") return `claim ${name} is not a number`;
+    if (!(date >= 0 && date < END_OF_TIME_S)) return `claim ${name} is out of range`;
+    if (name !== "exp" && date * 1000 > latestMs) return `claim ${name} is in the future`;
+  }
+  return undefined;
+}
+
+function issuerFault(claims: Readonly<Record<string, unknown>>, { issuer }: ClaimRules): string | undefined {
+  if (issuer === undefined) return undefined;
+  if (!Object.hasOwn(claims, "iss")) return "claim iss is missing";
+  return claims.iss === issuer ? undefined : "claim iss is not the issuer";
+}
+
+/** RFC 7519 §4.1.3: a token that names an audience must be refused by all that are not in it. */
+function audienceFault(
+  claims: Readonly<Record<string, unknown>>,
+  { audience = [] }: ClaimRules,
+): string | undefined {
+  if (!Object.hasOwn(claims, "aud")) return audience.length === 0 ? undefined : "claim aud is missing";
+  const named: readonly unknown[] = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
+  if (!named.every((name) => typeof name === "string")) return "claim aud is not text";
+  if (audience.length === 0) return "claim aud is there, but no audience is configured";
+  return audience.some((name) => named.includes(name)) ? undefined : "claim aud names somebody else";
+}
+
+// One that can't be compared could not be revoked.
+function tokenIdFault(claims: Readonly<Record<string, unknown>>): string | undefined {
+  if (!Object.hasOwn(claims, "jti")) return undefined;
+  return typeof claims.jti === "string" && claims.jti !== "" ? undefined : "claim jti is not text";
+}

@@ -1,0 +1,93 @@
+// Several keys at once, and which of them may verify a token.
+
+import { type Algorithm, importKey, isUnusable, type Key } from "./jwk.ts";
+
+/** How many keys a set may have. */
+export const MAX_KEYS = 64;
+
+/** How many keys are tried on one token: a token without a `kid` must not cost a verification per key of a large set. */
+export const MAX_TRIES = 8;
+
+/** What a token's header says about its key. `alg` is only compared with the key's own. */
+export interface WantedKey {
+  readonly alg: Algorithm;
+  readonly kid: string | undefined;
+}
+
+/** Why there is no key. `busy`: the keys could not be asked for now, since too many others ask. */
+export interface NoKey {
+  readonly reason: "invalid" | "busy";
+  /** A fixed phrase for the log. */
+  readonly detail: string;
+}
+
+/** Finds keys, perhaps after asking for new ones. */
+export interface KeySource {
+  /** The keys to try, one to {@linkcode MAX_TRIES} of them and all for `wanted.alg`. Never rejects. */
+  find(wanted: WantedKey): Promise<readonly Key[] | NoKey>;
+}
+
+/** A set of keys that does not change. */
+export class KeySet implements KeySource {
+  readonly keys: readonly Key[];
+
+  constructor(keys: readonly Key[]) {
+    this.keys = keys;
+  }
+
+  /** The key that signs: the first with a private half or a secret, undefined if all can only verify. */
+  get signer(): Key | undefined {
+    return this.keys.find(({ signingKey }) => signingKey !== undefined);
+  }
+
+  /** Whether one of the keys is meant: by its name, or by its algorithm where the token gives no name. */
+  isKnown({ alg, kid }: WantedKey): boolean {
+    return this.keys.some((key) => kid === undefined ? key.alg === alg : key.kid === kid);
+  }
+
+  find(wanted: WantedKey): Promise<readonly Key[] | NoKey> {
+    return Promise.resolve(this.#find(wanted));
+  }
+
+  #find({ alg, kid }: WantedKey): readonly Key[] | NoKey {
+    const named = kid === undefined ? [] : this.keys.filter((key) => key.kid === kid);
+    // A key without a name may be the one that the issuer calls so; a secret as text and PEM have no place for a name.
+    const candidates = named.length > 0
+      ? named
+      : this.keys.filter((key) => kid === undefined || key.kid === undefined);
+    const found = candidates.filter((key) => key.alg === alg).slice(0, MAX_TRIES);
+    if (found.length > 0) return found;
+    if (named.length > 0 || !this.keys.some((key) => key.alg === alg)) {
+      return { reason: "invalid", detail: "algorithm is not that of a key" };
+    }
+    return { reason: "invalid", detail: "key id is unknown" };
+  }
+}
+
+/** The keys out of a JWK Set, and what is wrong with others of its members. */
+export interface ReadKeySet {
+  readonly keys: readonly Key[];
+  /** Without those that are merely for something else. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * Reads a JWK Set (RFC 7517 §5). Keys that are for something else than signatures are skipped.
+ *
+ * @returns A sentence fragment that tells what is wrong when it is no set, or has more than {@linkcode MAX_KEYS} keys.
+ */
+export async function readKeySet(set: Readonly<Record<string, unknown>>): Promise<ReadKeySet | string> {
+  const { keys: members } = set;
+  if (!Array.isArray(members)) return "it is not a JWK Set";
+  if (members.length > MAX_KEYS) return `it has ${members.length} keys, at most ${MAX_KEYS} are accepted`;
+  const keys: Key[] = [];
+  const faults: string[] = [];
+  for (const [index, member] of members.entries()) {
+    const key = typeof member === "object" && member !== null
+      ? await importKey(member)
+      : { fault: "it is not an object", isForeign: false };
+    if (!isUnusable(key)) keys.push(key);
+    else if (!key.isForeign) faults.push(`key ${index + 1}: ${key.fault}`);
+  }
+  return { keys, faults };
+}

@@ -1,0 +1,26 @@
+// Text forms of networks, host names and origins: whether a setting may be that.
+
+import { isIP } from "node:net";
+
+/** Whether `text` is an IPv4 or IPv6 address, or one with a prefix length that fits its family (RFC 4632, RFC 4291). */
+export function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || address.includes("%") || rest.length > 0) return false;
+  if (prefix === undefined) return true;
+  return /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}
+
+/** Whether `text` is a host name of letters, digits, hyphens and dots, at most 253 characters (RFC 1123 §2.1). */
+export function isHostName(text: string): boolean {
+  return text.length <= 253 &&
+    text.split(".").every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(label));
+}
+
+/** Whether `text` is an origin as a browser sends it: scheme, host and a port that is not the default (RFC 6454 §6.2). */
+export function isOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { origin, protocol, host } = new URL(text);
+  // Only the well-known schemes have an origin of their own in the platform's eyes; extensions and apps do not.
+  return text === (origin === "null" ? `${protocol}//${host}` : origin) && host !== "";
+}

@@ -1,0 +1,143 @@
+// How a session speaks: plain text by default, JSON-RPC 2.0 with the subprotocol wsward.v1.
+import type { Clock } from "./clock.ts";
+import { echo } from "./echo.ts";
+import type { Message } from "./endpoint.ts";
+import { type Ending, ENDINGS } from "./ending.ts";
+import { describeFailure } from "./failure.ts";
+import {
+  encodeNotification,
+  encodeResponse,
+  INTERNAL_ERROR,
+  METHOD_NOT_FOUND,
+  parseError,
+  readMessage,
+  readRequest,
+  type RpcError,
+  type RpcId,
+  type RpcOutcome,
+  type RpcRequest,
+} from "./json_rpc.ts";
+import { METHODS } from "./methods/list.ts";
+import type { Method, MethodContext } from "./methods/method.ts";
+import { formatTime } from "./methods/time.ts";
+import type { Conversation, Session } from "./session.ts";
+
+/** What a JSON-RPC conversation needs besides its session. */
+export interface RpcOptions extends Omit<MethodContext, "session" | "endAfterReply"> {
+  readonly clock: Clock;
+  /** All methods if left out. */
+  readonly methods?: readonly Method[];
+}
+
+/** How many errors of a peer are answered within `ERROR_WINDOW_MS`; with one more the session ends with 1008. */
+export const MAX_ERRORS = 100;
+/** In milliseconds, from the first error that is counted. */
+export const ERROR_WINDOW_MS = 10_000;
+
+/** Plain text: a text message is answered with the prefix in front, a binary one with the same bytes. */
+export function createPlainConversation(session: Session, prefix: string): Conversation {
+  return {
+    message: (data) => session.send(echo(prefix, data)),
+    farewell: (text) => text,
+  };
+}
+
+/**
+ * JSON-RPC 2.0. Every message of the session is JSON: also the warning before its end (`token_expiring`) and what is said
+ * last (`session_ended`). What can't be read, binary messages too, is answered with an error.
+ */
+export function createRpcConversation(session: Session, options: RpcOptions): Conversation {
+  return new RpcConversation(session, options);
+}
+
+class RpcConversation implements Conversation {
+  readonly #session: Session;
+  readonly #options: RpcOptions;
+  readonly #methods: ReadonlyMap<string, Method>;
+  readonly #context: MethodContext;
+  #ending: Ending | undefined;
+  #errors = 0;
+  #windowEndMs = 0;
+
+  constructor(session: Session, options: RpcOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#methods = options.methods === undefined
+      ? METHODS_BY_NAME
+      : new Map(options.methods.map((method) => [method.name, method]));
+    const endAfterReply = (ending: Ending) => {
+      this.#ending ??= ending;
+    };
+    this.#context = { ...options, session, endAfterReply };
+  }
+
+  async message(data: Message): Promise<void> {
+    const reply = await this.#answer(data);
+    if (reply !== undefined) this.#session.send(reply);
+    if (this.#ending !== undefined) this.#session.end(this.#ending);
+  }
+
+  expiring(): void {
+    const { expiresAtMs } = this.#session.identity;
+    this.#session.send(encodeNotification("token_expiring", {
+      expires_at: formatTime(expiresAtMs),
+      expires_in: Math.max(0, Math.ceil((expiresAtMs - this.#options.clock.now()) / 1000)),
+    }));
+  }
+
+  farewell(text: string): string {
+    return encodeNotification("session_ended", { reason: text });
+  }
+
+  async #answer(data: Message): Promise<string | undefined> {
+    if (typeof data !== "string") return this.#refuse(null, parseError("a message must be text"));
+    const message = readMessage(data);
+    if ("error" in message) return this.#refuse(null, message.error);
+    const replies: string[] = [];
+    for (const value of message.requests) {
+      // The session may have ended while a request before this one was under way.
+      if (!this.#session.isOpen) return undefined;
+      const reading = readRequest(value);
+      const reply = "error" in reading
+        ? this.#refuse(reading.id, reading.error)
+        : await this.#call(reading.request);
+      if (reply !== undefined) replies.push(reply);
+    }
+    if (replies.length === 0) return undefined;
+    return message.isBatch ? `[${replies.join(",")}]` : replies[0];
+  }
+
+  async #call({ method: name, params, id }: RpcRequest): Promise<string | undefined> {
+    const method = this.#methods.get(name);
+    let outcome: RpcOutcome;
+    try {
+      outcome = method === undefined ? { error: METHOD_NOT_FOUND } : await method.call(params, this.#context);
+      if ("error" in outcome) this.#count();
+      return id === undefined ? undefined : encodeResponse(id, outcome);
+    } catch (error) {
+      this.#options.log("handler.error", {
+        ...this.#session.logFields(),
+        method: method?.name,
+        ...describeFailure(error),
+      });
+      return id === undefined ? undefined : encodeResponse(id, { error: INTERNAL_ERROR });
+    }
+  }
+
+  #refuse(id: RpcId, error: RpcError): string {
+    this.#count();
+    return encodeResponse(id, { error });
+  }
+
+  /** Counts an error of the peer; failures of our own are not counted. */
+  #count(): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs >= this.#windowEndMs) {
+      this.#windowEndMs = nowMs + ERROR_WINDOW_MS;
+      this.#errors = 0;
+    }
+    if (++this.#errors > MAX_ERRORS) this.#ending = ENDINGS.tooManyErrors;
+  }
+}
+
+const METHODS_BY_NAME: ReadonlyMap<string, Method> = new Map(METHODS.map((method) => [method.name, method]));

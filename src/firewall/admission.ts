@@ -1,0 +1,182 @@
+// Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
+
+import type { Settings } from "../core/settings.ts";
+import type { Refusal } from "../protocol/handshake.ts";
+import type { Log } from "../telemetry/log.ts";
+import { type ClientLimits, ClientTable } from "./admission/client_table.ts";
+import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
+import { clientKey, createNetworkSet, type NetworkSet } from "./admission/network_set.ts";
+import { RefusalLog } from "./admission/refusal_log.ts";
+
+/** The settings that decide who may connect. */
+export type AdmissionSettings =
+  & ClientLimits
+  & IpRuleSettings
+  & Pick<Settings, "maxConnections" | "trustProxy" | "proxyProtocol" | "firewallDryRun">;
+
+/** A connection that has to go when its address is not welcome any more. */
+export interface Admitted {
+  /** Called once, with why. */
+  expel(refusal: Refusal): void;
+}
+
+const TOO_MANY: Refusal = {
+  status: 503,
+  reason: "the server has too many open connections",
+  headers: { "Retry-After": "5" },
+};
+
+const BANNED: Refusal = { status: 403, reason: "this address is banned for a time" };
+
+const SWEEP_INTERVAL_MS = 1000;
+
+/** One for the whole process. Addresses are in canonical form. */
+export class Admission {
+  readonly #settings: AdmissionSettings;
+  readonly #log: Log;
+  readonly #rules: IpRules;
+  readonly #clients: ClientTable;
+  readonly #proxies: NetworkSet;
+  readonly #refusals: RefusalLog;
+  readonly #admitted = new Map<Admitted, string>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+  #connections = 0;
+
+  /** @throws {StartError} when the rules file can't be used. */
+  constructor(settings: AdmissionSettings, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#rules = new IpRules(settings);
+    this.#clients = new ClientTable(settings);
+    this.#proxies = createNetworkSet(settings.trustProxy);
+    this.#refusals = new RefusalLog(log);
+    this.#sweeper = setInterval(() => {
+      const nowMs = performance.now();
+      this.#clients.sweep(nowMs);
+      this.#refusals.sweep(nowMs);
+    }, SWEEP_INTERVAL_MS);
+  }
+
+  /** The addresses whose word about a client is believed. */
+  get proxies(): NetworkSet {
+    return this.#proxies;
+  }
+
+  /** Whether a connection from `address` begins with a PROXY preamble. */
+  expectsPreamble(address: string): boolean {
+    return this.#settings.proxyProtocol && this.#proxies.has(address);
+  }
+
+  /** Counts an accepted socket in, or says why there are too many. Each that was counted must be given to `leave`. */
+  enter(): Refusal | undefined {
+    if (this.#connections >= this.#settings.maxConnections) {
+      const refusal = this.enforce("others", TOO_MANY);
+      if (refusal !== undefined) return refusal;
+    }
+    this.#connections++;
+    return undefined;
+  }
+
+  /** Counts a socket out. */
+  leave(): void {
+    this.#connections--;
+  }
+
+  /** Why the client may not connect, by the rules, its ban or the number of its connections. */
+  check(address: string): Refusal | undefined {
+    return this.enforce(
+      address,
+      this.#rules.check(address) ?? this.#clients.check(clientKey(address), performance.now()),
+    );
+  }
+
+  /** Counts a client's connection, which each rule passed, until `end`. */
+  begin(address: string, admitted: Admitted): void {
+    this.#admitted.set(admitted, address);
+    this.#clients.open(clientKey(address));
+  }
+
+  /** Counts a client's connection out. */
+  end(admitted: Admitted): void {
+    const address = this.#admitted.get(admitted);
+    if (address === undefined) return;
+    this.#admitted.delete(admitted);
+    this.#clients.close(clientKey(address));
+  }
+
+  /** Counts a handshake, or says that the client makes too many. */
+  handshake(address: string): Refusal | undefined {
+    return this.enforce(address, this.#clients.handshake(clientKey(address), performance.now()));
+  }
+
+  /** Counts a violation or a failed authentication; too many of them ban the client. */
+  violation(address: string): void {
+    const key = clientKey(address);
+    if (this.#clients.violation(key, performance.now())) this.#banned(key, this.#settings.banTime);
+  }
+
+  /** The bans of now: each key is an address, or the /64 network of one; `leftMs` is how long it still lasts. */
+  bans(): { readonly client: string; readonly leftMs: number }[] {
+    const nowMs = performance.now();
+    return this.#clients.bans(nowMs).map(({ key, untilMs }) => ({ client: key, leftMs: untilMs - nowMs }));
+  }
+
+  /** Bans an address for a time and closes its connections. False for loopback, unless --ban-loopback is given. */
+  ban(address: string, forMs: number): boolean {
+    const key = clientKey(address);
+    if (!this.#clients.ban(key, forMs, performance.now())) return false;
+    this.#banned(key, forMs);
+    return true;
+  }
+
+  /** Ends the ban of an address; returns whether there was one. */
+  unban(address: string): boolean {
+    return this.#clients.unban(clientKey(address), performance.now());
+  }
+
+  /** Records a refusal; repetitions are counted and summarised. */
+  record(address: string, endpoint: string, { status, reason }: Refusal): void {
+    this.#refusals.record(clientKey(address), { peer: address, endpoint, status, reason }, performance.now());
+  }
+
+  /** Passes a refusal on, or in a dry run only records it. */
+  enforce(address: string, refusal: Refusal | undefined): Refusal | undefined {
+    if (refusal === undefined || !this.#settings.firewallDryRun) return refusal;
+    const { status, reason } = refusal;
+    this.#refusals.record(
+      `dry run ${address}`,
+      { peer: address, status, reason, dryRun: true },
+      performance.now(),
+    );
+    return undefined;
+  }
+
+  /** Reads the rules file again and closes who is not allowed any more; a bad file changes nothing. */
+  reload(): void {
+    const { rulesFile } = this.#settings;
+    if (rulesFile === undefined) return;
+    const problem = this.#rules.reload();
+    if (problem !== undefined) return this.#log("rules.reload_failed", { reason: problem });
+    this.#log("rules.reloaded", { file: rulesFile });
+    this.#expel((address) => this.#rules.check(address));
+  }
+
+  /** Ends the sweeps and logs what has been counted. */
+  stop(): void {
+    clearInterval(this.#sweeper);
+    this.#refusals.flush();
+  }
+
+  #banned(key: string, forMs: number): void {
+    this.#log("client.banned", { peer: key, durationMs: forMs });
+    this.#expel((address) => clientKey(address) === key ? BANNED : undefined);
+  }
+
+  #expel(check: (address: string) => Refusal | undefined): void {
+    if (this.#settings.firewallDryRun) return;
+    for (const [admitted, address] of this.#admitted) {
+      const refusal = check(address);
+      if (refusal !== undefined) admitted.expel(refusal);
+    }
+  }
+}

@@ -1,0 +1,271 @@
+// What is remembered about each client: its open connections, its handshakes, its violations and its ban.
+
+import type { Settings } from "../../core/settings.ts";
+import type { Refusal } from "../../protocol/handshake.ts";
+import { isLoopback } from "./network_set.ts";
+import { TokenBucket } from "./token_bucket.ts";
+
+/** The settings that clients are held to. */
+export type ClientLimits = Pick<
+  Settings,
+  "maxConnectionsPerIp" | "handshakeRate" | "banAfter" | "banWindow" | "banTime" | "banLoopback"
+>;
+
+/** One ban: the client's key and when it ends, in milliseconds of the clock that the table is called with. */
+export interface Ban {
+  readonly key: string;
+  readonly untilMs: number;
+}
+
+/**
+ * Most clients that are remembered while they have no connection: who owns many networks must not fill the memory.
+ * Clients with connections are remembered in any case; --max-connections bounds them.
+ */
+export const MAX_IDLE_CLIENTS = 65_536;
+
+const BANNED: Refusal = { status: 403, reason: "this address is banned for a time" };
+const TOO_MANY_CONNECTIONS: Refusal = {
+  status: 429,
+  reason: "this address has too many open connections",
+  headers: { "Retry-After": "5" },
+};
+const TOO_MANY_HANDSHAKES: Refusal = {
+  status: 429,
+  reason: "this address opens connections too fast",
+  headers: { "Retry-After": "1" },
+};
+
+interface Client {
+  readonly key: string;
+  readonly handshakes: TokenBucket;
+  connections: number;
+  /** Violations since `windowStartMs`, and in the window before that. */
+  violations: number;
+  earlierViolations: number;
+  windowStartMs: number;
+  /** 0 when there is no ban; a ban that is over is left until the sweep or the next violation. */
+  bannedUntilMs: number;
+  /** Where the client waits to be forgotten, between which others; undefined while it has connections. */
+  shelf: Shelf | undefined;
+  older: Client | undefined;
+  newer: Client | undefined;
+}
+
+/** Clients without connections, the one that has been idle longest first. A `Set` takes ever longer to find its first. */
+class Shelf {
+  size = 0;
+  oldest: Client | undefined;
+  #newest: Client | undefined;
+
+  add(client: Client): void {
+    client.shelf = this;
+    client.older = this.#newest;
+    client.newer = undefined;
+    if (this.#newest === undefined) this.oldest = client;
+    else this.#newest.newer = client;
+    this.#newest = client;
+    this.size++;
+  }
+
+  delete(client: Client): void {
+    const { older, newer } = client;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    client.shelf = undefined;
+    this.size--;
+  }
+}
+
+/**
+ * All clients, by the key that `clientKey` gives for an address. Every time must come from one clock that does not go
+ * back. With more than {@linkcode MAX_IDLE_CLIENTS} clients without a connection, the one that has been idle longest
+ * is forgotten: first those with a clean record, then those with violations, and bans last.
+ */
+export class ClientTable {
+  readonly #limits: ClientLimits;
+  readonly #maxIdle: number;
+  readonly #clients = new Map<string, Client>();
+  readonly #clean = new Shelf();
+  readonly #marked = new Shelf();
+  readonly #banned = new Shelf();
+
+  constructor(limits: ClientLimits, maxIdle = MAX_IDLE_CLIENTS) {
+    this.#limits = limits;
+    this.#maxIdle = maxIdle;
+  }
+
+  /** How many clients are remembered. */
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** Why the client may not have one more connection, or undefined. Changes nothing. */
+  check(key: string, nowMs: number): Refusal | undefined {
+    const client = this.#clients.get(key);
+    if (client === undefined) return undefined;
+    if (client.bannedUntilMs > nowMs) return BANNED;
+    return client.connections >= this.#limits.maxConnectionsPerIp ? TOO_MANY_CONNECTIONS : undefined;
+  }
+
+  /** Counts a new connection; each must be given back by {@linkcode close}. */
+  open(key: string): void {
+    const client = this.#remember(key);
+    client.connections++;
+    this.#shelve(client);
+  }
+
+  /** Counts the end of a connection. */
+  close(key: string): void {
+    const client = this.#clients.get(key);
+    if (client === undefined || client.connections === 0) return;
+    client.connections--;
+    this.#shelve(client);
+  }
+
+  /** Counts a handshake, or returns why there may not be one now. */
+  handshake(key: string, nowMs: number): Refusal | undefined {
+    if (this.#limits.handshakeRate === Infinity) return undefined;
+    const client = this.#remember(key);
+    const isFree = client.handshakes.take(1, nowMs);
+    this.#shelve(client);
+    return isFree ? undefined : TOO_MANY_HANDSHAKES;
+  }
+
+  /**
+   * Counts a violation or a failed authentication and returns whether it has brought a ban. Violations in one
+   * --ban-window from the first count in full; after it they fade away over the next, evenly.
+   */
+  violation(key: string, nowMs: number): boolean {
+    const { banAfter, banTime } = this.#limits;
+    if (banAfter === Infinity || !this.#isBannable(key)) return false;
+    const client = this.#remember(key);
+    if (client.bannedUntilMs > nowMs) return false;
+    client.bannedUntilMs = 0;
+    if (this.#violations(client, nowMs) === 0) client.windowStartMs = nowMs;
+    client.violations++;
+    if (this.#violations(client, nowMs) >= banAfter) return this.ban(key, banTime, nowMs);
+    this.#shelve(client);
+    return false;
+  }
+
+  /** Whether the client is banned now. */
+  isBanned(key: string, nowMs: number): boolean {
+    return (this.#clients.get(key)?.bannedUntilMs ?? 0) > nowMs;
+  }
+
+  /**
+   * Bans the client for `forMs` from now, in place of a ban it may have. Returns false, and does nothing, for loopback
+   * unless --ban-loopback is given: who administers the machine must not be locked out by a program on it.
+   */
+  ban(key: string, forMs: number, nowMs: number): boolean {
+    if (!this.#isBannable(key)) return false;
+    const client = this.#remember(key);
+    client.bannedUntilMs = nowMs + forMs;
+    clearViolations(client);
+    this.#shelve(client);
+    return true;
+  }
+
+  /** Ends a ban; returns whether there was one. */
+  unban(key: string, nowMs: number): boolean {
+    const client = this.#clients.get(key);
+    if (client === undefined || client.bannedUntilMs <= nowMs) return false;
+    client.bannedUntilMs = 0;
+    this.#shelve(client);
+    return true;
+  }
+
+  /** The bans of now, in no particular order. */
+  bans(nowMs: number): readonly Ban[] {
+    const bans: Ban[] = [];
+    for (const { key, bannedUntilMs } of this.#clients.values()) {
+      if (bannedUntilMs > nowMs) bans.push({ key, untilMs: bannedUntilMs });
+    }
+    return bans;
+  }
+
+  /** Forgets those of whom there is nothing left to remember. To be called about once a second. */
+  sweep(nowMs: number): void {
+    this.#sweepShelf(this.#clean, nowMs);
+    this.#sweepShelf(this.#marked, nowMs);
+    this.#sweepShelf(this.#banned, nowMs);
+  }
+
+  #sweepShelf(shelf: Shelf, nowMs: number): void {
+    let client = shelf.oldest;
+    while (client !== undefined) {
+      const { newer } = client;
+      const isOver = client.bannedUntilMs <= nowMs && this.#violations(client, nowMs) === 0;
+      if (isOver && client.handshakes.isFull(nowMs)) this.#forget(client);
+      client = newer;
+    }
+  }
+
+  #isBannable(key: string): boolean {
+    return this.#limits.banLoopback || !isLoopback(key);
+  }
+
+  /** The violations that count now. Moves the window on. */
+  #violations(client: Client, nowMs: number): number {
+    const { banWindow } = this.#limits;
+    if (client.violations === 0 && client.earlierViolations === 0) return 0;
+    const age = nowMs - client.windowStartMs;
+    if (age >= banWindow * 2) {
+      clearViolations(client);
+      return 0;
+    }
+    if (age >= banWindow) {
+      client.earlierViolations = client.violations;
+      client.violations = 0;
+      client.windowStartMs += banWindow;
+    }
+    const faded = (nowMs - client.windowStartMs) / banWindow;
+    return client.violations + client.earlierViolations * (1 - faded);
+  }
+
+  #remember(key: string): Client {
+    let client = this.#clients.get(key);
+    if (client === undefined) {
+      client = {
+        key,
+        handshakes: new TokenBucket(this.#limits.handshakeRate),
+        connections: 0,
+        violations: 0,
+        earlierViolations: 0,
+        windowStartMs: 0,
+        bannedUntilMs: 0,
+        shelf: undefined,
+        older: undefined,
+        newer: undefined,
+      };
+      this.#clients.set(key, client);
+    }
+    return client;
+  }
+
+  /** Puts a client at the end of the shelf where it belongs now, and makes room: every change of a client ends here. */
+  #shelve(client: Client): void {
+    client.shelf?.delete(client);
+    if (client.connections > 0) return;
+    this.#shelfOf(client).add(client);
+    if (this.#clean.size + this.#marked.size + this.#banned.size <= this.#maxIdle) return;
+    this.#forget((this.#clean.oldest ?? this.#marked.oldest ?? this.#banned.oldest)!);
+  }
+
+  #shelfOf(client: Client): Shelf {
+    if (client.bannedUntilMs > 0) return this.#banned;
+    return client.violations > 0 || client.earlierViolations > 0 ? this.#marked : this.#clean;
+  }
+
+  #forget(client: Client): void {
+    client.shelf?.delete(client);
+    this.#clients.delete(client.key);
+  }
+}
+
+function clearViolations(client: Client): void {
+  client.violations = 0;
+  client.earlierViolations = 0;
+}

@@ -1,0 +1,41 @@
+// Who is at the other end when trusted proxies are in between: X-Forwarded-For, read from the right.
+
+import { isIP } from "node:net";
+import { canonicalAddress, type NetworkSet } from "./network_set.ts";
+
+/** Entries that are looked at: no honest chain of proxies is longer. */
+export const MAX_FORWARDED_ENTRIES = 32;
+
+// With a port, as some proxies write it; an IPv6 address in brackets.
+const V4_WITH_PORT = /^([0-9.]{7,15}):\d{1,5}$/;
+const BRACKETED = /^\[([0-9a-fA-F:.]{2,45})\](?::\d{1,5})?$/;
+
+/**
+ * The address of the client, in canonical form. Each proxy appends the address that it was called from, so only what
+ * stands to the right of the first address that is not `trusted` is more than a claim: that address is the client.
+ * The header counts for nothing when `peerAddress` itself is not trusted. An entry that is no address ends the walk at
+ * the last trusted proxy. `xForwardedFor` is all such headers, joined by commas in the order of the head.
+ */
+export function clientAddress(
+  peerAddress: string,
+  xForwardedFor: string | undefined,
+  trusted: NetworkSet,
+): string {
+  let address = canonicalAddress(peerAddress) ?? peerAddress;
+  if (xForwardedFor === undefined) return address;
+  let end = xForwardedFor.length;
+  for (let i = 0; i < MAX_FORWARDED_ENTRIES && end >= 0 && trusted.has(address); i++) {
+    const comma = end === 0 ? -1 : xForwardedFor.lastIndexOf(",", end - 1);
+    const entry = parseEntry(xForwardedFor.slice(comma + 1, end).trim());
+    if (entry === undefined) break;
+    address = entry;
+    end = comma;
+  }
+  return address;
+}
+
+function parseEntry(text: string): string | undefined {
+  const bracketed = BRACKETED.exec(text);
+  if (bracketed !== null) return isIP(bracketed[1]!) === 6 ? canonicalAddress(bracketed[1]!) : undefined;
+  return canonicalAddress(V4_WITH_PORT.exec(text)?.[1] ?? text);
+}

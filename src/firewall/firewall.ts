@@ -1,0 +1,131 @@
+// The outside as one thing: the public listeners and all that they share.
+
+import { StartError } from "../core/errors.ts";
+import type { Settings } from "../core/settings.ts";
+import type { CloseReason } from "../protocol/close_code.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Admission } from "./admission.ts";
+import { isLoopback } from "./admission/network_set.ts";
+import { createRequestRules } from "./admission/request_rules.ts";
+import { FirewallListener } from "./listener.ts";
+import { MemoryBudget } from "./memory_budget.ts";
+
+/** An endpoint to stand in front of. */
+export interface GuardedEndpoint {
+  readonly name: string;
+  /** The public port; 0 for a free one. */
+  readonly port: number;
+  /** The Unix socket on which the endpoint accepts. */
+  readonly socketPath: string;
+}
+
+/** What a firewall is made of. */
+export interface FirewallOptions {
+  readonly settings: Settings;
+  readonly endpoints: readonly GuardedEndpoint[];
+  /** Asks the endpoints how many bytes they hold for each of these connections, whose peers do not take them. */
+  readonly heldByEndpoint: (connections: readonly string[]) => Promise<readonly number[]>;
+  readonly log: Log;
+}
+
+/** Where an endpoint can be reached. */
+export interface PublicAddress {
+  readonly name: string;
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A client that may not connect for a time: its address, or the /64 network of one. */
+export interface BannedClient {
+  readonly client: string;
+  readonly leftMs: number;
+}
+
+/** Accepts from when it is made until it is drained. */
+export class Firewall {
+  /** One for each endpoint, with the port that was bound. */
+  readonly addresses: readonly PublicAddress[];
+  readonly #admission: Admission;
+  readonly #listeners: readonly FirewallListener[];
+
+  /** @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then. */
+  constructor({ settings, endpoints, heldByEndpoint, log }: FirewallOptions) {
+    this.#admission = new Admission(settings, log);
+    const budget = new MemoryBudget(settings.maxBufferedMemory);
+    const bound: Deno.TcpListener[] = [];
+    try {
+      for (const { port } of endpoints) bound.push(bind(settings.host, port));
+    } catch (error) {
+      for (const listener of bound) listener.close();
+      this.#admission.stop();
+      throw error;
+    }
+    this.addresses = endpoints.map(({ name }, i) => ({ name, ...hostAndPort(bound[i]!) }));
+    this.#listeners = endpoints.map(({ name, socketPath }, i) =>
+      new FirewallListener({
+        endpoint: name,
+        listener: bound[i]!,
+        isSecure: false,
+        socketPath,
+        requestRules: createRequestRules({
+          path: "/",
+          isLoopbackListener: isLoopback(bound[i]!.addr.hostname),
+          settings,
+        }),
+        limits: settings,
+        admission: this.#admission,
+        budget,
+        heldByEndpoint,
+        log,
+      })
+    );
+  }
+
+  /** Counts a failed authentication of a client, as a violation. */
+  violation(address: string): void {
+    this.#admission.violation(address);
+  }
+
+  /** Reads the files that the settings name again; what can't be used is logged and changes nothing. */
+  reload(): void {
+    this.#admission.reload();
+  }
+
+  /** The bans of now. */
+  bans(): readonly BannedClient[] {
+    return this.#admission.bans();
+  }
+
+  /** Bans a client for a time and closes its connections. False for loopback, unless --ban-loopback is given. */
+  ban(address: string, forMs: number): boolean {
+    return this.#admission.ban(address, forMs);
+  }
+
+  /** Ends a ban; returns whether there was one. */
+  unban(address: string): boolean {
+    return this.#admission.unban(address);
+  }
+
+  /** Stops accepting, closes every connection with `close` and cuts those that are left after `timeoutMs`. */
+  async drain(close: CloseReason, timeoutMs: number): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.drain(close, timeoutMs)));
+    this.#admission.stop();
+  }
+}
+
+function hostAndPort({ addr: { hostname, port } }: Deno.TcpListener): { hostname: string; port: number } {
+  return { hostname, port };
+}
+
+function bind(hostname: string, port: number): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname, port });
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.AddrInUse
+      ? "the address is in use"
+      : cause instanceof Deno.errors.NotCapable
+      ? `permission was not granted; run with --allow-net=${hostname}:${port}`
+      : (cause as Error).message;
+    throw new StartError(`Cannot listen on "${hostname}:${port}": ${why}`, { cause });
+  }
+}

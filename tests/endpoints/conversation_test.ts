@@ -1,0 +1,260 @@
+// Tests of how a session speaks: JSON-RPC 2.0 envelopes, batches, notifications, failures and abuse; and plain text.
+import assert from "node:assert/strict";
+import { ERROR_WINDOW_MS, MAX_ERRORS } from "../../src/endpoints/conversation.ts";
+import { MAX_BATCH_LENGTH } from "../../src/endpoints/json_rpc.ts";
+import type { Method } from "../../src/endpoints/methods/method.ts";
+import { METHODS } from "../../src/endpoints/methods/list.ts";
+import { type OpenSession, type Reply, SessionBench } from "./session_harness.ts";
+
+function open(): { bench: SessionBench; alice: OpenSession } {
+  const bench = new SessionBench();
+  return { bench, alice: bench.open({}, {}) };
+}
+
+const ECHO = { jsonrpc: "2.0", method: "echo", params: { message: "hi" } };
+
+Deno.test("a request is answered with its id, of whatever kind", async () => {
+  const { alice } = open();
+  for (const id of [1, -1.5, "", "a", null]) {
+    assert.deepEqual(await alice.exchange(JSON.stringify({ ...ECHO, id })), [
+      { jsonrpc: "2.0", result: { message: "hi" }, id },
+    ]);
+  }
+});
+
+const UNREADABLE = ["", "{", "hello", "{'a':1}", "\u0000", '{"jsonrpc":"2.0",}', "NaN", "[1,"];
+
+for (const text of UNREADABLE) {
+  Deno.test(`answers ${JSON.stringify(text)} with a parse error`, async () => {
+    const { alice } = open();
+    assert.deepEqual(await alice.exchange(text), [{
+      jsonrpc: "2.0",
+      error: { code: -32700, message: "Parse error", data: { reason: "a message must be JSON" } },
+      id: null,
+    }]);
+    assert.ok(alice.session.isOpen);
+  });
+}
+
+Deno.test("answers a binary message with a parse error", async () => {
+  const { alice } = open();
+  const [reply] = await alice.exchange(new TextEncoder().encode(JSON.stringify({ ...ECHO, id: 1 })).buffer);
+  assert.equal((reply as Reply).error?.code, -32700);
+  assert.ok(alice.session.isOpen);
+});
+
+const INVALID: readonly [request: string, path: string | undefined, id?: unknown][] = [
+  ["null", undefined],
+  ["1", undefined],
+  ['"echo"', undefined],
+  ["true", undefined],
+  ["{}", "jsonrpc"],
+  ['{"jsonrpc":"2.0","id":7}', "method", 7],
+  ['{"jsonrpc":"1.0","method":"echo","id":7}', "jsonrpc", 7],
+  ['{"jsonrpc":2.0,"method":"echo","id":"x"}', "jsonrpc", "x"],
+  ['{"jsonrpc":"2.0","method":5,"id":7}', "method", 7],
+  ['{"jsonrpc":"2.0","method":null}', "method"],
+  ['{"jsonrpc":"2.0","method":"echo","params":"x","id":7}', "params", 7],
+  ['{"jsonrpc":"2.0","method":"echo","params":null,"id":7}', "params", 7],
+  ['{"jsonrpc":"2.0","method":"echo","params":0,"id":7}', "params", 7],
+  ['{"jsonrpc":"2.0","method":"echo","id":{}}', "id"],
+  ['{"jsonrpc":"2.0","method":"echo","id":[1]}', "id"],
+  ['{"jsonrpc":"2.0","method":"echo","id":true}', "id"],
+  ['{"jsonrpc":"2.0","method":"echo","id":1e400}', "id"],
+  ['{"jsonrpc":"2.0","method":"echo","id":7,"extra":1}', "extra", 7],
+  ['{"jsonrpc":"2.0","method":"echo","id":7,"__proto__":{}}', "__proto__", 7],
+];
+
+for (const [request, path, id = null] of INVALID) {
+  Deno.test(`answers ${request} with an invalid request at ${path ?? "the whole"}`, async () => {
+    const { alice } = open();
+    const data = path === undefined ? { reason: "a request must be an object" } : { path };
+    const error = { code: -32600, message: "Invalid Request", data };
+    assert.deepEqual(await alice.exchange(request), [{ jsonrpc: "2.0", error, id }]);
+    assert.deepEqual(await alice.exchange(`[${request}]`), [[{ jsonrpc: "2.0", error, id }]]);
+  });
+}
+
+Deno.test("a JSON text nested a hundred thousand levels deep is answered", async () => {
+  const { alice } = open();
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const [batch] = await alice.exchange(deep);
+  assert.equal((batch as Reply[])[0]!.error?.code, -32600);
+  const [reply] = await alice.exchange(
+    `{"jsonrpc":"2.0","method":"echo","id":1,"params":{"message":${deep}}}`,
+  );
+  assert.equal((reply as Reply).error?.code, -32602);
+});
+
+for (const method of ["nothing", "", "ECHO", "rpc.discover", "__proto__", "constructor", "toString"]) {
+  Deno.test(`there is no method ${JSON.stringify(method)}`, async () => {
+    const { error } = await open().alice.call(method);
+    assert.deepEqual(error, { code: -32601, message: "Method not found", data: { path: "method" } });
+  });
+}
+
+Deno.test("a notification is never answered, whatever is wrong with it, but is carried out", async () => {
+  const { alice } = open();
+  for (const method of ["echo", "whoami", "nothing"]) {
+    assert.deepEqual(await alice.exchange(JSON.stringify({ jsonrpc: "2.0", method, params: { x: 1 } })), []);
+  }
+  assert.deepEqual(await alice.exchange(JSON.stringify([ECHO, ECHO])), []);
+  assert.deepEqual(await alice.exchange('{"jsonrpc":"2.0","method":"logout"}'), []);
+  assert.equal(alice.peer.closed?.code, 1000);
+});
+
+Deno.test("a batch is answered in one message, in order and without its notifications", async () => {
+  const { alice } = open();
+  const replies = await alice.exchange(JSON.stringify([
+    { ...ECHO, id: 1 },
+    ECHO,
+    5,
+    { jsonrpc: "2.0", method: "nothing", id: "two" },
+    { jsonrpc: "2.0", method: "digest", params: { data: "" }, id: 3 },
+  ]));
+  assert.equal(replies.length, 1);
+  const batch = replies[0] as Reply[];
+  assert.deepEqual(batch.map(({ id, error }) => [id, error?.code]), [
+    [1, undefined],
+    [null, -32600],
+    ["two", -32601],
+    [3, undefined],
+  ]);
+});
+
+for (const length of [0, 1, MAX_BATCH_LENGTH, MAX_BATCH_LENGTH + 1]) {
+  Deno.test(`a batch of ${length}`, async () => {
+    const { alice } = open();
+    const [reply] = await alice.exchange(JSON.stringify(Array(length).fill({ ...ECHO, id: 1 })));
+    if (length >= 1 && length <= MAX_BATCH_LENGTH) assert.equal((reply as Reply[]).length, length);
+    else assert.deepEqual([(reply as Reply).error?.code, (reply as Reply).id], [-32600, null]);
+  });
+}
+
+Deno.test("a logout in a batch takes effect when the whole batch has been answered", async () => {
+  const { alice } = open();
+  const [batch] = await alice.exchange(JSON.stringify([
+    { jsonrpc: "2.0", method: "logout", id: 1 },
+    { ...ECHO, id: 2 },
+  ]));
+  assert.deepEqual((batch as Reply[]).map(({ id }) => id), [1, 2]);
+  assert.equal(alice.peer.closed?.code, 1000);
+});
+
+Deno.test("messages are answered in the order in which they came", async () => {
+  const { alice } = open();
+  const ids = [1, 2, 3, 4];
+  await Promise.all(ids.map((id) => alice.session.message(JSON.stringify({ ...ECHO, id }))));
+  assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent)).id), ids);
+});
+
+const BROKEN: readonly Method[] = [
+  ...METHODS,
+  {
+    name: "throws",
+    call() {
+      throw new RangeError('Cannot read "hunter2"');
+    },
+  },
+  { name: "rejects", call: () => Promise.reject(new RangeError('Cannot read "hunter2"')) },
+  { name: "cannot_be_json", call: () => ({ result: 1n }) },
+];
+
+for (const name of ["throws", "rejects", "cannot_be_json"]) {
+  Deno.test(`a method that ${name} costs its own reply only`, async () => {
+    const bench = new SessionBench();
+    const alice = bench.open({}, { methods: BROKEN });
+    assert.deepEqual(await alice.call(name), {
+      jsonrpc: "2.0",
+      error: { code: -32603, message: "Internal error" },
+      id: 1,
+    });
+    const [record] = bench.memory.of("handler.error");
+    assert.deepEqual([record?.["method"], record?.["session"]], [name, alice.session.id]);
+    assert.ok(!JSON.stringify(record).includes("hunter2"));
+    assert.ok("result" in await alice.call("echo", { message: "still here" }));
+  });
+}
+
+Deno.test("failures of the server's own never count as abuse", async () => {
+  const alice = new SessionBench().open({}, { methods: BROKEN });
+  for (let count = 0; count <= MAX_ERRORS; count++) await alice.call("throws");
+  assert.ok(alice.session.isOpen);
+});
+
+for (const errors of [MAX_ERRORS - 1, MAX_ERRORS, MAX_ERRORS + 1]) {
+  Deno.test(`${errors} errors within the window`, async () => {
+    const { alice } = open();
+    for (let count = 0; count < errors; count++) await alice.exchange("{");
+    if (errors <= MAX_ERRORS) {
+      assert.ok("result" in await alice.call("whoami"));
+      return;
+    }
+    assert.deepEqual(alice.peer.closed, { code: 1008, reason: "too many errors" });
+    assert.equal(alice.peer.sent.length, errors + 1);
+    assert.deepEqual(JSON.parse(String(alice.peer.sent.at(-1))), {
+      jsonrpc: "2.0",
+      method: "session_ended",
+      params: { reason: "Too Many Errors" },
+    });
+  });
+}
+
+Deno.test("errors in batches and in notifications count one by one", async () => {
+  const { alice } = open();
+  const wrong = JSON.stringify(Array(50).fill({ jsonrpc: "2.0", method: "nothing" }));
+  for (let batch = 0; batch < 2; batch++) await alice.exchange(wrong);
+  assert.ok(alice.session.isOpen);
+  await alice.exchange("[1]");
+  assert.equal(alice.peer.closed?.code, 1008);
+});
+
+Deno.test("errors are forgotten when their window is over", async () => {
+  const { bench, alice } = open();
+  for (let count = 0; count < MAX_ERRORS; count++) await alice.exchange("{");
+  bench.clock.advance(ERROR_WINDOW_MS);
+  for (let count = 0; count < MAX_ERRORS; count++) await alice.exchange("{");
+  assert.ok(alice.session.isOpen);
+  bench.clock.advance(ERROR_WINDOW_MS - 1);
+  await alice.exchange("{");
+  assert.equal(alice.peer.closed?.code, 1008);
+});
+
+Deno.test("warns before the end, says goodbye in JSON and leaves no timer behind", () => {
+  const bench = new SessionBench();
+  const { clock } = bench;
+  const alice = bench.open({ expires: clock.now() + 60_000 }, {});
+  assert.equal(clock.pending, 2);
+  clock.advance(29_999);
+  assert.deepEqual(alice.peer.sent, []);
+  clock.advance(1);
+  clock.advance(30_000);
+  assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent))), [
+    {
+      jsonrpc: "2.0",
+      method: "token_expiring",
+      params: { expires_at: new Date(clock.now()).toISOString(), expires_in: 30 },
+    },
+    { jsonrpc: "2.0", method: "session_ended", params: { reason: "Token Expired" } },
+  ]);
+  assert.deepEqual(alice.peer.closed, { code: 3000, reason: "token expired" });
+  assert.equal(clock.pending, 0);
+  alice.session.close(3000);
+  const [closed] = bench.memory.of("session.closed");
+  assert.deepEqual([closed?.["code"], closed?.["reason"]], [3000, "expired"]);
+});
+
+Deno.test("a session that is shorter than the warning is warned at once", () => {
+  const bench = new SessionBench();
+  const alice = bench.open({ expires: bench.clock.now() + 5000 }, {});
+  bench.clock.advance(0);
+  assert.deepEqual(JSON.parse(String(alice.peer.sent[0])).params.expires_in, 5);
+});
+
+Deno.test("plain text is answered as text, warned of nothing and told goodbye in words", async () => {
+  const bench = new SessionBench();
+  const alice = bench.open({ expires: bench.clock.now() + 60_000 });
+  await alice.session.message('{"jsonrpc":"2.0","id":1,"method":"logout"}');
+  bench.clock.advance(60_000);
+  assert.deepEqual(alice.peer.sent, ['{"jsonrpc":"2.0","id":1,"method":"logout"}', "Token Expired"]);
+});

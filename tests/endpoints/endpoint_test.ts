@@ -1,0 +1,317 @@
+// Tests of serving an endpoint: the native upgrade, contained failures, the end of connections and of the endpoint.
+import assert from "node:assert/strict";
+import { StartError } from "../../src/core/errors.ts";
+import type { CloseReason } from "../../src/protocol/close_code.ts";
+import { createEchoHandler } from "../../src/endpoints/echo.ts";
+import { type Peer, type SocketHandler, startEndpoint } from "../../src/endpoints/endpoint.ts";
+import { concat, frame, OPCODE, RawClient } from "../support/raw_client.ts";
+import { withEndpoint, within } from "./harness.ts";
+
+const createEcho = createEchoHandler({ prefix: "" });
+
+Deno.test("takes connection id and address from the firewall's headers", async () => {
+  const createHandler = (peer: Peer): SocketHandler => ({
+    message: () => peer.send(`${peer.connection} ${peer.address}`),
+  });
+  await withEndpoint({ createHandler }, async ({ path }) => {
+    const headers = { "X-Connection-Id": "c42", "X-Forwarded-For": "2001:db8::1" };
+    using client = await RawClient.connect({ path }, { headers });
+    await client.sendText("who am I");
+    assert.equal(await client.nextText(), "c42 2001:db8::1");
+    using unknown = await RawClient.connect({ path });
+    await unknown.sendText("who am I");
+    assert.equal(await unknown.nextText(), "unknown unknown");
+  });
+});
+
+Deno.test("counts the connections that are open", async () => {
+  const closed = Promise.withResolvers<void>();
+  const createHandler = (peer: Peer): SocketHandler => ({
+    message: (data) => peer.send(data),
+    close: () => closed.resolve(),
+  });
+  await withEndpoint({ createHandler }, async ({ endpoint, path }) => {
+    assert.equal(endpoint.connections, 0);
+    using one = await RawClient.connect({ path });
+    await one.sendText("a");
+    await one.nextText();
+    assert.equal(endpoint.connections, 1);
+    using two = await RawClient.connect({ path });
+    await two.sendText("b");
+    await two.nextText();
+    assert.equal(endpoint.connections, 2);
+    one.close();
+    await within("the end of a connection", closed.promise);
+    assert.equal(endpoint.connections, 1);
+  });
+});
+
+Deno.test("tells the handler open, messages in order and close, once each", async () => {
+  const told: string[] = [];
+  const closed = Promise.withResolvers<void>();
+  const createHandler = (): SocketHandler => ({
+    open: () => void told.push("open"),
+    message: (data) => void told.push(typeof data === "string" ? data : `${data.byteLength} bytes`),
+    close(code, reason) {
+      told.push(`close ${code} ${reason}`);
+      closed.resolve();
+    },
+  });
+  await withEndpoint({ createHandler }, async ({ path }) => {
+    using client = await RawClient.connect({ path });
+    await client.sendText("one");
+    await client.sendBinary(new Uint8Array(2));
+    await client.sendClose(4321, "enough");
+    assert.equal((await client.nextClose()).code, 4321);
+    await within("the close event", closed.promise);
+    await client.eof();
+  });
+  assert.deepEqual(told, ["open", "one", "2 bytes", "close 4321 enough"]);
+});
+
+Deno.test("reports a connection that ends without a Close frame once, as 1006", async () => {
+  const codes: number[] = [];
+  const closed = Promise.withResolvers<void>();
+  const createHandler = (peer: Peer): SocketHandler => ({
+    message: (data) => peer.send(data),
+    close(code) {
+      codes.push(code);
+      closed.resolve();
+    },
+  });
+  await withEndpoint({ createHandler }, async ({ endpoint, path }) => {
+    // A protocol error that gets past a firewall ends the connection as abruptly as a lost client.
+    using broken = await RawClient.connect({ path });
+    await broken.sendFrame({ opcode: OPCODE.text, rsv: 7, payload: "x" });
+    await broken.eof();
+    await within("the close event", closed.promise);
+    using next = await RawClient.connect({ path });
+    await next.sendText("alive");
+    assert.equal(await next.nextText(), "alive");
+    assert.equal(endpoint.connections, 1);
+  });
+  // The second one is the connection that the end of the endpoint closed.
+  assert.deepEqual(codes.slice(0, 1), [1006]);
+  assert.ok(codes.length <= 2);
+});
+
+Deno.test("refuses what is not a WebSocket handshake and goes on", async () => {
+  await withEndpoint({ createHandler: createEcho }, async ({ path }) => {
+    using stray = await RawClient.open({ path });
+    const { status } = await stray.handshake({
+      head: "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    });
+    assert.equal(status, 400);
+    await stray.eof();
+    using client = await RawClient.connect({ path });
+    await client.sendText("hello");
+    assert.equal(await client.nextText(), "hello");
+  });
+});
+
+const FAILURES: Readonly<Record<string, (peer: Peer) => SocketHandler>> = {
+  "when it is made": () => {
+    throw new RangeError("The handler broke");
+  },
+  "in open": () => ({
+    open() {
+      throw new RangeError("The handler broke");
+    },
+    message() {},
+  }),
+  "in message": () => ({
+    message() {
+      throw new RangeError("The handler broke");
+    },
+  }),
+  "in the promise of message": () => ({
+    message: () => Promise.reject(new RangeError("The handler broke")),
+  }),
+};
+
+for (const [where, createHandler] of Object.entries(FAILURES)) {
+  Deno.test(`a handler that fails ${where} costs its own connection only`, async () => {
+    const createEither = (peer: Peer): SocketHandler =>
+      (peer.connection === "broken" ? createHandler : createEcho)(peer);
+    await withEndpoint({ createHandler: createEither }, async ({ path, memory }) => {
+      using other = await RawClient.connect({ path });
+      const headers = { "X-Connection-Id": "broken", "X-Forwarded-For": "192.0.2.7" };
+      using client = await RawClient.connect({ path }, { headers });
+      await client.sendText("secret");
+      assert.equal(await client.nextText(), "Internal Error");
+      assert.deepEqual(await client.nextClose(), { code: 1011, reason: "internal error" });
+      assert.deepEqual(memory.records, [{
+        event: "handler.error",
+        fields: {
+          connection: "broken",
+          peer: "192.0.2.7",
+          endpoint: "echo",
+          error: "RangeError",
+          message: "The handler broke",
+        },
+      }]);
+      await other.sendText("undisturbed");
+      assert.equal(await other.nextText(), "undisturbed");
+    });
+  });
+}
+
+Deno.test("a handler that fails in close leaves a record and nothing else", async () => {
+  const createHandler = (): SocketHandler => ({
+    message() {},
+    close() {
+      throw "a string";
+    },
+  });
+  await withEndpoint({ createHandler }, async ({ endpoint, path, memory }) => {
+    using client = await RawClient.connect({ path });
+    await client.sendClose(1000);
+    await client.eof();
+    assert.equal((await memory.first("handler.error")).error, "string");
+    assert.equal(endpoint.connections, 0);
+  });
+});
+
+Deno.test("drops messages that arrive after it closed", async () => {
+  let calls = 0;
+  const closed = Promise.withResolvers<CloseReason>();
+  const createHandler = (peer: Peer): SocketHandler => ({
+    message() {
+      calls++;
+      peer.close(4000, "enough");
+      peer.close(4001, "not twice");
+      peer.send("too late");
+    },
+    close: (code, reason) => closed.resolve({ code, reason }),
+  });
+  await withEndpoint({ createHandler }, async ({ path }) => {
+    using client = await RawClient.connect({ path });
+    // Data that is there already when the endpoint closes must not cost the Close frame.
+    await client.send(
+      concat(...["one", "two", "three"].map((payload) => frame({ opcode: OPCODE.text, payload }))),
+    );
+    assert.deepEqual(await client.nextClose(), { code: 4000, reason: "enough" });
+    await client.sendText("four");
+    await client.eof();
+    assert.equal(calls, 1);
+    assert.deepEqual(await within("the close event", closed.promise), { code: 4000, reason: "enough" });
+  });
+});
+
+Deno.test("sending to a peer that is gone does nothing", async () => {
+  const gate = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<void>();
+  const createHandler = (peer: Peer): SocketHandler => ({
+    async message() {
+      await gate.promise;
+      peer.send("anyone there?");
+      peer.close(1000, "");
+      finished.resolve();
+    },
+    close: () => closed.resolve(),
+  });
+  await withEndpoint({ createHandler }, async ({ path, memory }) => {
+    using client = await RawClient.connect({ path });
+    await client.sendText("one");
+    await client.sendClose(1000);
+    await client.eof();
+    await within("the close event", closed.promise);
+    gate.resolve();
+    await within("the end of the handler", finished.promise);
+    assert.deepEqual(memory.records, []);
+  });
+});
+
+Deno.test("stop sends 1001, ends with a peer that answers nothing, and can be repeated", async () => {
+  await withEndpoint({ createHandler: createEcho }, async ({ endpoint, path, memory }) => {
+    using client = await RawClient.connect({ path });
+    await client.sendText("hello");
+    await client.nextText();
+    await within("the end of the endpoint", Promise.all([endpoint.stop(), endpoint.stop()]));
+    assert.equal((await client.nextClose()).code, 1001);
+    await assert.rejects(RawClient.open({ path }));
+    assert.deepEqual(memory.records, []);
+  });
+});
+
+Deno.test("a path that can't be listened on is a start error that names it", () => {
+  const socketPath = "/nonexistent/endpoint.sock";
+  assert.throws(
+    () => startEndpoint({ name: "echo", socketPath, createHandler: createEcho, log: () => {} }),
+    (error) => error instanceof StartError && error.message.startsWith(`Cannot listen on "${socketPath}": `),
+  );
+});
+
+Deno.test({
+  name: "serves again on the same path after its listener died of missing file descriptors",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/endpoint.sock`;
+    const script = new URL("starved_endpoint.ts", import.meta.url).pathname;
+    const command = new Deno.Command("sh", {
+      args: [
+        "-c",
+        'ulimit -n 64; exec "$@"',
+        "sh",
+        Deno.execPath(),
+        "run",
+        "--no-prompt",
+        "-A",
+        script,
+        path,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    });
+    await using child = command.spawn();
+    const lines = readLines(child.stdout);
+    const stdin = child.stdin.getWriter();
+    const tell = (line: string) => stdin.write(new TextEncoder().encode(`${line}\n`));
+    try {
+      assert.equal(await within("the endpoint", lines.next()), "ready");
+      await tell("starve");
+      assert.equal(await within("exhaustion", lines.next()), "starved");
+      // This one is what the accept fails on; whether it sees more than a reset is a matter of luck.
+      const lost = RawClient.open({ path }).catch(() => undefined);
+      assert.equal(await within("the end of the listener", lines.next()), "ended");
+      await tell("feed");
+      assert.equal(await within("the restart", lines.next()), "endpoint.restarted echo");
+      (await lost)?.close();
+      using client = await RawClient.connect({ path });
+      await client.sendText("hello again");
+      assert.equal(await client.nextText(), "hello again");
+    } finally {
+      child.kill("SIGKILL");
+      await stdin.close().catch(() => {});
+      await lines.cancel();
+      await child.status;
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+interface Lines {
+  next(): Promise<string | undefined>;
+  cancel(): Promise<void>;
+}
+
+function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Lines {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    async next() {
+      while (!text.includes("\n")) {
+        const { value, done } = await reader.read();
+        if (done) return undefined;
+        text += value;
+      }
+      const end = text.indexOf("\n");
+      const line = text.slice(0, end);
+      text = text.slice(end + 1);
+      return line;
+    },
+    cancel: () => reader.cancel(),
+  };
+}

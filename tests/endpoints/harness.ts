@@ -1,0 +1,126 @@
+// What the endpoint tests share: an endpoint in a temp folder, a log that can be awaited, a clock moved by hand.
+import type { Clock } from "../../src/endpoints/clock.ts";
+import {
+  type Endpoint,
+  type EndpointOptions,
+  type Message,
+  type Peer,
+  startEndpoint,
+} from "../../src/endpoints/endpoint.ts";
+import type { EventName } from "../../src/telemetry/events.ts";
+import type { Log, LogFields } from "../../src/telemetry/log.ts";
+
+const DEADLINE_MS = 5000;
+
+/** Waits for what must come, and says what did not. */
+export async function within<T>(awaited: string, promise: Promise<T>): Promise<T> {
+  const { promise: tooLate, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Timed out waiting for ${awaited}`)), DEADLINE_MS);
+  try {
+    return await Promise.race([promise, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A log in memory. */
+export class MemoryLog {
+  readonly records: { readonly event: EventName; readonly fields: LogFields }[] = [];
+  #wake = Promise.withResolvers<void>();
+
+  readonly log: Log = (event, fields = {}) => {
+    this.records.push({ event, fields });
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  };
+
+  /** The fields of the records of one event so far. */
+  of(event: EventName): LogFields[] {
+    return this.records.filter((record) => record.event === event).map(({ fields }) => fields);
+  }
+
+  /** The fields of the first record of an event, which may be yet to come. */
+  async first(event: EventName): Promise<LogFields> {
+    const search = async (): Promise<LogFields> => {
+      for (;;) {
+        const [first] = this.of(event);
+        if (first !== undefined) return first;
+        await this.#wake.promise;
+      }
+    };
+    return await within(`the record ${event}`, search());
+  }
+}
+
+/** A clock that moves only when told. */
+export class ManualClock implements Clock {
+  readonly #timers = new Map<number, { readonly atMs: number; readonly ring: () => void }>();
+  #nowMs = 1_700_000_000_000;
+  #nextId = 0;
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, ring: () => void): () => void {
+    const id = this.#nextId++;
+    this.#timers.set(id, { atMs: this.#nowMs + delayMs, ring });
+    return () => this.#timers.delete(id);
+  }
+
+  /** Moves the time and rings what is due. */
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    for (const [id, { atMs, ring }] of [...this.#timers]) {
+      if (atMs <= this.#nowMs && this.#timers.delete(id)) ring();
+    }
+  }
+}
+
+/** A peer that writes down what it is told. */
+export class MemoryPeer implements Peer {
+  readonly connection = "c1";
+  readonly address = "192.0.2.1";
+  isOpen = true;
+  readonly sent: Message[] = [];
+  closed: { readonly code: number; readonly reason: string } | undefined;
+
+  send(message: Message): void {
+    if (this.isOpen) this.sent.push(message);
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.closed = { code, reason };
+  }
+}
+
+/** A running endpoint with what a test needs around it. */
+export interface Running {
+  readonly endpoint: Endpoint;
+  readonly path: string;
+  readonly memory: MemoryLog;
+}
+
+/** Runs a test against an endpoint in a fresh folder, and stops it afterwards. */
+export async function withEndpoint(
+  options: Pick<EndpointOptions, "createHandler"> & Partial<EndpointOptions>,
+  test: (running: Running) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const memory = new MemoryLog();
+  const path = `${folder}/endpoint.sock`;
+  const endpoint = startEndpoint({ name: "echo", socketPath: path, log: memory.log, ...options });
+  try {
+    await test({ endpoint, path, memory });
+  } finally {
+    await endpoint.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
