@@ -115,6 +115,8 @@ async function wswardCommand({ folder, wswardFlags }: StartOptions): Promise<Ser
       "serve",
       "--no-secure",
       ...["--echo-port", "0", "--echo-prefix", ""],
+      // The others have no such limits.
+      ...["--message-rate", "unlimited", "--byte-rate", "unlimited"],
       ...[
         "--log-file",
         `${folder}/errors.log`,

@@ -440,6 +440,15 @@ export function parseSettings(given: ReadonlyMap<SettingName, GivenValue>, env: 
   if (!settings.echo && !settings.secure) {
     throw new UsageError("Cannot leave out both endpoints: nothing is left to serve");
   }
+  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
+    throw new UsageError("Cannot use only one of --tls-cert and --tls-key: TLS needs both");
+  }
+  if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
+    throw new UsageError("Cannot use --tls-client-ca without TLS: it needs --tls-cert and --tls-key");
+  }
+  if (settings.proxyProtocol && settings.trustProxy.length === 0) {
+    throw new UsageError("Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed");
+  }
   return settings;
 }
 

@@ -40,3 +40,35 @@ export async function finish(socket: ByteSocket, scratch: Uint8Array): Promise<v
     // The peer is gone or the deadline has closed the socket: there is nobody left to tell.
   }
 }
+
+/** A socket whose first bytes have been read already. */
+export class PrefixedSocket implements ByteSocket {
+  readonly #socket: ByteSocket;
+  #prefix: Uint8Array;
+
+  /** Owns `socket`, and keeps `prefix` until it has been read. */
+  constructor(socket: ByteSocket, prefix: Uint8Array) {
+    this.#socket = socket;
+    this.#prefix = prefix;
+  }
+
+  read(bytes: Uint8Array): Promise<number | null> {
+    if (this.#prefix.length === 0) return this.#socket.read(bytes);
+    const size = Math.min(bytes.length, this.#prefix.length);
+    bytes.set(this.#prefix.subarray(0, size));
+    this.#prefix = this.#prefix.subarray(size);
+    return Promise.resolve(size);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#socket.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#socket.closeWrite();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}

@@ -9,6 +9,8 @@ import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import { TlsAcceptor } from "./tls_acceptor.ts";
+import type { TlsIdentity } from "./tls_identity.ts";
 
 /** An endpoint to stand in front of. */
 export interface GuardedEndpoint {
@@ -45,11 +47,18 @@ export interface BannedClient {
 export class Firewall {
   /** One for each endpoint, with the port that was bound. */
   readonly addresses: readonly PublicAddress[];
+  readonly #settings: Settings;
+  readonly #log: Log;
   readonly #admission: Admission;
+  readonly #tls: TlsAcceptor | undefined;
   readonly #listeners: readonly FirewallListener[];
 
   /** @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then. */
   constructor({ settings, endpoints, heldByEndpoint, log }: FirewallOptions) {
+    this.#settings = settings;
+    this.#log = log;
+    const identity = readIdentity(settings);
+    this.#tls = identity === undefined ? undefined : new TlsAcceptor(identity);
     this.#admission = new Admission(settings, log);
     const budget = new MemoryBudget(settings.maxBufferedMemory);
     const bound: Deno.TcpListener[] = [];
@@ -60,12 +69,18 @@ export class Firewall {
       this.#admission.stop();
       throw error;
     }
+    if (this.#tls === undefined && bound.some(({ addr }) => !isLoopback(addr.hostname))) {
+      log("server.plaintext", {
+        host: settings.host,
+        hint: "give --tls-cert and --tls-key, or put a TLS proxy in front",
+      });
+    }
     this.addresses = endpoints.map(({ name }, i) => ({ name, ...hostAndPort(bound[i]!) }));
     this.#listeners = endpoints.map(({ name, socketPath }, i) =>
       new FirewallListener({
         endpoint: name,
         listener: bound[i]!,
-        isSecure: false,
+        tls: this.#tls,
         socketPath,
         requestRules: createRequestRules({
           path: "/",
@@ -89,6 +104,13 @@ export class Firewall {
   /** Reads the files that the settings name again; what can't be used is logged and changes nothing. */
   reload(): void {
     this.#admission.reload();
+    if (this.#tls === undefined) return;
+    try {
+      this.#tls.reload(readIdentity(this.#settings)!);
+      this.#log("tls.reloaded");
+    } catch (error) {
+      this.#log("tls.reload_failed", { reason: (error as Error).message });
+    }
   }
 
   /** The bans of now. */
@@ -110,6 +132,21 @@ export class Firewall {
   async drain(close: CloseReason, timeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.drain(close, timeoutMs)));
     this.#admission.stop();
+  }
+}
+
+/** The certificate, key and authority that the settings name; undefined without TLS. */
+function readIdentity({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsIdentity | undefined {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const clientCa = tlsClientCa === undefined ? {} : { clientCa: readPem("TLS client CA", tlsClientCa) };
+  return { cert: readPem("TLS certificate", tlsCert), key: readPem("TLS key", tlsKey), ...clientCa };
+}
+
+function readPem(what: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new StartError(`Cannot read the ${what} "${path}": ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -20,9 +20,10 @@ import { clientAddress } from "./admission/forwarded_for.ts";
 import { canonicalAddress } from "./admission/network_set.ts";
 import { MAX_V2_SIZE, parseProxyHeader } from "./admission/proxy_protocol.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
-import { type ByteSocket, closeQuietly, finish, writeAll } from "./byte_socket.ts";
+import { type ByteSocket, closeQuietly, finish, PrefixedSocket, writeAll } from "./byte_socket.ts";
 import { Connection, type ConnectionLimits } from "./connection.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
+import type { TlsAcceptor } from "./tls_acceptor.ts";
 
 /** The longest request head, in bytes: room for a token of 8 KiB in a header. */
 const MAX_HEAD_SIZE = 16_384;
@@ -32,17 +33,6 @@ const REFUSAL_TIMEOUT_MS = 1000;
 
 /** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
 const ACCEPT_RETRY_MS = 100;
-
-/** An accepted connection; `Deno.TcpConn` is one. */
-export interface AcceptedSocket extends ByteSocket {
-  readonly remoteAddr: Deno.Addr;
-}
-
-/** What accepts connections; `Deno.TcpListener` does. */
-export interface SocketListener {
-  accept(): Promise<AcceptedSocket>;
-  close(): void;
-}
 
 /** What a listener holds its peers to; times in milliseconds. */
 export interface ListenerLimits extends ConnectionLimits {
@@ -55,9 +45,9 @@ export interface ListenerOptions {
   /** The endpoint's name, for the log. */
   readonly endpoint: string;
   /** Already bound; the firewall owns and closes it. */
-  readonly listener: SocketListener;
-  /** Whether the listener speaks TLS. */
-  readonly isSecure: boolean;
+  readonly listener: Deno.TcpListener;
+  /** Makes TLS of what is accepted; without it the listener speaks plain HTTP. */
+  readonly tls?: TlsAcceptor | undefined;
   /** The Unix socket of the endpoint. */
   readonly socketPath: string;
   /** Applied to each head that is a handshake. */
@@ -79,12 +69,10 @@ interface Bytes {
   readonly end: number;
 }
 
-/** What a peer asked for, and who it says it is. */
+/** What a peer asked for, and what it sent after that. */
 interface Opening {
   readonly head: RequestHead;
   readonly rest: Bytes;
-  /** The client that a PROXY preamble names. */
-  readonly proxied: string | undefined;
 }
 
 const LATE: Refusal = { status: 408, reason: "the request head did not come in time" };
@@ -186,21 +174,21 @@ export class FirewallListener {
   }
 
   /** The whole life of one accepted socket. Never rejects. */
-  async #serve(peer: AcceptedSocket): Promise<void> {
+  async #serve(peer: Deno.TcpConn): Promise<void> {
     const { admission, endpoint, log } = this.#options;
-    const { hostname } = peer.remoteAddr as Deno.NetAddr;
+    const { hostname } = peer.remoteAddr;
     const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname);
     const refusal = admission.enter();
     if (refusal !== undefined) {
       admission.record(handshake.address, endpoint, refusal);
       // It was not counted, so it may not linger; most peers see the answer all the same.
-      await writeAll(peer, encodeRefusal(refusal)).catch(() => {});
+      if (this.#options.tls === undefined) await writeAll(peer, encodeRefusal(refusal)).catch(() => {});
       return closeQuietly(peer);
     }
     this.#handshakes.add(handshake);
     try {
       // Small messages must not wait for the acknowledgement of the last one.
-      if ("setNoDelay" in peer) (peer as Deno.TcpConn).setNoDelay(true);
+      peer.setNoDelay(true);
       const connection = await this.#admit(handshake);
       this.#handshakes.delete(handshake);
       if (connection !== undefined) {
@@ -216,6 +204,7 @@ export class FirewallListener {
     this.#handshakes.delete(handshake);
     admission.end(handshake);
     admission.leave();
+    closeQuietly(handshake.peer);
     closeQuietly(peer);
     this.#checkEmpty();
   }
@@ -223,7 +212,6 @@ export class FirewallListener {
   /** Reads the head and answers it. Resolves with the connection, or with nothing when the peer has been refused. */
   async #admit(handshake: Handshake): Promise<Connection | undefined> {
     const { admission, requestRules, limits } = this.#options;
-    const { peer } = handshake;
     const isProxy = admission.proxies.has(handshake.address);
     if (!isProxy) {
       const refusal = admission.check(handshake.address);
@@ -237,7 +225,7 @@ export class FirewallListener {
     if (isProxy) {
       // Without a preamble the header counts, and with one it is a claim of whoever stands before the proxy.
       const claim = head.headers.get("x-forwarded-for");
-      handshake.address = opening.proxied ?? clientAddress(handshake.address, claim, admission.proxies);
+      handshake.address = handshake.proxied ?? clientAddress(handshake.address, claim, admission.proxies);
       const refusal = admission.check(handshake.address);
       if (refusal !== undefined) return await this.#refuse(handshake, refusal);
       admission.begin(handshake.address, handshake);
@@ -252,7 +240,7 @@ export class FirewallListener {
     if ("status" in joined) return await this.#refuse(handshake, joined);
     const { inner, response } = joined;
     try {
-      await writeAll(peer, response.bytes, 0, response.start);
+      await writeAll(handshake.peer, response.bytes, 0, response.start);
     } catch (error) {
       closeQuietly(inner);
       throw error;
@@ -261,7 +249,7 @@ export class FirewallListener {
       id,
       endpoint: this.#options.endpoint,
       address: handshake.address,
-      peer,
+      peer: handshake.peer,
       inner,
       fromPeer: rest.bytes.subarray(rest.start, rest.end),
       fromEndpoint: response.bytes.subarray(response.start, response.end),
@@ -272,18 +260,38 @@ export class FirewallListener {
     });
   }
 
-  /** Reads the head within the handshake timeout; undefined when the peer has ended, or has been cut for being late. */
+  /**
+   * Gets through the PROXY preamble and TLS, where there are any, to the request head, all within the handshake
+   * timeout. Undefined when the peer has ended, has failed at TLS, or has been cut for being late.
+   */
   async #readOpening(handshake: Handshake): Promise<Opening | Refusal | undefined> {
-    const { peer, address } = handshake;
+    const { admission, endpoint, tls, limits: { handshakeTimeout } } = this.#options;
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      this.#options.admission.record(address, this.#options.endpoint, LATE);
+      admission.record(handshake.address, endpoint, LATE);
+      const { peer } = handshake;
       // A read is pending, so this can't wait for the peer's end; closing ends that read.
-      writeAll(peer, encodeRefusal(LATE)).catch(() => {}).then(() => closeQuietly(peer));
-    }, this.#options.limits.handshakeTimeout);
+      if (handshake.canAnswer) {
+        writeAll(peer, encodeRefusal(LATE)).catch(() => {}).then(() => closeQuietly(peer));
+      } else closeQuietly(peer);
+    }, handshakeTimeout);
     try {
-      const opening = await readOpening(peer, this.#options.admission.expectsPreamble(address));
+      handshake.canAnswer = tls === undefined;
+      if (admission.expectsPreamble(handshake.address)) {
+        const refusal = await readPreamble(handshake);
+        if (refusal !== undefined) return refusal;
+      }
+      if (tls !== undefined) {
+        const result = await tls.handshake(handshake.peer, handshakeTimeout);
+        if (!result.ok) {
+          if (!isLate) admission.record(handshake.address, endpoint, badRequest(result.reason));
+          return undefined;
+        }
+        handshake.peer = result.socket;
+        handshake.canAnswer = true;
+      }
+      const opening = await readHead(handshake.peer);
       return isLate ? undefined : opening;
     } catch (error) {
       if (isLate) return undefined;
@@ -299,7 +307,7 @@ export class FirewallListener {
     head: RequestHead,
     { address }: Handshake,
   ): Promise<{ inner: ByteSocket; response: Bytes } | Refusal> {
-    const { socketPath, isSecure, endpoint, log } = this.#options;
+    const { socketPath, tls, endpoint, log } = this.#options;
     let inner: ByteSocket;
     try {
       inner = await Deno.connect({ transport: "unix", path: socketPath });
@@ -308,7 +316,10 @@ export class FirewallListener {
       return UNAVAILABLE;
     }
     try {
-      await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
+      await writeAll(
+        inner,
+        encodeInnerRequest(head, { connection: id, address, isSecure: tls !== undefined }),
+      );
       // Whatever becomes of the peer meanwhile: the runtime leaks a descriptor if the hop is closed before the head is here.
       const response = await readResponse(inner);
       if (response !== undefined && !("status" in response)) return { inner, response };
@@ -321,8 +332,9 @@ export class FirewallListener {
   }
 
   /** Answers with a refusal and gives the peer a moment to read it. */
-  async #refuse({ peer, address }: Handshake, refusal: Refusal): Promise<undefined> {
+  async #refuse({ peer, address, canAnswer }: Handshake, refusal: Refusal): Promise<undefined> {
     this.#options.admission.record(address, this.#options.endpoint, refusal);
+    if (!canAnswer) return closeQuietly(peer) as undefined;
     const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
     try {
       await writeAll(peer, encodeRefusal(refusal));
@@ -335,12 +347,17 @@ export class FirewallListener {
 
 /** A peer from its accept on: what there is of it before, and after, it has become a connection. */
 class Handshake implements Admitted {
-  readonly peer: AcceptedSocket;
+  /** The accepted socket, and later what was put around it. */
+  peer: ByteSocket;
   /** The peer's address, or, once that is known, the address of the client that a trusted proxy speaks for. */
   address: string;
+  /** The client that a PROXY preamble named. */
+  proxied: string | undefined;
+  /** Whether the peer would understand an HTTP response: not before TLS is there. */
+  canAnswer = true;
   connection: Connection | undefined;
 
-  constructor(peer: AcceptedSocket, address: string) {
+  constructor(peer: ByteSocket, address: string) {
     this.peer = peer;
     this.address = address;
   }
@@ -362,43 +379,38 @@ function isOutOfDescriptors(error: unknown): boolean {
   return error instanceof Error && /os error (23|24)\b|EMFILE|ENFILE/.test(error.message);
 }
 
-/** Reads a PROXY preamble, if one is expected, and a request head; undefined when the peer ended before that. */
-async function readOpening(
-  peer: ByteSocket,
-  expectsPreamble: boolean,
-): Promise<Opening | Refusal | undefined> {
+/** Reads a PROXY preamble and leaves the socket as it is after that. Resolves with what is wrong with it, if anything. */
+async function readPreamble(handshake: Handshake): Promise<Refusal | undefined> {
+  const bytes = new Uint8Array(MAX_V2_SIZE);
+  for (let end = 0;;) {
+    const size = await handshake.peer.read(bytes.subarray(end));
+    if (size === null) return badRequest("the PROXY preamble is missing");
+    end += size;
+    const preamble = parseProxyHeader(bytes, 0, end);
+    if (preamble.state === "invalid") return badRequest(preamble.reason);
+    if (preamble.state === "incomplete") continue;
+    handshake.proxied = preamble.source?.address;
+    handshake.peer = new PrefixedSocket(handshake.peer, bytes.subarray(preamble.size, end));
+    return undefined;
+  }
+}
+
+/** Reads a request head; undefined when the peer ended before it was whole. */
+async function readHead(peer: ByteSocket): Promise<Opening | Refusal | undefined> {
   let bytes = new Uint8Array(1024);
-  let start = 0;
-  let end = 0;
-  let proxied: string | undefined;
-  let isPreambleDue = expectsPreamble;
-  for (;;) {
+  for (let end = 0;;) {
     const size = await peer.read(bytes.subarray(end));
     if (size === null) return undefined;
-    let searched = end;
+    const headEnd = findHeadEnd(bytes, end, end + size);
     end += size;
-    if (isPreambleDue) {
-      const preamble = parseProxyHeader(bytes, 0, end);
-      if (preamble.state === "invalid") return badRequest(preamble.reason);
-      if (preamble.state === "complete") {
-        isPreambleDue = false;
-        proxied = preamble.source?.address;
-        start = searched = preamble.size;
-      }
+    if (!canBeRequest(bytes, 0, end)) return badRequest("this is not an HTTP/1.1 request");
+    if (headEnd >= 0) {
+      const result = parseRequestHead(bytes, 0, headEnd);
+      return result.ok ? { head: result.head, rest: { bytes, start: headEnd, end } } : result.refusal;
     }
-    if (!isPreambleDue) {
-      if (!canBeRequest(bytes, start, end)) return badRequest("this is not an HTTP/1.1 request");
-      const headEnd = findHeadEnd(bytes, searched, end, start);
-      if (headEnd >= 0) {
-        const result = parseRequestHead(bytes, start, headEnd);
-        return result.ok
-          ? { head: result.head, rest: { bytes, start: headEnd, end }, proxied }
-          : result.refusal;
-      }
-      if (end - start >= MAX_HEAD_SIZE) return TOO_LONG;
-    }
+    if (end >= MAX_HEAD_SIZE) return TOO_LONG;
     if (end === bytes.length) {
-      const larger = new Uint8Array(Math.min(bytes.length * 2, MAX_HEAD_SIZE + MAX_V2_SIZE));
+      const larger = new Uint8Array(Math.min(bytes.length * 2, MAX_HEAD_SIZE));
       larger.set(bytes);
       bytes = larger;
     }

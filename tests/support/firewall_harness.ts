@@ -84,7 +84,6 @@ export function startHarness(
     endpoint: "echo",
     listener,
     socketPath,
-    isSecure: false,
     requestRules: createRequestRules({ path: "/", isLoopbackListener: true, settings }),
     limits: { ...LIMITS, ...limits },
     admission,

@@ -1,0 +1,132 @@
+// An established TLS connection as the byte stream that the firewall works with.
+
+import type { TLSSocket } from "node:tls";
+import type { ByteSocket } from "./byte_socket.ts";
+import type { TlsStream } from "./tls_stream.ts";
+
+/** What is pending: how it is settled. */
+interface Pending<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+interface PendingRead extends Pending<number | null> {
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Decrypts only while a read is pending, and a write is over when the socket underneath has taken all of it. One read
+ * and one write may be pending at a time; their buffers are the caller's again when they settle.
+ */
+export class TlsSocket implements ByteSocket {
+  readonly #tls: TLSSocket;
+  readonly #stream: TlsStream;
+  /** Decrypted and not yet read: what came of one chunk. */
+  readonly #chunks: Uint8Array[] = [];
+  #hasEnded = false;
+  #failure: Error | undefined;
+  #read: PendingRead | undefined;
+  #write: Pending<number> | undefined;
+  #closeWrite: Pending<void> | undefined;
+
+  /**
+   * @param tls Its handshake is complete; the adapter owns and closes it.
+   * @param stream What `tls` works on.
+   */
+  constructor(tls: TLSSocket, stream: TlsStream) {
+    this.#tls = tls;
+    this.#stream = stream;
+    stream.want(false);
+    tls.on("data", (chunk: Uint8Array) => {
+      this.#chunks.push(chunk);
+      this.#serveRead();
+    });
+    tls.on("end", () => {
+      this.#hasEnded = true;
+      this.#serveRead();
+    });
+    // An 'error' that nobody hears would end the process.
+    tls.on("error", (error) => this.#fail(error));
+    stream.on("error", (error) => this.#fail(error));
+    tls.on("close", () => this.#fail(closed()));
+    stream.on("close", () => this.#fail(closed()));
+  }
+
+  /** As {@linkcode ByteSocket.read}; null after the peer's close_notify or FIN (RFC 8446 §6.1). */
+  read(bytes: Uint8Array): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      this.#read = { bytes, resolve, reject };
+      this.#serveRead();
+    });
+  }
+
+  /** As {@linkcode ByteSocket.write}; writes all of `bytes`. */
+  write(bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#write = { resolve, reject };
+      this.#tls.write(bytes, (error) => {
+        if (error) return this.#fail(error);
+        this.#write = undefined;
+        resolve(bytes.length);
+      });
+    });
+  }
+
+  /** Sends close_notify and FIN; reading goes on. */
+  closeWrite(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#closeWrite = { resolve, reject };
+      this.#tls.end(() => {
+        this.#closeWrite = undefined;
+        resolve();
+      });
+    });
+  }
+
+  /** Frees the descriptor at once, without a close_notify; what is pending rejects. Harmless when done twice. */
+  close(): void {
+    this.#chunks.length = 0;
+    this.#hasEnded = false;
+    this.#fail(closed());
+  }
+
+  #serveRead(): void {
+    const read = this.#read;
+    if (read === undefined) return;
+    const [chunk] = this.#chunks;
+    if (chunk === undefined && !this.#hasEnded && this.#failure === undefined) {
+      this.#stream.want(true);
+      return;
+    }
+    this.#read = undefined;
+    this.#stream.want(false);
+    // Bytes that came before an end or a failure are still good.
+    if (chunk !== undefined) read.resolve(this.#take(chunk, read.bytes));
+    else if (this.#failure !== undefined && !this.#hasEnded) read.reject(this.#failure);
+    else read.resolve(null);
+  }
+
+  #take(chunk: Uint8Array, bytes: Uint8Array): number {
+    const size = Math.min(chunk.length, bytes.length);
+    bytes.set(chunk.subarray(0, size));
+    if (size === chunk.length) this.#chunks.shift();
+    else this.#chunks[0] = chunk.subarray(size);
+    return size;
+  }
+
+  /** Ends everything; the first failure is the one that is reported. */
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#stream.destroy();
+    this.#tls.destroy();
+    for (const pending of [this.#read, this.#write, this.#closeWrite]) pending?.reject(error);
+    this.#read = this.#write = this.#closeWrite = undefined;
+  }
+}
+
+function closed(): Error {
+  return new Deno.errors.BadResource("The connection is closed");
+}
