@@ -1,5 +1,11 @@
 // Compares wsward with other echo servers: messages per second, round trips and server CPU, interleaved over several rounds.
 import { parseArgs } from "node:util";
+import {
+  formatHandshakes,
+  HANDSHAKE_ALGORITHMS,
+  type HandshakeResult,
+  measureHandshakes,
+} from "./bench/handshakes.ts";
 import type { LoadOrder, LoadResult, MessageKind } from "./bench/load.ts";
 import { formatReport, type Sample, summarize } from "./bench/report.ts";
 import { DEFAULT_ROWS, parseRow, type Row } from "./bench/rows.ts";
@@ -44,12 +50,13 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     await startServers(options, folder, servers, interrupted.signal);
     const { samples, failures } = await driveAll(options, servers, interrupted.signal);
+    const handshakes = await measureAllHandshakes(options, folder, interrupted.signal);
     const rows = summarize(samples);
     const versions = Object.fromEntries(servers.map(({ name, version }) => [name, version]));
     console.log(
       options.json
-        ? JSON.stringify({ machine: machine(), versions, options, failures, rows })
-        : formatReport(rows),
+        ? JSON.stringify({ machine: machine(), versions, options, failures, rows, handshakes })
+        : [formatReport(rows), formatHandshakes(handshakes)].join("\n\n"),
     );
     return failures.length === 0 ? 0 : 1;
   } catch (error) {
@@ -109,6 +116,21 @@ async function driveAll(
     }
   }
   return { samples, failures };
+}
+
+async function measureAllHandshakes(
+  { servers, seconds }: Options,
+  folder: string,
+  signal: AbortSignal,
+): Promise<HandshakeResult[]> {
+  const results: HandshakeResult[] = [];
+  if (!servers.includes("wsward")) return results;
+  for (const alg of HANDSHAKE_ALGORITHMS) {
+    const ownFolder = `${folder}/${alg}`;
+    await Deno.mkdir(ownFolder);
+    results.push(await measureHandshakes(alg, { folder: ownFolder, seconds, signal }));
+  }
+  return results;
 }
 
 async function drive(

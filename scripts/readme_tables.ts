@@ -2,11 +2,14 @@
 
 import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../src/core/settings.ts";
 import { CLOSE_CODES } from "../src/protocol/close_code.ts";
+import { EVENTS } from "../src/telemetry/events.ts";
+import { FIELDS } from "../src/telemetry/fields.ts";
 
 /** The generated parts: the text between `<!-- name -->` and `<!-- /name -->` is what the function returns. */
 export const PARTS: Readonly<Record<string, () => string>> = {
   "flags": flagTables,
   "close-codes": closeCodeTable,
+  "events": eventTables,
 };
 
 /**
@@ -59,10 +62,27 @@ function formatDefault(value: unknown, defaultText: string): string {
 }
 
 function closeCodeTable(): string {
-  const rows = Object.entries(CLOSE_CODES).flatMap(([code, { name, meaning }]) =>
-    meaning === undefined ? [] : [[code, name, meaning]]
-  );
-  return formatTable(["Code", "Name", "When wsward sends it"], rows);
+  const rows = Object.entries(CLOSE_CODES).flatMap(([code, declaration]) => {
+    if (declaration.meaning === undefined) return [];
+    const { name, meaning, cause, settings = [] } = declaration;
+    return [[code, name, meaning, cause, formatCodes(settings.map(flagOf))]];
+  });
+  return formatTable(["Code", "Name", "What it means", "What causes it", "Settings"], rows);
+}
+
+function eventTables(): string {
+  const events = Object.entries(EVENTS).map((
+    [name, { level, text, fields }],
+  ) => [`\`${name}\``, level, text, formatCodes(fields)]);
+  const fields = Object.entries(FIELDS).map(([name, { type, meaning }]) => [`\`${name}\``, type, meaning]);
+  return [
+    formatTable(["Event", "Level", "What it says", "Fields"], events),
+    formatTable(["Field", "Type", "What it holds"], fields),
+  ].join("\n\n");
+}
+
+function formatCodes(words: readonly string[]): string {
+  return words.map((word) => `\`${word}\``).join(", ");
 }
 
 function formatRow(cells: readonly string[]): string {

@@ -1,14 +1,17 @@
 // Composition: settings become objects, signals become a reload or a drain. No logic of its own.
 
+import { EventFeed } from "./admin/event_feed.ts";
+import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
-import { createVerifier } from "./auth/token.ts";
+import { createVerifier, type Verifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
 import { createSecureEndpoint } from "./endpoints/secure.ts";
+import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
 import type { GuardedEndpoint } from "./firewall/firewall.ts";
 import { FirewallThread } from "./firewall/firewall_thread.ts";
@@ -24,23 +27,42 @@ interface RuntimeDir {
 
 const STOPPING = { code: 1001, reason: "the server is stopping" };
 
+/** What tokens are judged by, for the secure endpoint and for administrators. */
+interface Judges {
+  readonly keys: KeyRing;
+  readonly revocations: RevocationStore;
+  readonly sessions: SessionRegistry;
+}
+
 /**
- * Serves until SIGINT or SIGTERM, then drains.
+ * Serves until SIGINT or SIGTERM, then drains. `version` is what the program says about itself.
  *
  * @returns The exit code: 0 after a drain.
  * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
  */
-export async function serve(settings: Settings): Promise<number> {
-  const openedLog = openLog({ level: settings.logLevel, file: settings.logFile });
-  containErrors(openedLog);
+export async function serve(settings: Settings, version: string): Promise<number> {
+  const feed = settings.adminListen === undefined ? undefined : new EventFeed();
+  const openedLog = openLog({
+    level: settings.logLevel,
+    file: settings.logFile,
+    format: settings.logFormat,
+    maxSize: settings.logMaxSize,
+    maxFiles: settings.logMaxFiles,
+    chain: settings.logChain,
+  });
+  const log = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
+  containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
-  const app = new App(settings, openedLog.log, await createRuntimeDir(settings.runtimeDir));
+  const app = new App({ settings, version, log, feed }, await createRuntimeDir(settings.runtimeDir));
   try {
     await app.start();
-    addSignalListener("SIGHUP", () => app.reload());
-    openedLog.log("server.draining", { signal: await stop });
+    addSignalListener("SIGHUP", () => {
+      openedLog.reopen();
+      void app.reload();
+    });
+    log("server.draining", { signal: await stop });
     await app.drain();
-    openedLog.log("server.stopped");
+    log("server.stopped");
   } finally {
     await app.close();
     openedLog.close();
@@ -48,31 +70,48 @@ export async function serve(settings: Settings): Promise<number> {
   return 0;
 }
 
+interface AppOptions {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Log;
+  /** Gets all records; there with --admin-listen. */
+  readonly feed: EventFeed | undefined;
+}
+
 /** Everything that runs, in the order in which it is started. */
 class App {
+  readonly #options: AppOptions;
   readonly #settings: Settings;
   readonly #log: Log;
   readonly #runtimeDir: RuntimeDir;
   readonly #endpoints = new Map<EndpointName, Endpoint>();
+  readonly #counters = new SecureCounters();
   #keys: KeyRing | undefined;
   #revocations: RevocationStore | undefined;
   #firewall: FirewallThread | undefined;
+  #admin: AdminServer | undefined;
+  #isDraining = false;
 
-  constructor(settings: Settings, log: Log, runtimeDir: RuntimeDir) {
-    this.#settings = settings;
-    this.#log = log;
+  constructor(options: AppOptions, runtimeDir: RuntimeDir) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#log = options.log;
     this.#runtimeDir = runtimeDir;
   }
 
   async start(): Promise<void> {
     const settings = this.#settings;
     const guarded: GuardedEndpoint[] = [];
+    const isAdministered = settings.adminListen !== undefined;
+    const judges = settings.secure || isAdministered ? await this.#openJudges() : undefined;
+    // First, so that it can tell that the others are not there yet.
+    if (judges !== undefined) await this.#startAdmin(judges);
     if (settings.echo) {
       const createHandler = createEchoHandler({ prefix: settings.echoPrefix });
       guarded.push(this.#startEndpoint("echo", settings.echoPort, { createHandler }));
     }
-    if (settings.secure) {
-      guarded.push(this.#startEndpoint("secure", settings.securePort, await this.#createSecure()));
+    if (settings.secure && judges !== undefined) {
+      guarded.push(this.#startEndpoint("secure", settings.securePort, this.#createSecure(judges)));
     }
     this.#firewall = await FirewallThread.start({
       settings,
@@ -85,6 +124,7 @@ class App {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
       console.log(`Listening on ${scheme}://${host}:${port}/ (${name})`);
     }
+    if (this.#admin !== undefined) console.log(`Admin on ${this.#admin.url}`);
   }
 
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
@@ -97,11 +137,13 @@ class App {
   }
 
   async drain(): Promise<void> {
+    this.#isDraining = true;
     await this.#firewall?.drain(STOPPING, this.#settings.drainTimeout);
   }
 
   async close(): Promise<void> {
     for (const endpoint of this.#endpoints.values()) await endpoint.stop();
+    await this.#admin?.stop();
     this.#revocations?.close();
     await removeRuntimeDir(this.#runtimeDir);
   }
@@ -116,7 +158,7 @@ class App {
     return { name, port, socketPath };
   }
 
-  async #createSecure(): Promise<Pick<EndpointOptions, "createHandler" | "admit">> {
+  async #openJudges(): Promise<Judges> {
     const settings = this.#settings;
     const log = this.#log;
     if (settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile)) {
@@ -130,26 +172,61 @@ class App {
           ? log("keys.fetch_failed", { reason: outcome })
           : log("keys.fetched", outcome),
     });
-    this.#revocations = new RevocationStore({ path: settings.stateFile });
+    const revocations = this.#revocations = new RevocationStore({ path: settings.stateFile });
     const { maxSessionsPerUser, onSessionLimit, replayCheck } = settings;
+    const sessions = new SessionRegistry({
+      revocations,
+      maxSessionsPerUser,
+      onSessionLimit,
+      replayCheck,
+      log,
+    });
+    return { keys: this.#keys, revocations, sessions };
+  }
+
+  #createVerifier({ keys }: Judges): Verifier {
+    const settings = this.#settings;
+    return createVerifier(keys, {
+      issuer: settings.issuer,
+      audience: settings.audience,
+      tokenType: settings.tokenType,
+      maxTokenAgeMs: settings.maxTokenAge,
+      clockToleranceMs: settings.clockTolerance,
+    });
+  }
+
+  async #startAdmin(judges: Judges): Promise<void> {
+    const { settings, feed, version, log } = this.#options;
+    if (settings.adminListen === undefined || feed === undefined) return;
+    // Loaded late: without it the metrics library costs nothing.
+    const { startAdmin } = await import("./admin/server.ts");
+    this.#admin = startAdmin({
+      listen: settings.adminListen,
+      version,
+      isSecure: settings.tlsCert !== undefined,
+      scope: settings.adminScope,
+      verifier: this.#createVerifier(judges),
+      isRevoked: (identity) => judges.revocations.covers(identity),
+      banTimeMs: settings.banTime,
+      firewall: () => this.#firewall,
+      isDraining: () => this.#isDraining,
+      endpoints: this.#endpoints,
+      sessions: judges.sessions,
+      counters: this.#counters,
+      feed,
+      log,
+    });
+  }
+
+  #createSecure(judges: Judges): Pick<EndpointOptions, "createHandler" | "admit"> {
+    const settings = this.#settings;
     return createSecureEndpoint({
-      verifier: createVerifier(this.#keys, {
-        issuer: settings.issuer,
-        audience: settings.audience,
-        tokenType: settings.tokenType,
-        maxTokenAgeMs: settings.maxTokenAge,
-        clockToleranceMs: settings.clockTolerance,
-      }),
+      verifier: this.#counters.timed(this.#createVerifier(judges)),
       authTimeoutMs: settings.authTimeout,
       prefix: settings.echoPrefix,
-      log,
-      sessions: new SessionRegistry({
-        revocations: this.#revocations,
-        maxSessionsPerUser,
-        onSessionLimit,
-        replayCheck,
-        log,
-      }),
+      log: this.#log,
+      sessions: judges.sessions,
+      counters: this.#counters,
       expiryWarningMs: settings.expiryWarning,
       insecureTokenInQuery: settings.insecureTokenInQuery,
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
@@ -187,7 +264,7 @@ function addSignalListener(signal: Deno.Signal, listener: () => void): void {
 }
 
 /** Nothing that goes wrong anywhere may end the process: it is recorded instead. */
-function containErrors(openedLog: OpenLog): void {
+function containErrors(openedLog: OpenLog, log: Log): void {
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
     record(event.error);
@@ -199,7 +276,7 @@ function containErrors(openedLog: OpenLog): void {
   globalThis.addEventListener("unload", () => openedLog.flush());
 
   function record(error: unknown): void {
-    openedLog.log("process.unhandled", {
+    log("process.unhandled", {
       error: error instanceof Error ? error.stack ?? error.message : String(error),
     });
     openedLog.flush();

@@ -53,7 +53,19 @@ const COMMANDS: Readonly<
 
 /** Starts a server and waits for its ready line. Throws an `Error` that says why it can't be had. */
 export async function startServer(name: ServerName, options: StartOptions): Promise<Server> {
-  const { version, program, args } = await COMMANDS[name](options);
+  return await start(name, await COMMANDS[name](options), options);
+}
+
+/** Starts wsward with its secure endpoint; otherwise as `startServer`. */
+export async function startSecureServer(options: StartOptions): Promise<Server> {
+  return await start("wsward", await wswardCommand(options, ["--no-echo", "--secure-port", "0"]), options);
+}
+
+async function start(
+  name: ServerName,
+  { version, program, args }: ServerCommand,
+  options: StartOptions,
+): Promise<Server> {
   options.signal.throwIfAborted();
   const child = new Deno.Command(program, {
     args: [...args],
@@ -95,7 +107,10 @@ export async function startServer(name: ServerName, options: StartOptions): Prom
   }
 }
 
-async function wswardCommand({ folder, wswardFlags }: StartOptions): Promise<ServerCommand> {
+async function wswardCommand(
+  { folder, wswardFlags }: StartOptions,
+  endpointFlags: readonly string[] = ["--no-secure", "--echo-port", "0", "--echo-prefix", ""],
+): Promise<ServerCommand> {
   const main = pathOf("../../main.ts");
   if (!await exists(main)) throw new Error("there is no main.ts");
   const runtimeDir = `${folder}/run`;
@@ -113,8 +128,7 @@ async function wswardCommand({ folder, wswardFlags }: StartOptions): Promise<Ser
       "--allow-env=WSWARD_*",
       main,
       "serve",
-      "--no-secure",
-      ...["--echo-port", "0", "--echo-prefix", ""],
+      ...endpointFlags,
       // The others have no such limits.
       ...["--message-rate", "unlimited", "--byte-rate", "unlimited"],
       ...[
@@ -140,9 +154,19 @@ async function wsCommand(): Promise<ServerCommand> {
   // Does nothing when it is there already.
   await tryToRun(Deno.execPath(), ["cache", "--no-config", specifier]);
   const info: { npmCache?: string } = JSON.parse(await tryToRun(Deno.execPath(), ["info", "--json"]) ?? "{}");
-  const folder = `${info.npmCache}/registry.npmjs.org/ws/${version}`;
-  if (!await exists(`${folder}/package.json`)) throw new Error(`${specifier} can't be downloaded`);
+  const folder = await findPackage(info.npmCache, `ws/${version}`);
+  if (folder === undefined) throw new Error(`${specifier} can't be downloaded`);
   return { version: `Node ${node}, ws ${version}`, program: "node", args: [pathOf("ws_server.mjs"), folder] };
+}
+
+/** Where a package is in Deno's cache, which has a folder for each registry. */
+async function findPackage(cache: string | undefined, name: string): Promise<string | undefined> {
+  if (cache === undefined) return undefined;
+  for await (const registry of Deno.readDir(cache)) {
+    const folder = `${cache}/${registry.name}/${name}`;
+    if (await exists(`${folder}/package.json`)) return folder;
+  }
+  return undefined;
 }
 
 async function websocketsCommand(): Promise<ServerCommand> {

@@ -3,10 +3,16 @@
 import { CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { StartError, UsageError } from "../core/errors.ts";
+import { addExplainCommand } from "./explain_command.ts";
+import { addBansCommand } from "./bans_command.ts";
 import { addKeyCommand } from "./key_command.ts";
+import { addLogCommand } from "./log_command.ts";
+import { addRevokeCommand } from "./revoke_command.ts";
 import { addServeCommand } from "./serve_command.ts";
+import { addSessionsCommand } from "./sessions_command.ts";
 import { StrictCommand } from "./strict_command.ts";
 import { addTokenCommand } from "./token_command.ts";
+import { addTopCommand } from "./top_command.ts";
 
 const HELP_COLUMNS = 100;
 const VERSION_LINE = `wsward ${config.version}`;
@@ -43,6 +49,12 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addServeCommand(program, exitWith);
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
+  addSessionsCommand(program);
+  addRevokeCommand(program);
+  addBansCommand(program);
+  addTopCommand(program);
+  addExplainCommand(program);
+  addLogCommand(program, exitWith);
   program.command("version").description("print the version").action(() => console.log(VERSION_LINE));
   return program;
 }

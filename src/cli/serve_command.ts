@@ -1,6 +1,7 @@
 // The command `serve`: settings from flags and variables, then the server.
 
 import type { Command } from "commander";
+import config from "../../deno.json" with { type: "json" };
 import { parseSettings, SETTING_NAMES } from "../core/settings.ts";
 import { givenSettings, settingOption } from "./setting_options.ts";
 
@@ -12,6 +13,6 @@ export function addServeCommand(program: Command, exitWith: (code: number) => vo
     const settings = parseSettings(givenSettings(command), (variable) => Deno.env.get(variable));
     // Loaded late, so that help and usage errors do not wait for the server's modules.
     const { serve } = await import("../app.ts");
-    exitWith(await serve(settings));
+    exitWith(await serve(settings, config.version));
   });
 }

@@ -56,7 +56,7 @@ export function addTokenCreateCommand(token: Command): void {
       audience: setting("audience"),
       tokenType: setting("tokenType"),
     };
-    console.log(await mint(setting("keyFile"), options));
+    console.log(await mintFromFile(setting("keyFile"), options));
   });
 }
 
@@ -78,7 +78,11 @@ export function parseClaims(given: readonly string[]): Readonly<Record<string, u
   return Object.fromEntries(claims);
 }
 
-async function mint(keyFile: string, options: MintOptions): Promise<string> {
+/**
+ * Mints a token with the key in a file. Throws `StartError` if the file can't be used or its keys can't sign, and
+ * `UsageError` if the token can't be what the options say.
+ */
+export async function mintFromFile(keyFile: string, options: MintOptions): Promise<string> {
   await refuseMissing(keyFile);
   const [{ loadKeys }, { mintToken }] = await Promise.all([
     import("../auth/key_file.ts"),

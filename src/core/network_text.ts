@@ -11,6 +11,15 @@ export function isNetwork(text: string): boolean {
   return /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
+/**
+ * Whether `text` is a loopback address and a port, `127.0.0.1:9090` or `[::1]:9090`. Names are not: what they stand for
+ * is decided elsewhere.
+ */
+export function isLoopbackAddress(text: string): boolean {
+  const [, v4, port] = /^(?:(127\.[\d.]+)|\[::1\]):(0|[1-9]\d{0,4})$/.exec(text) ?? [];
+  return port !== undefined && Number(port) <= 65_535 && (v4 === undefined || isIP(v4) === 4);
+}
+
 /** Whether `text` is a host name of letters, digits, hyphens and dots, at most 253 characters (RFC 1123 §2.1). */
 export function isHostName(text: string): boolean {
   return text.length <= 253 &&

@@ -2,7 +2,7 @@
 
 import { UsageError } from "./errors.ts";
 import { isKeySetUrl } from "./key_set_url.ts";
-import { isHostName, isNetwork, isOrigin } from "./network_text.ts";
+import { isHostName, isLoopbackAddress, isNetwork, isOrigin } from "./network_text.ts";
 import {
   byteRate,
   choice,
@@ -372,6 +372,22 @@ export const SETTINGS = {
     help: "certificate authority in PEM that a client's certificate must come from",
     unset: "no client certificate is asked for",
   }),
+  adminListen: optionalText({
+    group: "Administration",
+    placeholder: "address",
+    help: "loopback address and port of the page, the metrics and the commands for administrators",
+    accepts: isLoopbackAddress,
+    rule: "a loopback address and a port, such as 127.0.0.1:9090 or [::1]:9090, because it speaks no TLS",
+    unset: "off",
+  }),
+  adminScope: text({
+    group: "Administration",
+    help: "word that a token must have in its claim scope, or scp, to administer",
+    // RFC 6749 §3.3.
+    accepts: (given) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(given),
+    rule: "a word of ASCII without quotes, spaces or backslashes",
+    default: "wsward:admin",
+  }),
   logFile: path({
     group: "Log",
     help: "file that errors are appended to",
@@ -382,6 +398,32 @@ export const SETTINGS = {
     help: "least severe record that the terminal shows",
     choices: ["debug", "info", "warning", "error", "fatal"],
     default: "info",
+  }),
+  logFormat: choice({
+    group: "Log",
+    help: "form of a record, on the terminal and in the file",
+    choices: ["text", "json"],
+    default: "text",
+  }),
+  logMaxSize: size({
+    group: "Log",
+    help: "size at which the file is renamed to FILE.1 and a new one begun",
+    default: "10MiB",
+    min: "4KiB",
+    max: "1024GiB",
+    word: "unlimited",
+  }),
+  logMaxFiles: integer({
+    group: "Log",
+    help: "how many full files are kept besides the current one: FILE.1 is the newest",
+    default: "5",
+    min: "1",
+    max: "1000",
+  }),
+  logChain: toggle({
+    group: "Log",
+    help: "let each record of the file carry the SHA-256 of the one before; needs --log-format json",
+    default: false,
   }),
   runtimeDir: optionalPath({
     group: "Process",
@@ -448,6 +490,9 @@ export function parseSettings(given: ReadonlyMap<SettingName, GivenValue>, env: 
   }
   if (settings.proxyProtocol && settings.trustProxy.length === 0) {
     throw new UsageError("Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed");
+  }
+  if (settings.logChain && settings.logFormat !== "json") {
+    throw new UsageError("Cannot use --log-chain with text: it needs --log-format json");
   }
   return settings;
 }

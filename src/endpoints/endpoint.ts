@@ -19,7 +19,7 @@ export interface Peer {
   readonly address: string;
   /** Whether messages can still be exchanged: false before `SocketHandler.open` and after either side closed. */
   readonly isOpen: boolean;
-  /** Sends one message; does nothing when the peer is not open. */
+  /** Sends one message, and takes a buffer away from its owner; does nothing when the peer is not open. */
   send(message: Message): void;
   /**
    * Starts the closing handshake with a code that may be on the wire (RFC 6455 §7.4) and a reason of at most 123 bytes of
@@ -76,6 +76,10 @@ export interface EndpointOptions {
 export interface Endpoint {
   /** How many connections are open. */
   readonly connections: number;
+  /** Whether it accepts connections: not while it is started again after a failure, nor once it is stopped. */
+  readonly isListening: boolean;
+  /** Bytes that wait to be sent to all its peers together. */
+  readonly sendQueueBytes: number;
   /** Bytes that wait to be sent to the peer of a connection; 0 when there is no such connection. */
   heldBytes(connection: string): number;
   /** Stops accepting, sends 1001 to who is still there, and resolves within a second whatever the peers do. */
@@ -102,6 +106,7 @@ class NativeEndpoint implements Endpoint {
   #server: Deno.HttpServer<Deno.UnixAddr>;
   readonly #sockets = new Map<string, WebSocket>();
   #connections = 0;
+  #isListening = true;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -114,6 +119,16 @@ class NativeEndpoint implements Endpoint {
     return this.#connections;
   }
 
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  get sendQueueBytes(): number {
+    let bytes = 0;
+    for (const socket of this.#sockets.values()) bytes += socket.bufferedAmount;
+    return bytes;
+  }
+
   heldBytes(connection: string): number {
     return this.#sockets.get(connection)?.bufferedAmount ?? 0;
   }
@@ -124,6 +139,7 @@ class NativeEndpoint implements Endpoint {
   }
 
   async #shutDown(): Promise<void> {
+    this.#isListening = false;
     clearTimeout(this.#restartTimer);
     let deadline: ReturnType<typeof setTimeout> | undefined;
     const tooLate = new Promise<void>((resolve) => deadline = setTimeout(resolve, STOP_DEADLINE_MS));
@@ -138,15 +154,16 @@ class NativeEndpoint implements Endpoint {
       // A failed accept rejects `finished` and a broken handler resolves it: in both cases the listener is gone.
       server.finished.then(
         () => this.#ended("it ended"),
-        (error) => this.#ended(describeFailure(error).message),
+        (error) => this.#ended(describeFailure(error).detail),
       );
       return server;
     } catch (cause) {
-      throw new StartError(`Cannot listen on "${path}": ${describeFailure(cause).message}`, { cause });
+      throw new StartError(`Cannot listen on "${path}": ${describeFailure(cause).detail}`, { cause });
     }
   }
 
   #ended(reason: string): void {
+    this.#isListening = false;
     if (this.#stopped !== undefined) return;
     this.#restartTimer = setTimeout(() => this.#restart(reason), RESTART_DELAY_MS);
   }
@@ -157,6 +174,7 @@ class NativeEndpoint implements Endpoint {
     } catch {
       return this.#ended(reason);
     }
+    this.#isListening = true;
     this.#options.log("endpoint.restarted", { endpoint: this.#options.name, reason });
   }
 
@@ -244,7 +262,10 @@ class ServedSocket implements Peer {
   }
 
   send(message: Message): void {
-    if (this.isOpen) this.#socket.send(message);
+    if (!this.isOpen) return;
+    this.#socket.send(message);
+    // It has been copied. Left to the garbage collector, the buffers of a flood would pile up to a gigabyte.
+    if (typeof message !== "string") message.transfer(0);
   }
 
   close(code: number, reason: string): void {

@@ -8,7 +8,7 @@ export interface FailureFields {
   /** The error's class, `"TypeError"`; the JavaScript type of what was thrown if it is no `Error`. */
   readonly error: string;
   /** The error's message without what it quotes, at most 200 characters; empty if what was thrown is no `Error`. */
-  readonly message: string;
+  readonly detail: string;
 }
 
 /**
@@ -16,12 +16,12 @@ export interface FailureFields {
  * everything from the first to the last quotation mark is left out.
  */
 export function describeFailure(failure: unknown): FailureFields {
-  if (!(failure instanceof Error)) return { error: typeof failure, message: "" };
+  if (!(failure instanceof Error)) return { error: typeof failure, detail: "" };
   try {
     const message = String(failure.message).replace(/["'`].*["'`]/s, '"…"');
-    return { error: String(failure.name), message: message.slice(0, MESSAGE_LENGTH_LIMIT) };
+    return { error: String(failure.name), detail: message.slice(0, MESSAGE_LENGTH_LIMIT) };
   } catch {
     // The properties of a thrown object can be getters that throw.
-    return { error: "Error", message: "" };
+    return { error: "Error", detail: "" };
   }
 }

@@ -14,6 +14,7 @@ import {
   type SocketHandler,
 } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
+import { SecureCounters } from "./secure_counters.ts";
 import { readPresentation, type Subprotocol } from "./presentation.ts";
 import { type Conversation, Session } from "./session.ts";
 import { SessionRegistry } from "./session_registry.ts";
@@ -30,6 +31,8 @@ export interface SecureOptions {
   readonly onFailedAuthentication?: (address: string) => void;
   /** Its limits and revocations hold for all who share it; one with the defaults if left out. */
   readonly sessions?: SessionRegistry;
+  /** Counts what becomes of tokens and sessions; nobody reads it if left out. */
+  readonly counters?: SecureCounters;
   /** How long before the end of its token a session of `wsward.v1` is told, in milliseconds; 30 s if left out. */
   readonly expiryWarningMs?: number;
   /** Whether a token may be in the query; false if left out. */
@@ -88,6 +91,7 @@ function withDefaults(options: SecureOptions): Required<SecureOptions> {
   const clock = options.clock ?? SYSTEM_CLOCK;
   return {
     sessions: new SessionRegistry({ clock }),
+    counters: new SecureCounters(),
     expiryWarningMs: 30_000,
     insecureTokenInQuery: false,
     onFailedAuthentication: () => {},
@@ -124,8 +128,9 @@ async function admit(request: Request, options: Required<SecureOptions>): Promis
 function refuseHandshake(
   request: Request,
   { status, why, text, detail, challenge }: HandshakeRefusal,
-  { log, onFailedAuthentication }: Required<SecureOptions>,
+  { log, onFailedAuthentication, counters }: Required<SecureOptions>,
 ): Response {
+  counters.authentication(why);
   const { connection, address: peer } = readOrigin(request);
   if (status === 401) onFailedAuthentication(peer);
   log("session.refused", { connection, peer, endpoint: "secure", status, reason: why, detail });
@@ -183,7 +188,10 @@ class SecureHandler implements SocketHandler {
 
   close(code: number): void {
     this.#cancelTimeout();
-    this.#session?.close(code);
+    if (this.#session === undefined) return;
+    this.#session.close(code);
+    const { clock, counters } = this.#options;
+    counters.lifetimes.observe((clock.now() - this.#session.startedAtMs) / 1000);
   }
 
   async #authenticate(token: string): Promise<void> {
@@ -210,6 +218,7 @@ class SecureHandler implements SocketHandler {
       onEnded: (session) => sessions.remove(session),
     });
     sessions.add(session);
+    this.#options.counters.authentication("ok");
     this.#session = session;
     for (const message of this.#held ?? []) void session.message(message);
     this.#held = undefined;
@@ -238,6 +247,7 @@ class SecureHandler implements SocketHandler {
   #refuse({ why, text, code, reason }: Ending, detail?: string): void {
     this.#cancelTimeout();
     const { connection, address: peer } = this.#peer;
+    this.#options.counters.authentication(why);
     this.#options.log("session.refused", { connection, peer, endpoint: "secure", code, reason: why, detail });
     if (code === ENDINGS.invalid.code) this.#options.onFailedAuthentication(peer);
     if (text !== undefined) this.#peer.send(text);

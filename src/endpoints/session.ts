@@ -160,8 +160,9 @@ export class Session {
       ...this.logFields(),
       code,
       reason: this.#ending?.why,
-      messages: this.#messagesIn,
-      duration: this.#options.clock.now() - this.startedAtMs,
+      messages_in: this.#messagesIn,
+      messages_out: this.#messagesOut,
+      duration: Math.round(this.#options.clock.now() - this.startedAtMs) / 1000,
     });
   }
 

@@ -103,7 +103,7 @@ export class SessionRegistry {
     const users = kind === "user" ? this.#byUser.get(value) : undefined;
     try {
       const revocation = this.#options.revocations.add({ kind, value, jtis, ttlMs });
-      this.#options.log("revocation.added", { kind, value, revocation: revocation.id });
+      this.#options.log("revocation.added", { kind, target: value, revocation: revocation.id });
       return revocation;
     } finally {
       // Also when the state file can't be written: a full disk must not keep an intruder in.

@@ -1,12 +1,13 @@
 // Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
 
 import type { Settings } from "../core/settings.ts";
-import type { Refusal } from "../protocol/handshake.ts";
+import type { Refusal, RefusalStatus } from "../protocol/handshake.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ClientLimits, ClientTable } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
 import { clientKey, createNetworkSet, type NetworkSet } from "./admission/network_set.ts";
 import { RefusalLog } from "./admission/refusal_log.ts";
+import { countUp } from "./counters.ts";
 
 /** The settings that decide who may connect. */
 export type AdmissionSettings =
@@ -40,7 +41,9 @@ export class Admission {
   readonly #refusals: RefusalLog;
   readonly #admitted = new Map<Admitted, string>();
   readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #refusalCounts = new Map<string, Map<RefusalStatus, number>>();
   #connections = 0;
+  #bansBegun = 0;
 
   /** @throws {StartError} when the rules file can't be used. */
   constructor(settings: AdmissionSettings, log: Log) {
@@ -134,8 +137,21 @@ export class Admission {
     return this.#clients.unban(clientKey(address), performance.now());
   }
 
+  /** How many bans have begun. */
+  get bansBegun(): number {
+    return this.#bansBegun;
+  }
+
+  /** How many handshakes of an endpoint were refused, by status. */
+  refusalsOf(endpoint: string): ReadonlyMap<RefusalStatus, number> {
+    return this.#refusalCounts.get(endpoint) ?? new Map();
+  }
+
   /** Records a refusal; repetitions are counted and summarised. */
   record(address: string, endpoint: string, { status, reason }: Refusal): void {
+    let counts = this.#refusalCounts.get(endpoint);
+    if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
+    countUp(counts, status);
     this.#refusals.record(clientKey(address), { peer: address, endpoint, status, reason }, performance.now());
   }
 
@@ -145,7 +161,7 @@ export class Admission {
     const { status, reason } = refusal;
     this.#refusals.record(
       `dry run ${address}`,
-      { peer: address, status, reason, dryRun: true },
+      { peer: address, status, reason, dry_run: true },
       performance.now(),
     );
     return undefined;
@@ -168,7 +184,8 @@ export class Admission {
   }
 
   #banned(key: string, forMs: number): void {
-    this.#log("client.banned", { peer: key, durationMs: forMs });
+    this.#bansBegun++;
+    this.#log("client.banned", { peer: key, duration: Math.round(forMs) / 1000 });
     this.#expel((address) => clientKey(address) === key ? BANNED : undefined);
   }
 

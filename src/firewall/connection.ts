@@ -5,12 +5,13 @@ import { encodeClose, encodeFrame, OPCODE } from "../protocol/frame.ts";
 import type { Log } from "../telemetry/log.ts";
 import { TokenBucket } from "./admission/token_bucket.ts";
 import { ByteSocket, closeQuietly, finish } from "./byte_socket.ts";
+import { countUp, type EndpointCounters } from "./counters.ts";
 import { EndpointFrames } from "./endpoint_frames.ts";
 import type { FrameLimits } from "./frame_rules.ts";
 import type { Holder, MemoryBudget } from "./memory_budget.ts";
 import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import type { LimitName, Violation } from "./violation.ts";
+import type { Violation } from "./violation.ts";
 
 /** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
 export interface ConnectionLimits extends FrameLimits {
@@ -41,6 +42,8 @@ export interface ConnectionOptions {
   readonly fromEndpoint: Uint8Array;
   readonly limits: ConnectionLimits;
   readonly budget: MemoryBudget;
+  /** Shared by all connections of the endpoint. */
+  readonly counters: EndpointCounters;
   /** Told about each broken rule; a client that breaks many is banned. */
   readonly onViolation: () => void;
   readonly log: Log;
@@ -48,6 +51,18 @@ export interface ConnectionOptions {
 
 const INTERNAL_ERROR = 1011;
 const BAD_GATEWAY = 1014;
+
+/**
+ * What comes back to the endpoint's loop when the endpoint has caught up; no client knows it. Two of them may be under
+ * way, so no more than about three times MARK_EVERY_BYTES is ever between the two loops.
+ */
+const MARK_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
+const MARK = encodeFrame(OPCODE.ping, MARK_PAYLOAD, 0);
+const MARK_EVERY_BYTES = 32_768;
+const MAX_MARKS = 2;
+
+/** How long a peer may take to end a connection that is closed on both sides, in milliseconds. */
+const LINGER_MS = 1000;
 
 const PING = encodeFrame(OPCODE.ping, new Uint8Array(0));
 
@@ -68,7 +83,8 @@ export class Connection implements Holder {
   readonly #peer: ByteSocket;
   readonly #inner: ByteSocket;
   readonly #peerFrames: PeerFrames;
-  readonly #endpointFrames = new EndpointFrames();
+  readonly #endpointFrames: EndpointFrames;
+  readonly #counters: EndpointCounters;
   readonly #peerBuffer: ReadBuffer;
   readonly #endpointBuffer: ReadBuffer;
   /** The rates, if there are any. */
@@ -81,8 +97,11 @@ export class Connection implements Holder {
   #isWriting = false;
   /** Called when that write is done. */
   #onWritten: (() => void) | undefined;
-  /** Ends the wait of a throttled peer. */
-  #onThrottled: (() => void) | undefined;
+  /** Ends the wait of the peer's loop, which reads only when it may. */
+  #onResumed: (() => void) | undefined;
+  /** Bytes passed on to the endpoint since the last mark, and the marks that have not come back. */
+  #unmarkedBytes = 0;
+  #marksUnderWay = 0;
   /** Whether the last byte written to the peer ended a frame. */
   #atBoundary = true;
   /** The firewall's own Close: what it says, and its frame while that waits for the end of a frame. */
@@ -115,7 +134,9 @@ export class Connection implements Holder {
     this.#limits = limits;
     this.#peer = options.peer;
     this.#inner = options.inner;
-    this.#peerFrames = new PeerFrames(limits);
+    this.#counters = options.counters;
+    this.#peerFrames = new PeerFrames(limits, options.counters.messagesIn);
+    this.#endpointFrames = new EndpointFrames(options.counters.messagesOut, MARK_PAYLOAD);
     this.#peerBuffer = new ReadBuffer(HEADROOM, options.fromPeer);
     this.#endpointBuffer = new ReadBuffer(0, options.fromEndpoint);
     if (limits.messageRate !== Infinity) this.#messageBucket = new TokenBucket(limits.messageRate);
@@ -145,10 +166,14 @@ export class Connection implements Holder {
   /** Relays until the connection has ended; both sockets are closed then. Never rejects. */
   async run(): Promise<void> {
     this.#options.budget.add(this);
+    this.#counters.opened++;
     this.#log("connection.opened");
     await Promise.all([this.#relayFromPeer(), this.#relayFromEndpoint()]);
     if (!this.#peerGone) {
-      this.#startDeadline();
+      this.#startDeadline(LINGER_MS);
+      if (this.#peerFrames.close !== undefined) {
+        this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
+      }
       await finish(this.#peer, this.#peerBuffer.bytes);
     }
     closeQuietly(this.#peer);
@@ -157,14 +182,19 @@ export class Connection implements Holder {
     this.#endpointBuffer.release();
     this.#options.budget.remove(this);
     const close = this.#peerFrames.close ?? this.#ownClose ?? this.#endpointFrames.close;
+    const code = close?.code ?? ABNORMAL_CLOSURE;
+    const durationMs = performance.now() - this.#openedAtMs;
+    this.#counters.closed++;
+    this.#counters.lifetimes.observe(durationMs / 1000);
+    countUp(this.#counters.closes, code);
     this.#log("connection.closed", {
-      code: close?.code ?? ABNORMAL_CLOSURE,
+      code,
       clean: this.#closeSent && this.#peerFrames.close !== undefined,
-      messagesIn: this.#peerFrames.messages,
-      messagesOut: this.#endpointFrames.messages,
-      bytesIn: this.#bytesFromPeer,
-      bytesOut: this.#bytesToPeer,
-      durationMs: Math.round(performance.now() - this.#openedAtMs),
+      messages_in: this.#peerFrames.messages,
+      messages_out: this.#endpointFrames.messages,
+      bytes_in: this.#bytesFromPeer,
+      bytes_out: this.#bytesToPeer,
+      duration: Math.round(durationMs) / 1000,
     });
   }
 
@@ -174,25 +204,34 @@ export class Connection implements Holder {
     this.#ownClose = close;
     this.#waitingClose = encodeClose(close);
     this.#startDeadline(timeoutMs);
-    this.#onThrottled?.();
+    this.resume();
     void this.#writeWaiting();
+  }
+
+  /** Lets the peer's loop look again whether it may read. */
+  resume(): void {
+    const onResumed = this.#onResumed;
+    this.#onResumed = undefined;
+    onResumed?.();
   }
 
   /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
   cut(): void {
     this.#peerGone = true;
     closeQuietly(this.#peer);
-    this.#onThrottled?.();
+    this.resume();
     this.#startDeadline();
   }
 
   /** Lets go of what is held for the peer, by closing. */
   shed(): void {
+    const held = this.#heldBytes;
     this.#hold(0);
     const violation = {
       rule: "buffered_memory",
       code: 1013,
       reason: "the server is short of memory",
+      value: held,
     } as const;
     this.#breakRule("limit.reached", violation);
     // The endpoint must let go now and not when the peer answers. Inside a write there is no room for a Close frame.
@@ -224,6 +263,7 @@ export class Connection implements Holder {
         rule: "send_timeout",
         code: 3008,
         reason: "the peer does not read",
+        ...measured(limits.sendTimeout, nowMs - this.#lastSentMs),
       });
       // A Close frame would wait behind what the peer does not read.
       this.cut();
@@ -232,19 +272,26 @@ export class Connection implements Holder {
         rule: "max_lifetime",
         code: 3008,
         reason: "the connection has reached its longest lifetime",
+        ...measured(limits.maxLifetime, nowMs - this.#openedAtMs),
       });
     } else if (nowMs - this.#lastDataMs >= limits.idleTimeout) {
       this.#breakRule("limit.reached", {
         rule: "idle_timeout",
         code: 3008,
         reason: "no message came in time",
+        ...measured(limits.idleTimeout, nowMs - this.#lastDataMs),
       });
-    } else if (this.#isWriting || this.#onThrottled !== undefined) {
+    } else if (this.#onResumed !== undefined) {
       // It is not read, so its silence says nothing.
       this.#lastHeardMs = nowMs;
       this.#pingSentMs = Infinity;
     } else if (nowMs - this.#pingSentMs >= limits.pingTimeout) {
-      this.#breakRule("limit.reached", { rule: "ping_timeout", code: 3008, reason: "no answer to a Ping" });
+      this.#breakRule("limit.reached", {
+        rule: "ping_timeout",
+        code: 3008,
+        reason: "no answer to a Ping",
+        ...measured(limits.pingTimeout, nowMs - this.#pingSentMs),
+      });
     } else if (nowMs - this.#lastHeardMs >= limits.pingInterval && this.#pingSentMs === Infinity) {
       this.#pingSentMs = nowMs;
       this.#isPingWaiting = true;
@@ -260,8 +307,7 @@ export class Connection implements Holder {
       let isDone = true;
       for (;;) {
         if (size === 0 && isDone) {
-          // A peer that does not read is not read from, so what it can make us hold is bounded.
-          while (this.#isWriting) await this.#written();
+          while (!this.#mayRead()) await this.#resumed();
           const allowance = this.#byteBucket?.available(performance.now()) ?? Infinity;
           if (allowance < 1) {
             if (!await this.#throttle("byte_rate", this.#byteBucket!, this.#limits.byteRate)) break;
@@ -279,6 +325,7 @@ export class Connection implements Holder {
         }
         buffer.end += size;
         this.#bytesFromPeer += size;
+        this.#counters.bytesIn += size;
         isDone = this.#inspect();
         // What comes after the endpoint's own Close would end the hop before the peer's answer to it.
         if (
@@ -286,6 +333,8 @@ export class Connection implements Holder {
           this.#endpointFrames.close === undefined
         ) {
           await this.#writeToInner(buffer.bytes, frames.forwardStart, frames.forwardEnd);
+          this.#unmarkedBytes += frames.forwardEnd - frames.forwardStart;
+          if (this.#unmarkedBytes >= MARK_EVERY_BYTES) await this.#sendMark();
         }
         if (frames.violation !== undefined) {
           this.#breakRule("protocol.error", frames.violation);
@@ -319,22 +368,53 @@ export class Connection implements Holder {
     return isDone;
   }
 
-  /** Waits until the bucket has something again, or begins to close. Resolves with whether the connection goes on. */
-  async #throttle(rule: LimitName, bucket: TokenBucket, perSecond: number): Promise<boolean> {
+  /** Waits until the bucket may have something again, or begins to close. Resolves with whether the connection goes on. */
+  async #throttle(
+    rule: "byte_rate" | "message_rate",
+    bucket: TokenBucket,
+    perSecond: number,
+  ): Promise<boolean> {
     if (this.#limits.onRateLimit === "close") {
-      this.#breakRule("limit.reached", { rule, code: 1008, reason: `more than ${perSecond} a second` });
+      const reason = `more than ${perSecond} a second`;
+      this.#breakRule("limit.reached", { rule, code: 1008, reason, limit: perSecond });
     }
     if (this.#ownClose !== undefined) return false;
-    const delayMs = bucket.delayMs(Math.max(1, perSecond * REFILL_SHARE), performance.now());
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.#onThrottled = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#onThrottled = undefined;
+    const startedMs = performance.now();
+    const delayMs = bucket.delayMs(Math.max(1, perSecond * REFILL_SHARE), startedMs);
+    const timer = setTimeout(() => this.resume(), delayMs);
+    await this.#resumed();
+    clearTimeout(timer);
+    this.#counters.throttledMs += performance.now() - startedMs;
     return true;
+  }
+
+  /**
+   * Whether the peer may be read: not while it does not read itself, nor while the endpoint is behind, nor while memory
+   * is tight and it is not this connection's turn. So what a peer can make us hold is bounded. Once the end has begun
+   * it may, for the answer to a Close must be seen.
+   */
+  #mayRead(): boolean {
+    if (this.#peerGone) return true;
+    if (this.#isWriting) return false;
+    if (this.#innerGone || this.#ownClose !== undefined || this.#endpointFrames.close !== undefined) {
+      return true;
+    }
+    if (this.#marksUnderWay >= MAX_MARKS) return false;
+    return this.#peerFrames.unfinishedBytes === 0 || this.#options.budget.mayGrow(this);
+  }
+
+  #resumed(): Promise<void> {
+    return new Promise((resolve) => this.#onResumed = resolve);
+  }
+
+  /**
+   * Sends the endpoint a Ping of our own. The runtime answers it after everything that it had to send before, so its
+   * Pong shows that the endpoint has taken what we passed on, and that we have taken what it made of it.
+   */
+  async #sendMark(): Promise<void> {
+    this.#unmarkedBytes = 0;
+    this.#marksUnderWay++;
+    if (!this.#innerGone) await this.#writeToInner(MARK, 0, MARK.length);
   }
 
   async #writeToInner(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Promise<void> {
@@ -368,13 +448,19 @@ export class Connection implements Holder {
         if (size === 0) size = await this.#inner.read(buffer.room());
         if (size === null) break;
         buffer.end += size;
-        frames.inspect(buffer.bytes, buffer.start, buffer.end);
+        buffer.end = frames.inspect(buffer.bytes, buffer.start, buffer.end);
+        if (frames.marks > 0) {
+          this.#marksUnderWay -= frames.marks;
+          frames.marks = 0;
+          this.resume();
+        }
         while (this.#isWriting) await this.#written();
         if (!this.#closeSent) await this.#sendToPeer(buffer.bytes, frames.forwardEnd, frames.boundary);
         if (frames.close !== undefined) {
           // An answer says what the peer said: the endpoint may have been told another code.
           this.#waitingClose ??= encodeClose(this.#peerFrames.close ?? frames.close);
           this.#startDeadline();
+          this.resume();
           return await this.#writeWaiting();
         }
         buffer.carry(frames.forwardEnd);
@@ -383,6 +469,8 @@ export class Connection implements Holder {
     } catch {
       // An error on the private hop is its end.
     }
+    this.#innerGone = true;
+    this.resume();
     if (this.#peerFrames.close !== undefined || this.#closeSent || this.#peerGone) return;
     if (this.#ownClose === undefined) this.#log("endpoint.lost");
     this.close({ code: 1011, reason: "internal error" });
@@ -391,8 +479,9 @@ export class Connection implements Holder {
   /** Sends the endpoint's bytes from 0 to `end`, or a waiting Close at the first `boundary` between two frames. */
   async #sendToPeer(bytes: Uint8Array<ArrayBuffer>, end: number, boundary: number): Promise<void> {
     const stop = this.#waitingClose !== undefined && boundary >= 0 ? boundary : end;
-    if (stop > 0) await this.#writeToPeer(bytes, stop);
+    // Before the write: when it is over, the other loop may be the first to run, and put in a frame of its own.
     this.#atBoundary = boundary === stop;
+    if (stop > 0) await this.#writeToPeer(bytes, stop);
     if (this.#atBoundary && (this.#waitingClose !== undefined || this.#isPingWaiting)) {
       await this.#writeWaiting();
     }
@@ -418,6 +507,7 @@ export class Connection implements Holder {
       for (let start = 0; start < end;) {
         const size = await this.#peer.write(bytes.subarray(start, end));
         this.#bytesToPeer += size;
+        this.#counters.bytesOut += size;
         start += size;
       }
     } catch (error) {
@@ -430,17 +520,12 @@ export class Connection implements Holder {
     const onWritten = this.#onWritten;
     this.#onWritten = undefined;
     onWritten?.();
+    this.resume();
   }
 
-  /** Resolves when the write that is under way is done. */
+  /** Resolves when the write that is under way is done; for the endpoint's loop. */
   #written(): Promise<void> {
-    return new Promise((resolve) => {
-      const earlier = this.#onWritten;
-      this.#onWritten = earlier === undefined ? resolve : () => {
-        earlier();
-        resolve();
-      };
-    });
+    return new Promise((resolve) => this.#onWritten = resolve);
   }
 
   #startDeadline(timeoutMs = this.#limits.closeTimeout): void {
@@ -453,6 +538,7 @@ export class Connection implements Holder {
     if (this.#peerGone) closeQuietly(this.#inner);
     this.#peerGone = true;
     closeQuietly(this.#peer);
+    this.resume();
   }
 
   /** Sets what the connection holds for the peer. */
@@ -464,8 +550,9 @@ export class Connection implements Holder {
 
   /** Records what the peer did wrong, and begins to close. */
   #breakRule(event: "protocol.error" | "limit.reached", violation: Violation): void {
-    const { rule, code, reason } = violation;
-    this.#log(event, { rule, code, reason });
+    const { rule, code, reason, limit, value } = violation;
+    countUp(this.#counters.violations, rule);
+    this.#log(event, { rule, code, reason, limit, value });
     if (event === "protocol.error") this.#options.onViolation();
     this.close(violation);
   }
@@ -481,6 +568,11 @@ export class Connection implements Holder {
     const { log, id, endpoint, address } = this.#options;
     log(event, { connection: id, peer: address, endpoint, ...fields });
   }
+}
+
+/** What a limit on time is and what was measured: given in milliseconds, recorded in seconds. */
+function measured(limitMs: number, valueMs: number): { limit: number; value: number } {
+  return { limit: limitMs / 1000, value: Math.round(valueMs) / 1000 };
 }
 
 /** A short account of an I/O error: the runtime's words, which hold nothing that a peer has written. */

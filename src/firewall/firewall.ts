@@ -4,9 +4,11 @@ import { StartError } from "../core/errors.ts";
 import type { Settings } from "../core/settings.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
+import { LoopLag } from "../telemetry/loop_lag.ts";
 import { Admission } from "./admission.ts";
 import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
+import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { TlsAcceptor } from "./tls_acceptor.ts";
@@ -52,6 +54,8 @@ export class Firewall {
   readonly #admission: Admission;
   readonly #tls: TlsAcceptor | undefined;
   readonly #listeners: readonly FirewallListener[];
+  readonly #budget: MemoryBudget;
+  readonly #lag: LoopLag;
 
   /** @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then. */
   constructor({ settings, endpoints, heldByEndpoint, log }: FirewallOptions) {
@@ -60,7 +64,7 @@ export class Firewall {
     const identity = readIdentity(settings);
     this.#tls = identity === undefined ? undefined : new TlsAcceptor(identity);
     this.#admission = new Admission(settings, log);
-    const budget = new MemoryBudget(settings.maxBufferedMemory);
+    const budget = this.#budget = new MemoryBudget(settings.maxBufferedMemory);
     const bound: Deno.TcpListener[] = [];
     try {
       for (const { port } of endpoints) bound.push(bind(settings.host, port));
@@ -76,6 +80,7 @@ export class Firewall {
       });
     }
     this.addresses = endpoints.map(({ name }, i) => ({ name, ...hostAndPort(bound[i]!) }));
+    this.#lag = new LoopLag();
     this.#listeners = endpoints.map(({ name, socketPath }, i) =>
       new FirewallListener({
         endpoint: name,
@@ -128,10 +133,27 @@ export class Firewall {
     return this.#admission.unban(address);
   }
 
+  /** What has been counted so far. */
+  metrics(): FirewallMetrics {
+    return {
+      endpoints: this.#listeners.map(({ endpoint, counters }) => ({
+        name: endpoint,
+        counters,
+        refusals: this.#admission.refusalsOf(endpoint),
+      })),
+      bansBegun: this.#admission.bansBegun,
+      bansInForce: this.#admission.bans().length,
+      bufferedBytes: this.#budget.usedBytes,
+      lagSeconds: this.#lag.worstSeconds,
+      heapBytes: Deno.memoryUsage().heapUsed,
+    };
+  }
+
   /** Stops accepting, closes every connection with `close` and cuts those that are left after `timeoutMs`. */
   async drain(close: CloseReason, timeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.drain(close, timeoutMs)));
     this.#admission.stop();
+    this.#lag.stop();
   }
 }
 

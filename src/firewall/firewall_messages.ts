@@ -12,7 +12,7 @@ export interface StartMessage {
 }
 
 /** The methods of the firewall that the main thread calls. */
-export type FirewallMethod = "violation" | "reload" | "bans" | "ban" | "unban" | "drain";
+export type FirewallMethod = "violation" | "reload" | "bans" | "ban" | "unban" | "metrics" | "drain";
 
 /** From the main thread. */
 export type ToFirewall =

@@ -2,6 +2,7 @@
 
 import { StartError } from "../core/errors.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
+import type { FirewallMetrics } from "./counters.ts";
 import type { BannedClient, Firewall, FirewallOptions, PublicAddress } from "./firewall.ts";
 import type { FirewallMethod, FromFirewall, StartMessage, ToFirewall } from "./firewall_messages.ts";
 
@@ -20,6 +21,7 @@ export class FirewallThread implements Record<FirewallMethod, unknown> {
   #worker!: Worker;
   #addresses: readonly PublicAddress[] = [];
   #lastCall = 0;
+  #isRunning = false;
 
   private constructor(options: FirewallOptions) {
     this.#options = options;
@@ -44,6 +46,16 @@ export class FirewallThread implements Record<FirewallMethod, unknown> {
   /** As `Firewall.addresses`. */
   get addresses(): readonly PublicAddress[] {
     return this.#addresses;
+  }
+
+  /** Whether the thread accepts connections: not while it is started again after a crash, nor once it has drained. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /** As `Firewall.metrics`. */
+  async metrics(): Promise<FirewallMetrics> {
+    return await this.#call("metrics", []) as FirewallMetrics;
   }
 
   /** As `Firewall.violation`. */
@@ -74,6 +86,7 @@ export class FirewallThread implements Record<FirewallMethod, unknown> {
   /** As `Firewall.drain`; the thread has ended when this resolves. */
   async drain(close: CloseReason, timeoutMs: number): Promise<void> {
     await this.#call("drain", [close, timeoutMs]);
+    this.#isRunning = false;
     this.#worker.terminate();
   }
 
@@ -87,6 +100,7 @@ export class FirewallThread implements Record<FirewallMethod, unknown> {
     const { settings } = this.#options;
     const addresses = await this.#send((id) => ({ kind: "start", id, start: { settings, endpoints } }));
     this.#addresses = addresses as readonly PublicAddress[];
+    this.#isRunning = true;
   }
 
   #call<Method extends FirewallMethod>(method: Method, args: Parameters<Firewall[Method]>): Promise<unknown> {
@@ -127,6 +141,7 @@ export class FirewallThread implements Record<FirewallMethod, unknown> {
 
   /** Before it has ever started, a crash is the failure of the start; afterwards it is started again on the same ports. */
   #crashed(reason: string): void {
+    this.#isRunning = false;
     this.#worker.terminate();
     for (const call of this.#calls.values()) call.reject(new Error(`The firewall has crashed: ${reason}`));
     this.#calls.clear();

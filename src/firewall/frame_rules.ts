@@ -44,6 +44,7 @@ const LONG_CONTROL: Violation = {
   rule: "control_frame",
   code: 1002,
   reason: "a control frame carries at most 125 bytes",
+  limit: MAX_CONTROL_PAYLOAD,
 };
 const LONG_ENCODING: Violation = {
   rule: "length_encoding",
@@ -99,11 +100,14 @@ export const WHOLE_HEADER_RULES: readonly FrameRule[] = [
   // RFC 6455 §10.4: refused before a byte of it is read, for the length is only the peer's claim.
   (header, message, limits) => {
     if (isControl(header.opcode)) return undefined;
-    if (message.bytes + header.payloadLength <= limits.maxMessageSize) return undefined;
+    const size = message.bytes + header.payloadLength;
+    if (size <= limits.maxMessageSize) return undefined;
     return {
       rule: "message_size",
       code: 1009,
       reason: `a message may have at most ${limits.maxMessageSize} bytes`,
+      limit: limits.maxMessageSize,
+      value: size,
     };
   },
   // A flood of empty fragments costs the peer little and adds nothing to the size.
@@ -113,6 +117,8 @@ export const WHOLE_HEADER_RULES: readonly FrameRule[] = [
       rule: "fragments",
       code: 1009,
       reason: `a message may have at most ${limits.maxFragments} fragments`,
+      limit: limits.maxFragments,
+      value: message.fragments + 1,
     };
   },
 ];

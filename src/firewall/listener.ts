@@ -22,11 +22,15 @@ import { MAX_V2_SIZE, parseProxyHeader } from "./admission/proxy_protocol.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
 import { type ByteSocket, closeQuietly, finish, PrefixedSocket, writeAll } from "./byte_socket.ts";
 import { Connection, type ConnectionLimits } from "./connection.ts";
+import { EndpointCounters } from "./counters.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
+import { giveSmallBuffer, takeSmallBuffer } from "./read_buffer.ts";
 import type { TlsAcceptor } from "./tls_acceptor.ts";
 
 /** The longest request head, in bytes: room for a token of 8 KiB in a header. */
 const MAX_HEAD_SIZE = 16_384;
+
+const LF = 10;
 
 /** How long a refused peer may take to read why, in milliseconds: it holds a descriptor for that time. */
 const REFUSAL_TIMEOUT_MS = 1000;
@@ -62,17 +66,16 @@ export interface ListenerOptions {
   readonly log: Log;
 }
 
-/** Bytes that were read, of which those from `start` to `end` are not yet used. */
-interface Bytes {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly start: number;
-  readonly end: number;
+/** The endpoint's 101, as it is sent on, and what came after it. */
+interface Welcome {
+  readonly head: Uint8Array<ArrayBuffer>;
+  readonly rest: Uint8Array<ArrayBuffer>;
 }
 
 /** What a peer asked for, and what it sent after that. */
 interface Opening {
   readonly head: RequestHead;
-  readonly rest: Bytes;
+  readonly rest: Uint8Array<ArrayBuffer>;
 }
 
 const LATE: Refusal = { status: 408, reason: "the request head did not come in time" };
@@ -89,6 +92,8 @@ const runId = Date.now().toString(36);
 
 /** Accepts until it is drained. */
 export class FirewallListener {
+  /** Its own; read by whoever wants to know. */
+  readonly counters = new EndpointCounters();
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   readonly #handshakes = new Set<Handshake>();
@@ -101,6 +106,11 @@ export class FirewallListener {
     this.#options = options;
     this.#sweeper = setInterval(() => this.#sweep(), sweepIntervalMs(options.limits));
     void this.#acceptAll();
+  }
+
+  /** The endpoint's name. */
+  get endpoint(): string {
+    return this.#options.endpoint;
   }
 
   /** Connections that have been admitted and have not ended. */
@@ -135,6 +145,7 @@ export class FirewallListener {
       connection.sweep(nowMs);
       if (connection.isStalled) stalled.push(connection);
     }
+    this.#options.budget.sweep();
     if (stalled.length > 0) void this.#countHeld(stalled);
   }
 
@@ -175,6 +186,7 @@ export class FirewallListener {
 
   /** The whole life of one accepted socket. Never rejects. */
   async #serve(peer: Deno.TcpConn): Promise<void> {
+    this.counters.sockets++;
     const { admission, endpoint, log } = this.#options;
     const { hostname } = peer.remoteAddr;
     const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname);
@@ -238,9 +250,9 @@ export class FirewallListener {
     const id = `${runId}-${(++lastConnection).toString(36)}`;
     const joined = await this.#join(id, head, handshake);
     if ("status" in joined) return await this.#refuse(handshake, joined);
-    const { inner, response } = joined;
+    const { inner, welcome } = joined;
     try {
-      await writeAll(handshake.peer, response.bytes, 0, response.start);
+      await writeAll(handshake.peer, welcome.head);
     } catch (error) {
       closeQuietly(inner);
       throw error;
@@ -251,10 +263,11 @@ export class FirewallListener {
       address: handshake.address,
       peer: handshake.peer,
       inner,
-      fromPeer: rest.bytes.subarray(rest.start, rest.end),
-      fromEndpoint: response.bytes.subarray(response.start, response.end),
+      fromPeer: rest,
+      fromEndpoint: welcome.rest,
       limits,
       budget: this.#options.budget,
+      counters: this.counters,
       onViolation: () => admission.violation(handshake.address),
       log: this.#options.log,
     });
@@ -306,7 +319,7 @@ export class FirewallListener {
     id: string,
     head: RequestHead,
     { address }: Handshake,
-  ): Promise<{ inner: ByteSocket; response: Bytes } | Refusal> {
+  ): Promise<{ inner: ByteSocket; welcome: Welcome } | Refusal> {
     const { socketPath, tls, endpoint, log } = this.#options;
     let inner: ByteSocket;
     try {
@@ -321,10 +334,10 @@ export class FirewallListener {
         encodeInnerRequest(head, { connection: id, address, isSecure: tls !== undefined }),
       );
       // Whatever becomes of the peer meanwhile: the runtime leaks a descriptor if the hop is closed before the head is here.
-      const response = await readResponse(inner);
-      if (response !== undefined && !("status" in response)) return { inner, response };
+      const answer = await readAnswer(inner);
+      if (answer !== undefined && !("status" in answer)) return { inner, welcome: answer };
       closeQuietly(inner);
-      return response ?? UNAVAILABLE;
+      return answer ?? UNAVAILABLE;
     } catch {
       closeQuietly(inner);
       return UNAVAILABLE;
@@ -397,53 +410,65 @@ async function readPreamble(handshake: Handshake): Promise<Refusal | undefined> 
 
 /** Reads a request head; undefined when the peer ended before it was whole. */
 async function readHead(peer: ByteSocket): Promise<Opening | Refusal | undefined> {
-  let bytes = new Uint8Array(1024);
-  for (let end = 0;;) {
-    const size = await peer.read(bytes.subarray(end));
-    if (size === null) return undefined;
-    const headEnd = findHeadEnd(bytes, end, end + size);
-    end += size;
-    if (!canBeRequest(bytes, 0, end)) return badRequest("this is not an HTTP/1.1 request");
-    if (headEnd >= 0) {
-      const result = parseRequestHead(bytes, 0, headEnd);
-      return result.ok ? { head: result.head, rest: { bytes, start: headEnd, end } } : result.refusal;
+  const first = takeSmallBuffer();
+  let bytes = first;
+  let isLineRead = false;
+  try {
+    for (let end = 0;;) {
+      const size = await peer.read(bytes.subarray(end));
+      if (size === null) return undefined;
+      const headEnd = findHeadEnd(bytes, end, end + size);
+      if (!isLineRead) {
+        if (!canBeRequest(bytes, end, end + size)) return badRequest("this is not an HTTP/1.1 request");
+        isLineRead = bytes.subarray(end, end + size).includes(LF);
+      }
+      end += size;
+      if (headEnd >= 0) {
+        const result = parseRequestHead(bytes, 0, headEnd);
+        return result.ok ? { head: result.head, rest: bytes.slice(headEnd, end) } : result.refusal;
+      }
+      if (end >= MAX_HEAD_SIZE) return TOO_LONG;
+      if (end === bytes.length) {
+        const larger = new Uint8Array(MAX_HEAD_SIZE);
+        larger.set(bytes);
+        bytes = larger;
+      }
     }
-    if (end >= MAX_HEAD_SIZE) return TOO_LONG;
-    if (end === bytes.length) {
-      const larger = new Uint8Array(Math.min(bytes.length * 2, MAX_HEAD_SIZE));
-      larger.set(bytes);
-      bytes = larger;
-    }
+  } finally {
+    giveSmallBuffer(first);
   }
 }
 
 /** Reads the answer of the endpoint: its 101, its refusal, or undefined when it is neither. */
-async function readResponse(inner: ByteSocket): Promise<Bytes | Refusal | undefined> {
-  const bytes = new Uint8Array(2048);
-  let end = 0;
-  for (;;) {
-    const size = await inner.read(bytes.subarray(end));
-    if (size === null) return undefined;
-    const headEnd = findHeadEnd(bytes, end, end + size);
-    end += size;
-    if (headEnd >= 0) {
-      const head = parseResponseHead(bytes, 0, headEnd);
-      if (head?.status === 101) return { bytes, start: headEnd, end };
-      if (head === undefined || !isRefusalStatus(head.status)) return undefined;
-      const bodySize = Number(head.headers.get("content-length") ?? 0);
-      while (end < headEnd + bodySize && end < bytes.length) {
-        const more = await inner.read(bytes.subarray(end));
-        if (more === null) break;
-        end += more;
-      }
-      const reason = new TextDecoder().decode(bytes.subarray(headEnd, end)).trim();
-      const headers: Record<string, string> = {};
-      for (const name of ["WWW-Authenticate", "Retry-After"]) {
-        const value = head.headers.get(name.toLowerCase());
-        if (value !== undefined) headers[name] = value;
-      }
-      return { status: head.status, reason, headers };
+async function readAnswer(inner: ByteSocket): Promise<Welcome | Refusal | undefined> {
+  const bytes = takeSmallBuffer();
+  try {
+    let headEnd = -1;
+    let end = 0;
+    while (headEnd < 0) {
+      const size = await inner.read(bytes.subarray(end));
+      // At the end of the buffer nothing more is read, and 0 says so.
+      if (size === null || size === 0) return undefined;
+      headEnd = findHeadEnd(bytes, end, end + size);
+      end += size;
     }
-    if (end === bytes.length) return undefined;
+    const head = parseResponseHead(bytes, 0, headEnd);
+    if (head?.status === 101) return { head: bytes.slice(0, headEnd), rest: bytes.slice(headEnd, end) };
+    if (head === undefined || !isRefusalStatus(head.status)) return undefined;
+    const bodyEnd = Math.min(headEnd + Number(head.headers.get("content-length") ?? 0), bytes.length);
+    while (end < bodyEnd) {
+      const size = await inner.read(bytes.subarray(end));
+      if (size === null) break;
+      end += size;
+    }
+    const reason = new TextDecoder().decode(bytes.subarray(headEnd, end)).trim();
+    const headers: Record<string, string> = {};
+    for (const name of ["WWW-Authenticate", "Retry-After"]) {
+      const value = head.headers.get(name.toLowerCase());
+      if (value !== undefined) headers[name] = value;
+    }
+    return { status: head.status, reason, headers };
+  } finally {
+    giveSmallBuffer(bytes);
   }
 }

@@ -12,6 +12,7 @@ import {
   writeFrameHeader,
 } from "../protocol/frame.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
+import { SizeHistogram } from "../telemetry/histogram.ts";
 import {
   FIRST_BYTES_RULES,
   firstViolation,
@@ -63,6 +64,7 @@ export class PeerFrames {
   controlFrames = 0;
 
   readonly #limits: FrameLimits;
+  readonly #sizes: SizeHistogram;
   readonly #header = new FrameHeader();
   readonly #message: MessageState = { opcode: 0, bytes: 0, fragments: 0 };
   #utf8: Utf8Validator | undefined;
@@ -71,8 +73,10 @@ export class PeerFrames {
   #fin = false;
   #maskKey = 0;
 
-  constructor(limits: FrameLimits) {
+  /** @param sizes counts the sizes of the data messages that are whole. */
+  constructor(limits: FrameLimits, sizes: SizeHistogram = new SizeHistogram()) {
     this.#limits = limits;
+    this.#sizes = sizes;
   }
 
   /** Payload bytes of the unfinished message so far. */
@@ -203,6 +207,7 @@ export class PeerFrames {
       this.violation = BAD_TEXT;
       return false;
     }
+    this.#sizes.observe(message.bytes);
     message.opcode = 0;
     message.bytes = 0;
     message.fragments = 0;

@@ -1,18 +1,55 @@
-// The buffer of one direction of one connection: small while little comes, large while much does.
+// The buffers of connections: small while little comes, large while much does, and used again and again.
 
-const SMALL_SIZE = 4096;
-const LARGE_SIZE = 65536;
+/** Bytes of a small buffer, which each direction of a connection has. */
+export const SMALL_SIZE = 4096;
+/** Room for a message of 16 KiB in one read; with more, a hundred stalled peers would hold megabytes. */
+const LARGE_SIZE = 24_576;
 
-/** How many large buffers may exist at once, over all connections. A connection that gets none goes on with its small one. */
+/** A stock of buffers of one size. Garbage of this kind is collected late, and looks like a leak until then. */
+class Stock {
+  readonly #sizeBytes: number;
+  readonly #mostSpare: number;
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+  /** How many are in use. */
+  taken = 0;
+
+  constructor(sizeBytes: number, mostSpare: number) {
+    this.#sizeBytes = sizeBytes;
+    this.#mostSpare = mostSpare;
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    this.taken++;
+    return this.#spare.pop() ?? new Uint8Array(this.#sizeBytes);
+  }
+
+  giveBack(bytes: Uint8Array<ArrayBuffer>): void {
+    this.taken--;
+    if (this.#spare.length < this.#mostSpare) this.#spare.push(bytes);
+    else bytes.buffer.transfer(0);
+  }
+}
+
+/** How many large buffers may be in use at once, over all connections; who gets none goes on with its small one. */
 const MAX_LARGE = 256;
 
-const spare: Uint8Array<ArrayBuffer>[] = [];
-let taken = 0;
+const small = new Stock(SMALL_SIZE, 1024);
+const large = new Stock(LARGE_SIZE, 64);
+
+/** A small buffer, with anything in it; to be given back by `giveSmallBuffer` when nothing refers to it any more. */
+export function takeSmallBuffer(): Uint8Array<ArrayBuffer> {
+  return small.take();
+}
+
+/** Gives a buffer of `takeSmallBuffer` back. */
+export function giveSmallBuffer(bytes: Uint8Array<ArrayBuffer>): void {
+  small.giveBack(bytes);
+}
 
 /**
  * Bytes that were read, with free room before them and a carry from one read to the next.
  *
- * An idle connection keeps 4 KiB; a full read borrows 64 KiB from a bounded stock that all connections share.
+ * An idle connection keeps 4 KiB; a full read borrows 24 KiB from a bounded stock that all connections share.
  */
 export class ReadBuffer {
   bytes: Uint8Array<ArrayBuffer>;
@@ -20,16 +57,18 @@ export class ReadBuffer {
   readonly start: number;
   /** Offset after the last byte that was read. */
   end: number;
-  readonly #small: Uint8Array<ArrayBuffer>;
+  /** Where `bytes` come from; undefined when they were made for what was there at the beginning. */
+  #stock: Stock | undefined;
 
   /**
    * @param headroom Bytes that stay free before the first one read.
    * @param initial Bytes that are already there; copied. The caller moves `end` past them.
    */
   constructor(headroom: number, initial: Uint8Array) {
-    this.#small = new Uint8Array(Math.max(SMALL_SIZE, headroom + initial.length));
-    this.#small.set(initial, headroom);
-    this.bytes = this.#small;
+    const isSmall = headroom + initial.length <= SMALL_SIZE;
+    this.#stock = isSmall ? small : undefined;
+    this.bytes = isSmall ? small.take() : new Uint8Array(headroom + initial.length);
+    this.bytes.set(initial, headroom);
     this.start = headroom;
     this.end = headroom;
   }
@@ -41,30 +80,26 @@ export class ReadBuffer {
 
   /** Keeps the bytes from `from` to the end as the first ones of the next read, and sizes the buffer for it. */
   carry(from: number): void {
-    const wasFull = this.end === this.bytes.length;
-    const kept = this.end - from;
-    const old = this.bytes;
     const used = this.end - this.start;
-    if (wasFull && old === this.#small && taken < MAX_LARGE) {
-      taken++;
-      this.bytes = spare.pop() ?? new Uint8Array(LARGE_SIZE);
-    } else if (old !== this.#small && used <= SMALL_SIZE / 2) {
-      this.bytes = this.#small;
-    }
-    if (this.bytes !== old) this.bytes.set(old.subarray(from, this.end), this.start);
-    else if (kept > 0) old.copyWithin(this.start, from, this.end);
+    const kept = this.end - from;
+    const isFull = this.end === this.bytes.length;
+    if (this.#stock !== large && isFull && large.taken < MAX_LARGE) this.#move(large, from);
+    else if (this.#stock !== small && used <= SMALL_SIZE / 2) this.#move(small, from);
+    else if (kept > 0) this.bytes.copyWithin(this.start, from, this.end);
     this.end = this.start + kept;
-    if (this.bytes === this.#small && old !== this.#small) giveBack(old);
   }
 
   /** Gives back what was borrowed; the buffer must not be used after that. */
   release(): void {
-    if (this.bytes !== this.#small) giveBack(this.bytes);
-    this.bytes = this.#small;
+    this.#stock?.giveBack(this.bytes);
+    this.#stock = undefined;
   }
-}
 
-function giveBack(bytes: Uint8Array<ArrayBuffer>): void {
-  taken--;
-  spare.push(bytes);
+  #move(stock: Stock, from: number): void {
+    const old = this.bytes;
+    this.bytes = stock.take();
+    this.bytes.set(old.subarray(from, this.end), this.start);
+    this.#stock?.giveBack(old);
+    this.#stock = stock;
+  }
 }

@@ -1,31 +1,135 @@
 // A rule broken by a peer: what the log, the counters and the Close frame are made from.
 
-/** Names of the rules that a stream of frames can break; a closed set, used as log field and label. */
-export type FrameRuleName =
-  | "masking"
-  | "reserved_bits"
-  | "reserved_opcode"
-  | "control_frame"
-  | "length_encoding"
-  | "continuation"
-  | "close_payload"
-  | "utf8"
-  | "message_size"
-  | "fragments";
+import type { Explanation } from "../core/explanation.ts";
 
-/** Names of the limits that a connection can reach. */
-export type LimitName =
-  | "message_rate"
-  | "byte_rate"
-  | "idle_timeout"
-  | "ping_timeout"
-  | "send_timeout"
-  | "max_lifetime"
-  | "buffered_memory";
+/** What is fixed about a rule. */
+export interface RuleDeclaration extends Explanation {
+  /** The close code for whoever breaks it. */
+  readonly code: number;
+  /** What it asks for. */
+  readonly meaning: string;
+}
+
+/** The rules that a stream of frames can break; a closed set, whose names are log fields and labels. */
+export const FRAME_RULES = {
+  masking: {
+    code: 1002,
+    meaning: "frames from a client are masked (RFC 6455 §5.1)",
+    cause: "a client that does not mask: not a browser, and broken, or hoping to speak to something else",
+  },
+  reserved_bits: {
+    code: 1002,
+    meaning: "the three reserved bits of a frame are 0 (RFC 6455 §5.2)",
+    cause: "a client that compresses or uses another extension although none was agreed",
+  },
+  reserved_opcode: {
+    code: 1002,
+    meaning: "the opcode is one that RFC 6455 §5.2 defines",
+    cause: "a broken client, or a stream that is no WebSocket stream any more",
+  },
+  control_frame: {
+    code: 1002,
+    meaning: "Close, Ping and Pong are not fragmented and carry at most 125 bytes (RFC 6455 §5.5)",
+    cause: "a Close reason or a Ping payload that is too long, or an attack",
+  },
+  length_encoding: {
+    code: 1002,
+    meaning: "a length is written in the fewest bytes that hold it (RFC 6455 §5.2)",
+    cause: "a broken client, or an attack on parsers",
+  },
+  continuation: {
+    code: 1002,
+    meaning: "fragments of a message follow each other (RFC 6455 §5.4)",
+    cause: "a client that writes from two places at once, or continues a message that it has not begun",
+  },
+  close_payload: {
+    code: 1002,
+    meaning: "a Close frame carries nothing, or a code that may be sent (RFC 6455 §5.5.1 and §7.4)",
+    cause: "a client that closes with 1005, 1006, 1015 or another code that is not for the wire",
+  },
+  utf8: {
+    code: 1007,
+    meaning: "text messages and close reasons are UTF-8 (RFC 6455 §8.1)",
+    cause: "binary data, or text in another encoding, sent as a text message",
+  },
+  message_size: {
+    code: 1009,
+    meaning: "a message, all its fragments together, is not too large",
+    cause: "a frame header that announces more than the limit; nothing of that frame is read",
+    settings: ["maxMessageSize"],
+  },
+  fragments: {
+    code: 1009,
+    meaning: "a message is not made of too many frames",
+    cause: "a client that streams a message in very small frames, or a flood of empty ones",
+    settings: ["maxFragments"],
+  },
+} as const satisfies Record<string, RuleDeclaration>;
+
+/** The limits that a connection can reach; a closed set, whose names are log fields and labels. */
+export const LIMITS = {
+  message_rate: {
+    code: 1008,
+    meaning: "a connection does not send too many messages and control frames a second",
+    cause: "a busy or a hostile client; it is only slowed down unless --on-rate-limit says close",
+    settings: ["messageRate", "onRateLimit"],
+  },
+  byte_rate: {
+    code: 1008,
+    meaning: "a connection does not send too many bytes a second",
+    cause: "a busy or a hostile client; it is only slowed down unless --on-rate-limit says close",
+    settings: ["byteRate", "onRateLimit"],
+  },
+  idle_timeout: {
+    code: 3008,
+    meaning: "a connection is not open for long without a message in either direction",
+    cause: "a client that has nothing to say; Pings do not count, so it has to send something",
+    settings: ["idleTimeout"],
+  },
+  ping_timeout: {
+    code: 3008,
+    meaning: "a peer answers a Ping in time",
+    cause: "a peer that is gone without a word: asleep, out of reach, or stuck",
+    settings: ["pingTimeout", "pingInterval"],
+  },
+  send_timeout: {
+    code: 3008,
+    meaning: "a peer reads what is sent to it",
+    cause: "a peer that is stuck or stalls on purpose, so that what is sent to it fills memory",
+    settings: ["sendTimeout"],
+  },
+  max_lifetime: {
+    code: 3008,
+    meaning: "a connection is not open for longer than allowed",
+    cause: "the time is over; the client may connect again at once",
+    settings: ["maxLifetime"],
+  },
+  buffered_memory: {
+    code: 1013,
+    meaning: "what peers make the process hold stays within the budget",
+    cause:
+      "this peer held the most when the budget of all was used up: unfinished messages or unread replies",
+    settings: ["maxBufferedMemory", "maxMessageSize"],
+  },
+} as const satisfies Record<string, RuleDeclaration>;
+
+/** The name of a rule about frames. */
+export type FrameRuleName = keyof typeof FRAME_RULES;
+
+/** The name of a limit. */
+export type LimitName = keyof typeof LIMITS;
+
+interface ViolationOf<Name extends FrameRuleName | LimitName> {
+  readonly rule: Name;
+  readonly code: (typeof FRAME_RULES & typeof LIMITS)[Name]["code"];
+  readonly reason: string;
+  /** What is allowed and what was measured, where there is something to measure: bytes, seconds or a count. */
+  readonly limit?: number;
+  readonly value?: number;
+}
 
 /** One broken rule or one limit that was reached. `reason` goes into the Close frame: fixed text, at most 123 bytes, never the peer's words. */
-export interface Violation {
-  readonly rule: FrameRuleName | LimitName;
-  readonly code: number;
-  readonly reason: string;
-}
+export type Violation = { readonly [Name in FrameRuleName | LimitName]: ViolationOf<Name> }[
+  | FrameRuleName
+  | LimitName
+];

@@ -1,24 +1,8 @@
 // The opening handshake of RFC 6455 §4, on the strictest reading of HTTP/1.1 (RFC 9112). No I/O.
 
-/** The statuses of refusals. */
-export type RefusalStatus = keyof typeof STATUS_TEXT;
+import { REFUSAL_STATUSES, type RefusalStatus } from "./refusal_status.ts";
 
-const STATUS_TEXT = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  408: "Request Timeout",
-  417: "Expectation Failed",
-  421: "Misdirected Request",
-  426: "Upgrade Required",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-  505: "HTTP Version Not Supported",
-} as const;
+export type { RefusalStatus };
 
 /** What a refused client is told: an HTTP status and one line of text; never the client's own words. */
 export interface Refusal {
@@ -72,8 +56,8 @@ export function badRequest(reason: string): Refusal {
  * The offset after the empty line that ends the head, or -1 if it is not there yet. `from` is where to go on looking:
  * the offset at which the last look ended, or the start of the head.
  */
-export function findHeadEnd(bytes: Uint8Array, from: number, end: number, start = 0): number {
-  for (let at = Math.max(from - 3, start); at + 3 < end; at++) {
+export function findHeadEnd(bytes: Uint8Array, from: number, end: number): number {
+  for (let at = Math.max(from - 3, 0); at + 3 < end; at++) {
     if (bytes[at] === CR && bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) {
       return at + 4;
     }
@@ -82,20 +66,21 @@ export function findHeadEnd(bytes: Uint8Array, from: number, end: number, start 
 }
 
 /**
- * Whether the first bytes of a connection can still become a request line. Lets junk, a TLS hello or another protocol
- * be refused at once instead of at the deadline.
+ * Whether the first line can still become a request line. Lets junk, a TLS hello or another protocol be refused at once
+ * instead of at the deadline.
+ *
+ * @param from The first of the bytes that have not been looked at yet; the line begins at 0. Once there is a line feed
+ * there is nothing left to ask.
  */
-export function canBeRequest(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
+export function canBeRequest(bytes: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) {
     const byte = bytes[at]!;
-    if (byte === CR) {
-      if (at + 1 < end && bytes[at + 1] !== LF) return false;
-      return REQUEST_LINE.test(latin1(bytes, start, at));
-    }
+    if (at > 0 && bytes[at - 1] === CR) return byte === LF && REQUEST_LINE.test(latin1(bytes, 0, at - 1));
+    if (byte === CR) continue;
     if (byte < 0x20 || byte > 0x7e) return false;
-    if (at - start < 4 && !(byte >= 0x41 && byte <= 0x5a) && !(byte === 0x20 && at - start === 3)) {
-      return false;
-    }
+    // A method is in capitals and has at least three letters.
+    const isCapital = byte >= 0x41 && byte <= 0x5a;
+    if (at < 4 && !isCapital && !(at === 3 && byte === 0x20)) return false;
   }
   return true;
 }
@@ -186,7 +171,7 @@ export function checkHandshake(head: RequestHead): Refusal | undefined {
 /** The answer to a refused client, after which the connection is closed. */
 export function encodeRefusal({ status, reason, headers = {} }: Refusal): Uint8Array<ArrayBuffer> {
   const body = `${reason}\n`;
-  const lines = [`HTTP/1.1 ${status} ${STATUS_TEXT[status]}`];
+  const lines = [`HTTP/1.1 ${status} ${REFUSAL_STATUSES[status].name}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   lines.push(
     `Connection: ${"Upgrade" in headers ? "Upgrade, close" : "close"}`,
@@ -255,7 +240,7 @@ export function parseResponseHead(
 
 /** Whether a refusal can have this status. */
 export function isRefusalStatus(status: number): status is RefusalStatus {
-  return status in STATUS_TEXT;
+  return status in REFUSAL_STATUSES;
 }
 
 function hasToken(value: string | undefined, token: string): boolean {

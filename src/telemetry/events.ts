@@ -1,62 +1,338 @@
-// Every event that the log can hold, declared once: its name, its level and what it says to a person.
+// Every event that the log can hold, declared once: its name, its level, its fields and what it says to a person.
+
+import type { Explanation } from "../core/explanation.ts";
+import type { FieldName, FieldValues } from "./fields.ts";
 
 /** Severity of a log record, lowest first. */
 export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
 
-/** What is fixed about an event: how severe it is and the sentence that people read. */
-export interface EventDeclaration {
+/** What is fixed about an event: how severe it is, the sentence that people read, and the fields it may have. */
+export interface EventDeclaration extends Explanation {
   readonly level: LogLevel;
   readonly text: string;
+  /** In the order in which they are best read; a field without a value is left out of the record. */
+  readonly fields: readonly FieldName[];
 }
+
+const CONNECTION = ["connection", "peer", "endpoint"] as const;
+const SESSION = [...CONNECTION, "session", "user"] as const;
 
 /** The closed set of events. Names are stable: programs match on them. */
 export const EVENTS = {
-  "server.starting": { level: "info", text: "Starting" },
-  "server.listening": { level: "info", text: "Listening" },
   "server.draining": {
     level: "info",
     text: "Draining: no new connections, every open one is told to go away",
+    fields: ["signal"],
+    cause: "the process got SIGINT or SIGTERM",
+    settings: ["drainTimeout"],
   },
-  "server.stopped": { level: "info", text: "Stopped" },
-  "server.accept_failed": { level: "error", text: "Cannot accept a connection" },
-  "server.accepting": { level: "info", text: "Accepting connections again" },
-  "process.unhandled": { level: "error", text: "An error reached the process and was contained" },
-  "key.created": { level: "info", text: "Created a new key" },
-  "keys.fetched": { level: "info", text: "Fetched the issuer's keys" },
-  "keys.fetch_failed": { level: "warning", text: "Cannot fetch the issuer's keys, the old ones stay" },
-  "keys.reloaded": { level: "info", text: "Loaded the keys again" },
-  "keys.reload_failed": { level: "error", text: "Cannot load the keys again, the old ones stay" },
-  "connection.opened": { level: "info", text: "Connection opened" },
-  "connection.closed": { level: "info", text: "Connection closed" },
-  "connection.error": { level: "error", text: "Connection error" },
-  "protocol.error": { level: "error", text: "Protocol error" },
-  "limit.reached": { level: "warning", text: "A connection reached a limit" },
-  "handler.error": { level: "error", text: "A handler failed" },
-  "handshake.refused": { level: "warning", text: "Handshake refused" },
-  "handshake.refused_repeatedly": { level: "warning", text: "The same handshake was refused again" },
-  "handshake.failed": { level: "info", text: "The peer was lost during the handshake" },
-  "firewall.crashed": { level: "fatal", text: "The firewall's thread ended, its connections are lost" },
-  "firewall.restarted": { level: "info", text: "The firewall was started again" },
-  "firewall.restart_failed": { level: "error", text: "The firewall can't be started again, trying on" },
-  "server.plaintext": { level: "warning", text: "Listening beyond this machine without TLS" },
-  "tls.reloaded": { level: "info", text: "Read the certificate and its key again" },
-  "tls.reload_failed": { level: "error", text: "Kept the old certificate: the new one can't be used" },
-  "client.banned": { level: "warning", text: "An address is banned for a time" },
-  "rules.reloaded": { level: "info", text: "Read the rules file again" },
-  "rules.reload_failed": { level: "error", text: "Kept the old rules: the rules file can't be used" },
-  "session.opened": { level: "info", text: "Session opened" },
-  "session.closed": { level: "info", text: "Session closed" },
-  "session.refused": { level: "warning", text: "Authentication failed" },
-  "session.refreshed": { level: "info", text: "Session extended by a new token" },
-  "session.refresh_refused": { level: "warning", text: "A new token for a session was refused" },
-  "revocation.added": { level: "info", text: "Revoked" },
-  "revocation.removed": { level: "info", text: "Revocation taken back" },
-  "endpoint.lost": { level: "error", text: "An endpoint ended a connection without a Close frame" },
-  "endpoint.unreachable": { level: "error", text: "An endpoint does not answer" },
-  "log.write_failed": { level: "error", text: "Cannot write to the log file, records are being lost" },
-  "log.records_lost": { level: "error", text: "Log records could not be written" },
-  "endpoint.restarted": { level: "error", text: "An endpoint stopped unexpectedly and was started again" },
+  "server.stopped": {
+    level: "info",
+    text: "Stopped",
+    fields: [],
+    cause: "the drain is over: every connection has ended or was cut",
+    settings: ["drainTimeout"],
+  },
+  "server.accept_failed": {
+    level: "error",
+    text: "Cannot accept a connection",
+    fields: ["endpoint", "error", "hint"],
+    cause: "the process has no file descriptors left; it goes on trying",
+    settings: ["maxConnections"],
+  },
+  "server.accepting": {
+    level: "info",
+    text: "Accepting connections again",
+    fields: ["endpoint"],
+    cause: "there are file descriptors again after server.accept_failed",
+  },
+  "server.plaintext": {
+    level: "warning",
+    text: "Listening beyond this machine without TLS",
+    fields: ["host", "hint"],
+    cause: "the address is not a loopback one and there is no certificate: tokens travel in the clear",
+    settings: ["host", "tlsCert", "tlsKey"],
+  },
+  "process.unhandled": {
+    level: "error",
+    text: "An error reached the process and was contained",
+    fields: ["error"],
+    cause: "a fault in wsward itself; the connections that it did not concern go on",
+  },
+  "key.created": {
+    level: "info",
+    text: "Created a new key",
+    fields: ["file", "hint"],
+    cause: "the key file did not exist at the start",
+    settings: ["keyFile"],
+  },
+  "keys.fetched": {
+    level: "info",
+    text: "Fetched the issuer's keys",
+    fields: ["keys", "ignored"],
+    cause: "the start, a reload, keys that are too old, or a token that names an unknown one",
+    settings: ["jwksUrl"],
+  },
+  "keys.fetch_failed": {
+    level: "warning",
+    text: "Cannot fetch the issuer's keys, the old ones stay",
+    fields: ["reason"],
+    cause: "the issuer did not answer in time, or not with a key set",
+    settings: ["jwksUrl"],
+  },
+  "keys.reloaded": {
+    level: "info",
+    text: "Loaded the keys again",
+    fields: [],
+    cause: "SIGHUP",
+    settings: ["keyFile", "jwksUrl"],
+  },
+  "keys.reload_failed": {
+    level: "error",
+    text: "Cannot load the keys again, the old ones stay",
+    fields: ["reason"],
+    cause: "SIGHUP, while the key file can't be read or holds no key that can be used",
+    settings: ["keyFile", "jwksUrl"],
+  },
+  "connection.opened": {
+    level: "info",
+    text: "Connection opened",
+    fields: CONNECTION,
+    cause: "a handshake was accepted",
+  },
+  "connection.closed": {
+    level: "info",
+    text: "Connection closed",
+    fields: [
+      ...CONNECTION,
+      "code",
+      "clean",
+      "messages_in",
+      "messages_out",
+      "bytes_in",
+      "bytes_out",
+      "duration",
+    ],
+    cause: "either side ended it; the code says why, see that",
+  },
+  "connection.error": {
+    level: "error",
+    text: "Connection error",
+    fields: [...CONNECTION, "reason"],
+    cause: "the peer went away without a Close frame: a lost network, a killed client, a reset",
+  },
+  "protocol.error": {
+    level: "error",
+    text: "Protocol error",
+    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value"],
+    cause: "the peer broke a rule of RFC 6455 or a limit on messages; the rule says which, see that",
+    settings: ["maxMessageSize", "maxFragments", "banAfter"],
+  },
+  "limit.reached": {
+    level: "warning",
+    text: "A connection reached a limit",
+    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value"],
+    cause: "a rate, a time limit or the memory budget; the rule says which, see that",
+    settings: [
+      "messageRate",
+      "byteRate",
+      "onRateLimit",
+      "idleTimeout",
+      "pingTimeout",
+      "sendTimeout",
+      "maxLifetime",
+      "maxBufferedMemory",
+    ],
+  },
+  "handler.error": {
+    level: "error",
+    text: "A handler failed",
+    fields: [...SESSION, "method", "error", "detail"],
+    cause: "a fault in the endpoint's own code; the peer gets Internal Error, no other connection notices",
+  },
+  "handshake.refused": {
+    level: "warning",
+    text: "Handshake refused",
+    fields: ["peer", "endpoint", "status", "reason", "dry_run"],
+    cause:
+      "the client may not connect, or did not send a WebSocket handshake; the status says which, see that",
+    settings: ["firewallDryRun"],
+  },
+  "handshake.refused_repeatedly": {
+    level: "warning",
+    text: "The same handshake was refused again",
+    fields: ["peer", "endpoint", "status", "reason", "dry_run", "count"],
+    cause: "a client goes on after handshake.refused: one record for all of some seconds",
+    settings: ["firewallDryRun"],
+  },
+  "handshake.failed": {
+    level: "info",
+    text: "The peer was lost during the handshake",
+    fields: ["peer", "endpoint"],
+    cause: "the client went away, or spoke no TLS where TLS is needed, before it was answered",
+    settings: ["handshakeTimeout"],
+  },
+  "firewall.crashed": {
+    level: "fatal",
+    text: "The firewall's thread ended, its connections are lost",
+    fields: ["error"],
+    cause: "a fault in wsward itself or no memory; the thread is started again on the same ports",
+    settings: ["maxBufferedMemory"],
+  },
+  "firewall.restarted": {
+    level: "info",
+    text: "The firewall was started again",
+    fields: [],
+    cause: "its thread works again after firewall.crashed",
+  },
+  "firewall.restart_failed": {
+    level: "error",
+    text: "The firewall can't be started again, trying on",
+    fields: ["error"],
+    cause: "a port is taken meanwhile, or a file that is needed is gone",
+    settings: ["echoPort", "securePort"],
+  },
+  "tls.reloaded": {
+    level: "info",
+    text: "Read the certificate and its key again",
+    fields: [],
+    cause: "SIGHUP",
+    settings: ["tlsCert", "tlsKey", "tlsClientCa"],
+  },
+  "tls.reload_failed": {
+    level: "error",
+    text: "Kept the old certificate: the new one can't be used",
+    fields: ["reason"],
+    cause: "SIGHUP, while a file of the certificate can't be read or does not fit the others",
+    settings: ["tlsCert", "tlsKey", "tlsClientCa"],
+  },
+  "client.banned": {
+    level: "warning",
+    text: "An address is banned for a time",
+    fields: ["peer", "duration"],
+    cause: "too many violations and failed authentications in a short time, or an administrator",
+    settings: ["banAfter", "banWindow", "banTime", "banLoopback"],
+  },
+  "rules.reloaded": {
+    level: "info",
+    text: "Read the rules file again",
+    fields: ["file"],
+    cause: "SIGHUP; who is not allowed any more is closed",
+    settings: ["rulesFile"],
+  },
+  "rules.reload_failed": {
+    level: "error",
+    text: "Kept the old rules: the rules file can't be used",
+    fields: ["reason"],
+    cause: "SIGHUP, while the rules file can't be read or has a line that is no rule",
+    settings: ["rulesFile"],
+  },
+  "session.opened": {
+    level: "info",
+    text: "Session opened",
+    fields: SESSION,
+    cause: "a valid token was presented",
+  },
+  "session.closed": {
+    level: "info",
+    text: "Session closed",
+    fields: [...SESSION, "code", "reason", "messages_in", "messages_out", "duration"],
+    cause: "its connection closed; the reason is there if the server ended it",
+  },
+  "session.refused": {
+    level: "warning",
+    text: "Authentication failed",
+    fields: [...CONNECTION, "status", "code", "reason", "detail"],
+    cause: "no valid token in time, one that is revoked or used up, or too many sessions of its user",
+    settings: ["authTimeout", "keyFile", "issuer", "audience", "clockTolerance", "maxSessionsPerUser"],
+  },
+  "session.refreshed": {
+    level: "info",
+    text: "Session extended by a new token",
+    fields: SESSION,
+    cause: "the client called refresh with a valid token of the same user",
+  },
+  "session.refresh_refused": {
+    level: "warning",
+    text: "A new token for a session was refused",
+    fields: [...SESSION, "reason"],
+    cause: "the token of a refresh is not valid, of another user, or does not last longer",
+  },
+  "revocation.added": {
+    level: "info",
+    text: "Revoked",
+    fields: ["kind", "target", "revocation"],
+    cause: "an administrator revoked a user, a session or a token",
+    settings: ["stateFile"],
+  },
+  "revocation.removed": {
+    level: "info",
+    text: "Revocation taken back",
+    fields: ["revocation"],
+    cause: "an administrator took it back; what it ended stays ended",
+    settings: ["stateFile"],
+  },
+  "endpoint.lost": {
+    level: "error",
+    text: "An endpoint ended a connection without a Close frame",
+    fields: CONNECTION,
+    cause: "a fault on the private side; the peer gets 1011",
+  },
+  "endpoint.unreachable": {
+    level: "error",
+    text: "An endpoint does not answer",
+    fields: ["connection", "endpoint", "error"],
+    cause:
+      "its private socket can't be reached: removed, or the endpoint is starting again; the peer gets 503",
+    settings: ["runtimeDir"],
+  },
+  "endpoint.restarted": {
+    level: "error",
+    text: "An endpoint stopped unexpectedly and was started again",
+    fields: ["endpoint", "reason"],
+    cause: "a fault in the runtime, or no file descriptors",
+  },
+  "admin.refused": {
+    level: "warning",
+    text: "A request to the admin listener was refused",
+    fields: ["status", "reason"],
+    cause: "no valid token of an administrator, or a page of another site; at most five records a second",
+    settings: ["adminListen", "adminScope"],
+  },
+  "admin.changed": {
+    level: "info",
+    text: "An administrator changed something",
+    fields: ["user", "detail"],
+    cause: "a request to the admin listener that was no mere question",
+    settings: ["adminListen", "adminScope"],
+  },
+  "log.write_failed": {
+    level: "error",
+    text: "Cannot write to the log file, records are being lost",
+    fields: ["error"],
+    cause: "a full disk, a removed folder or a read-only file system; on the terminal, once per outage",
+    settings: ["logFile"],
+  },
+  "log.records_lost": {
+    level: "error",
+    text: "Log records could not be written",
+    fields: ["count"],
+    cause: "the log file can be written again after log.write_failed",
+    settings: ["logFile"],
+  },
+  "log.rotation_failed": {
+    level: "error",
+    text: "Cannot rotate the log file, it grows on",
+    fields: ["error"],
+    cause: "a full file can't be renamed, for want of a permission; on the terminal, once per outage",
+    settings: ["logFile", "logMaxSize", "logMaxFiles"],
+  },
 } as const satisfies Record<string, EventDeclaration>;
 
 /** The name of an event. */
 export type EventName = keyof typeof EVENTS;
+
+/** The fields that records of `Event` may have; of any event if left out. */
+export type LogFields<Event extends EventName = EventName> = FieldValues<
+  typeof EVENTS[Event]["fields"][number]
+>;

@@ -1,7 +1,10 @@
-// Appends log lines to a file: buffered, written synchronously, and never a reason to stop.
+// Appends log lines to a file: buffered, written synchronously, rotated, and never a reason to stop.
 
 import { Buffer } from "node:buffer";
 import { StartError } from "../core/errors.ts";
+import { Chain, sealLine } from "./chain.ts";
+import { isTorn, resumeChain } from "./chain_end.ts";
+import { rotateFiles } from "./rotation.ts";
 
 /** How many UTF-8 bytes are held back at most before they are written. */
 export const BUFFER_SIZE_BYTES = 64 * 1024;
@@ -19,8 +22,14 @@ export interface FileSinkOptions {
   readonly path: string;
   /** The line, without its line break, that says that `count` lines before it are missing. */
   readonly describeLoss: (count: number) => string;
-  /** Called once per outage, at its first failed write. */
-  readonly onFailure: (error: unknown) => void;
+  /** Called once per outage, at its first failure: to write, which loses lines, or to rotate, which does not. */
+  readonly onFailure: (error: unknown, what: "write" | "rotate") => void;
+  /** Bytes that a file may have before it is rotated; more only if one line has more. `Infinity` if left out. */
+  readonly maxSize?: number;
+  /** How many rotated files are kept; 5 if left out. */
+  readonly maxFiles?: number;
+  /** Whether the lines, which must be JSON objects with a member, become a chain (see `Chain`); false if left out. */
+  readonly chain?: boolean;
   /** How `path` is opened for appending; throws as `Deno.openSync` does. */
   readonly open?: (path: string) => LogFile;
 }
@@ -31,6 +40,8 @@ export interface FileSink {
   write(line: string): void;
   /** Writes what is held back before it returns: safe in signal, exit and error handlers. */
   flush(): void;
+  /** Flushes and opens the file by its name again, for those who rename it from outside; keeps the old one if it can't. */
+  reopen(): void;
   /** Flushes and closes the file. */
   close(): void;
 }
@@ -38,42 +49,50 @@ export interface FileSink {
 /**
  * Opens a file for appending; a new one gets mode 0640. While it can't be written (full disk, removed folder), lines are
  * dropped and counted, and the first write that works says how many. A file that was renamed or removed is created again
- * under its name, so rotation needs no signal; to notice it takes the permission to read the file.
+ * under its name, so rotation from outside needs no signal; to notice it takes the permission to read the file, and so
+ * does rotating it. A chain is sealed as it is written, so that lost lines leave no gap in it.
  *
- * @throws {StartError} `Cannot open log file "...": ...`
+ * @throws {StartError} when the file can't be opened, or its chain can't be continued
  */
 export function openFileSink(options: FileSinkOptions): FileSink {
-  const open = options.open ?? openForAppending;
+  const { open = openForAppending, maxSize = Infinity, maxFiles = 5, chain = false } = options;
+  // Before the file is created: what was there last decides.
+  const resumed = chain ? resumeChain(options.path) : undefined;
   let file: LogFile;
   try {
     file = open(options.path);
   } catch (cause) {
     throw new StartError(`Cannot open log file "${options.path}": ${describe(cause)}`, { cause });
   }
-  return new BufferedFile(file, { ...options, open });
+  return new BufferedFile(file, resumed, { ...options, open, maxSize, maxFiles, chain });
 }
 
 class BufferedFile implements FileSink {
   readonly #options: Required<FileSinkOptions>;
-  readonly #encoder = new TextEncoder();
+  /** The chain up to the last line in the file. */
+  readonly #chain: Chain | undefined;
   #file: LogFile;
   #lines: string[] = [];
   #bufferedBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
-  #failing = false;
+  #failing = { write: false, rotate: false };
   /** The file ends in the middle of a line. */
-  #torn = false;
+  #torn: boolean;
+  /** Bytes written to it since it was opened. */
+  #written = 0;
   #closed = false;
 
-  constructor(file: LogFile, options: Required<FileSinkOptions>) {
+  constructor(file: LogFile, chain: Chain | undefined, options: Required<FileSinkOptions>) {
     this.#file = file;
+    this.#chain = chain;
     this.#options = options;
+    this.#torn = isTorn(options.path);
   }
 
   write(line: string): void {
     if (this.#closed) return;
-    this.#lines.push(line + "\n");
+    this.#lines.push(line);
     this.#bufferedBytes += Buffer.byteLength(line) + 1;
     if (this.#bufferedBytes >= BUFFER_SIZE_BYTES) return this.flush();
     if (this.#timer === undefined) {
@@ -90,8 +109,18 @@ class BufferedFile implements FileSink {
     const lines = this.#lines;
     this.#lines = [];
     this.#bufferedBytes = 0;
-    if (this.#lost > 0) lines.unshift(this.#options.describeLoss(this.#lost) + "\n");
+    if (this.#lost > 0) lines.unshift(this.#options.describeLoss(this.#lost));
     this.#append(lines);
+  }
+
+  reopen(): void {
+    this.flush();
+    if (this.#closed) return;
+    try {
+      this.#open();
+    } catch (error) {
+      this.#reportFailure(error, "rotate");
+    }
   }
 
   close(): void {
@@ -102,50 +131,106 @@ class BufferedFile implements FileSink {
 
   /** Writes the lines; the first of them is the report of a loss if there was one. */
   #append(lines: string[]): void {
-    let bytes = new Uint8Array();
+    const count = lines.length;
+    try {
+      if (!this.#isInPlace()) this.#open();
+      while (lines.length > 0) this.#appendSome(lines);
+      this.#lost = 0;
+      this.#failing.write = false;
+    } catch (error) {
+      const isReportMissing = this.#lost > 0 && lines.length === count;
+      this.#lost = isReportMissing ? this.#lost + count - 1 : lines.length;
+      this.#reportFailure(error, "write");
+    }
+  }
+
+  /** Writes as many lines as the file still has room for, or else makes room. Takes what it wrote off `lines`. */
+  #appendSome(lines: string[]): void {
+    const size = this.#size();
+    const room = this.#options.maxSize - size;
+    const records = this.#encode(lines, room);
+    if (size > 0 && records[0]!.length > room && this.#rotate()) return;
+    const bytes = Buffer.concat(this.#torn ? [Buffer.from("\n"), ...records] : records);
     let written = 0;
     try {
-      this.#reopenIfMoved();
-      bytes = this.#encoder.encode((this.#torn ? "\n" : "") + lines.join(""));
       while (written < bytes.length) {
         const count = this.#file.writeSync(bytes.subarray(written));
         if (count === 0) throw new Error("nothing could be written");
         written += count;
       }
-      this.#lost = 0;
-      this.#torn = false;
-      this.#failing = false;
-    } catch (error) {
-      this.#countLoss(lines, bytes.subarray(0, written));
-      this.#reportFailure(error);
+    } finally {
+      lines.splice(0, this.#account(records, bytes.subarray(0, written)));
     }
   }
 
-  #countLoss(lines: string[], written: Uint8Array): void {
-    const newlines = written.filter((byte) => byte === NEWLINE).length;
-    const complete = Math.max(0, newlines - (this.#torn ? 1 : 0));
-    const isReportMissing = this.#lost > 0 && complete === 0;
-    this.#lost = isReportMissing ? this.#lost + lines.length - 1 : lines.length - complete;
-    if (written.length > 0) this.#torn = written.at(-1) !== NEWLINE;
+  /** The first lines, at least one and no more than there is room for, each with its line break. */
+  #encode(lines: readonly string[], room: number): Buffer<ArrayBuffer>[] {
+    const chain = this.#chain === undefined ? undefined : new Chain(this.#chain.prev);
+    const records: Buffer<ArrayBuffer>[] = [];
+    let size = this.#torn ? 1 : 0;
+    for (const line of lines) {
+      const record = Buffer.from((chain === undefined ? line : sealLine(line, chain.prev)) + "\n");
+      size += record.length;
+      if (records.length > 0 && size > room) break;
+      records.push(record);
+      chain?.add(withoutLineBreak(record));
+    }
+    return records;
   }
 
-  #reportFailure(error: unknown): void {
-    if (this.#failing) return;
-    this.#failing = true;
+  /** Takes note of what is in the file now; returns how many of the records are whole. */
+  #account(records: readonly Buffer<ArrayBuffer>[], written: Uint8Array): number {
+    this.#written += written.length;
+    const newlines = written.filter((byte) => byte === NEWLINE).length;
+    const complete = Math.max(0, newlines - (this.#torn ? 1 : 0));
+    for (const record of records.slice(0, complete)) this.#chain?.add(withoutLineBreak(record));
+    if (written.length > 0) this.#torn = written.at(-1) !== NEWLINE;
+    if (written.length > 0 && this.#torn) {
+      this.#chain?.add(written.subarray(written.lastIndexOf(NEWLINE) + 1));
+    }
+    return complete;
+  }
+
+  /** Whether there is a new file now. If not, the old one grows on: that loses nothing. */
+  #rotate(): boolean {
     try {
-      this.#options.onFailure(error);
+      rotateFiles(this.#options.path, this.#options.maxFiles);
+    } catch (error) {
+      this.#reportFailure(error, "rotate");
+      return false;
+    }
+    this.#open();
+    return true;
+  }
+
+  #reportFailure(error: unknown, what: "write" | "rotate"): void {
+    if (this.#failing[what]) return;
+    this.#failing[what] = true;
+    try {
+      this.#options.onFailure(error, what);
     } catch {
       // The log is the last place that could tell about it.
     }
   }
 
   /** Opens before it closes: if opening fails, the next write tries again with the same state. */
-  #reopenIfMoved(): void {
-    if (this.#isInPlace()) return;
-    const moved = this.#file;
-    this.#file = this.#options.open(this.#options.path);
-    this.#torn = false;
-    closeQuietly(moved);
+  #open(): void {
+    const { open, path } = this.#options;
+    const old = this.#file;
+    this.#file = open(path);
+    this.#torn = isTorn(path);
+    this.#written = 0;
+    this.#failing.rotate = false;
+    closeQuietly(old);
+  }
+
+  /** Bytes in the file, as far as there is a permission to look. */
+  #size(): number {
+    try {
+      return this.#file.statSync().size;
+    } catch {
+      return this.#written;
+    }
   }
 
   #isInPlace(): boolean {
@@ -158,6 +243,10 @@ class BufferedFile implements FileSink {
       return !(error instanceof Deno.errors.NotFound);
     }
   }
+}
+
+function withoutLineBreak(record: Uint8Array): Uint8Array {
+  return record.subarray(0, -1);
 }
 
 function closeQuietly(file: LogFile): void {

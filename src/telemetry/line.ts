@@ -2,8 +2,18 @@
 
 import type { LogLevel } from "./events.ts";
 
-/** What one event carries besides its name: numbers, flags and short texts; an undefined value is left out. */
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+/** A value of a field: a number, a flag or a short text. */
+export type Value = string | number | boolean;
+
+/** One record before it has a form. `time`, `event` and `text` are ours; the fields may come from a peer. */
+export interface LineRecord {
+  readonly time: string;
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly text: string;
+  /** A value that is undefined is left out. */
+  readonly fields: Readonly<Record<string, Value | undefined>>;
+}
 
 /** The longest part of a value that is shown, in UTF-16 code units. What is cut off is marked by `...` after the quote. */
 export const MAX_VALUE_LENGTH = 256;
@@ -19,11 +29,9 @@ const TOKEN_CUT_OFF = /eyJ[\w-]*(?:\.[\w-]*)?$/;
 
 /**
  * One line without its line break: `time LEVEL event text key=value ...`.
- * `time`, `event` and `text` are ours and are taken as they are; keys and values may come from a peer and are escaped.
+ * `time`, `event` and `text` are taken as they are; keys and values are escaped.
  */
-export function formatLine(
-  record: { time: string; level: LogLevel; event: string; text: string; fields: LogFields },
-): string {
+export function formatLine(record: LineRecord): string {
   let line = `${record.time} ${record.level.toUpperCase()} ${record.event} ${record.text}`;
   for (const [key, value] of Object.entries(record.fields)) {
     if (value !== undefined) line += ` ${formatValue(key)}=${formatValue(value)}`;
@@ -32,16 +40,43 @@ export function formatLine(
 }
 
 /**
+ * One line of JSON without its line break: `time`, `level`, `event`, `message`, then the fields with their types. What
+ * was cut off a text is marked by `...` at its end; a number that JSON can't hold is null.
+ */
+export function formatJsonLine(record: LineRecord): string {
+  const { time, level, event, text } = record;
+  let line = JSON.stringify({ time, level, event, message: text }).slice(0, -1);
+  for (const [key, value] of Object.entries(record.fields)) {
+    if (value !== undefined) line += `,${quote(key)}:${formatJsonValue(value)}`;
+  }
+  return line + "}";
+}
+
+/**
  * A value as it stands in a log line: bare if it is made of `A-Za-z0-9._:/@-` only, else as a JSON string in which
  * everything that could move a cursor, break a line or reorder text is escaped. What looks like a JWT becomes `[token]`.
  */
-export function formatValue(value: string | number | boolean): string {
-  const whole = String(value);
+export function formatValue(value: Value): string {
+  const { text, isCut } = shorten(String(value));
+  if (!isCut && BARE.test(text)) return text;
+  return quote(text) + (isCut ? "..." : "");
+}
+
+function formatJsonValue(value: Value): string {
+  if (typeof value !== "string") return JSON.stringify(value);
+  const { text, isCut } = shorten(value);
+  return quote(isCut ? `${text}...` : text);
+}
+
+/** A JSON string in which everything is escaped that could move a cursor, break a line or reorder text. */
+function quote(text: string): string {
+  return `"${text.replace(UNSAFE, escapeCharacter)}"`;
+}
+
+function shorten(whole: string): { text: string; isCut: boolean } {
   // Cut first: the search for tokens is quadratic in the worst case, and a peer chooses the length.
   const isCut = whole.length > MAX_VALUE_LENGTH;
-  const text = hideTokens(isCut ? whole.slice(0, MAX_VALUE_LENGTH) : whole, isCut);
-  if (!isCut && BARE.test(text)) return text;
-  return `"${text.replace(UNSAFE, escapeCharacter)}"${isCut ? "..." : ""}`;
+  return { text: hideTokens(isCut ? whole.slice(0, MAX_VALUE_LENGTH) : whole, isCut), isCut };
 }
 
 function hideTokens(text: string, isCut: boolean): string {

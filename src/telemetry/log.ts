@@ -8,26 +8,46 @@ import {
   type Sink,
   withFilter,
 } from "@logtape/logtape";
-import { type EventName, EVENTS, type LogLevel } from "./events.ts";
+import { type EventName, EVENTS, type LogFields, type LogLevel } from "./events.ts";
 import { openFileSink } from "./file_sink.ts";
-import { formatLine, type LogFields } from "./line.ts";
+import { formatJsonLine, formatLine } from "./line.ts";
 
 export type { LogFields };
 
 /**
- * Records that an event happened. Never throws. An event whose level is off costs one look-up, but the caller has built
- * `fields` by then. Values may come from a peer: they are escaped, cut at 256 characters and cleaned of tokens.
- * A field must not be named `event`.
+ * Records that an event happened, with fields that its declaration names. Never throws. An event whose level is off costs
+ * one look-up, but the caller has built `fields` by then. Values may come from a peer: they are escaped, cut at 256
+ * characters and cleaned of tokens.
  */
 export interface Log {
-  (event: EventName, fields?: LogFields): void;
+  <Event extends EventName>(event: Event, fields?: LogFields<Event>): void;
 }
 
-/** A log and the two ways to put its lines on disk. Neither of them throws. */
+/** How a log is written. */
+export interface LogOptions {
+  /** The terminal shows this level and above. */
+  readonly level: LogLevel;
+  /** Level error and above are appended to this file; a new one gets mode 0640. */
+  readonly file: string;
+  /** The form of a record in both places; text if left out. */
+  readonly format?: "text" | "json";
+  /** The size in bytes at which the file is rotated; never if left out. */
+  readonly maxSize?: number;
+  /** How many rotated files are kept; 5 if left out. */
+  readonly maxFiles?: number;
+  /** Whether the records of the file become a chain (see `Chain`), which takes the format json; false if left out. */
+  readonly chain?: boolean;
+  /** Takes one line without its line break; stderr, synchronously, if left out. */
+  readonly writeTerminal?: (line: string) => void;
+}
+
+/** A log and the ways to put its lines on disk. None of them throws. */
 export interface OpenLog {
   readonly log: Log;
   /** Writes what the file still lacks, before it returns: call it in signal, exit and error handlers. */
   flush(): void;
+  /** Opens the file by its name again: for a log rotation that sends a signal after it has renamed the file. */
+  reopen(): void;
   /** Flushes and lets go of the file; events after that are ignored. */
   close(): void;
 }
@@ -47,25 +67,39 @@ let opened = 0;
 
 /**
  * Opens a log.
- * - `level`: the terminal shows this level and above.
- * - `file`: level error and above are appended here; created with mode 0640.
- * - `writeTerminal`: takes one line without its line break; by default stderr, synchronously.
  *
- * @throws {StartError} when the file can't be opened
+ * @throws {StartError} when the file can't be opened, or its chain can't be continued
  */
-export function openLog(
-  options: { level: LogLevel; file: string; writeTerminal?: (line: string) => void },
-): OpenLog {
-  const writeTerminal = options.writeTerminal ?? writeStderr;
+export function openLog(options: LogOptions): OpenLog {
+  const { maxSize = Infinity, maxFiles = 5, chain = false, writeTerminal = writeStderr } = options;
+  const isJson = options.format === "json";
+  const format = isJson ? formatJsonLine : formatLine;
+  const terminalTime = isJson ? isoTime : clockTime;
+
+  function formatEvent(event: EventName, fields: LogFields, time: string): string {
+    return format({ time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields });
+  }
+
+  function formatRecord(record: LogRecord, formatTime: (timestamp: number) => string): string {
+    const { event, ...fields } = record.properties;
+    return formatEvent(event as EventName, fields, formatTime(record.timestamp));
+  }
+
   const file = openFileSink({
     path: options.file,
-    describeLoss: (count) => formatEvent("log.records_lost", { count }, isoTime),
-    onFailure: (error) => writeTerminal(formatEvent("log.write_failed", { error: String(error) }, clockTime)),
+    maxSize,
+    maxFiles,
+    chain,
+    describeLoss: (count) => formatEvent("log.records_lost", { count }, isoTime(Date.now())),
+    onFailure: (error, what) => {
+      const event = what === "write" ? "log.write_failed" : "log.rotation_failed";
+      writeTerminal(formatEvent(event, { error: String(error) }, terminalTime(Date.now())));
+    },
   });
 
   const id = `log${++opened}`;
   routes.set(id, {
-    terminal: withFilter((record) => writeTerminal(formatRecord(record, clockTime)), options.level),
+    terminal: withFilter((record) => writeTerminal(formatRecord(record, terminalTime)), options.level),
     file: withFilter((record) => file.write(formatRecord(record, isoTime)), FILE_LEVEL),
     lowestLevel: compareLogLevel(options.level, FILE_LEVEL) < 0 ? options.level : FILE_LEVEL,
   });
@@ -74,7 +108,7 @@ export function openLog(
   const enabled = enabledEvents(options.level);
   const logger = getLogger(["wsward", id]);
 
-  function log(event: EventName, fields?: LogFields): void {
+  const log: Log = (event, fields) => {
     if (!enabled.has(event)) return;
     const { level, text } = EVENTS[event];
     try {
@@ -84,7 +118,7 @@ export function openLog(
     } catch {
       // A record that can't be written must not end the process. (What a sink throws is caught by LogTape.)
     }
-  }
+  };
 
   function close(): void {
     file.close();
@@ -92,7 +126,7 @@ export function openLog(
     if (routes.delete(id)) configureRoutes();
   }
 
-  return { log, flush: () => file.flush(), close };
+  return { log, flush: () => file.flush(), reopen: () => file.reopen(), close };
 }
 
 function enabledEvents(level: LogLevel): Set<EventName> {
@@ -117,20 +151,6 @@ function configureRoutes(): void {
     loggers.push({ category: ["wsward", id], sinks: [`${id}.terminal`, `${id}.file`], lowestLevel });
   }
   configureSync({ reset: true, sinks, loggers });
-}
-
-function formatRecord(record: LogRecord, formatTime: (timestamp: number) => string): string {
-  const { event, ...fields } = record.properties;
-  return formatEvent(event as EventName, fields as LogFields, formatTime, record.timestamp);
-}
-
-function formatEvent(
-  event: EventName,
-  fields: LogFields,
-  formatTime: (timestamp: number) => string,
-  timestamp = Date.now(),
-): string {
-  return formatLine({ time: formatTime(timestamp), ...EVENTS[event], event, fields });
 }
 
 /** Full date in UTC: a file is read later and elsewhere. */

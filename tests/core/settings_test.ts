@@ -81,8 +81,14 @@ Deno.test("every setting has its documented default", () => {
     tlsCert: undefined,
     tlsKey: undefined,
     tlsClientCa: undefined,
+    adminListen: undefined,
+    adminScope: "wsward:admin",
     logFile: "websocket_errors.log",
     logLevel: "info",
+    logFormat: "text",
+    logMaxSize: 10 * 1_048_576,
+    logMaxFiles: 5,
+    logChain: false,
     runtimeDir: undefined,
   });
 });
@@ -154,4 +160,9 @@ Deno.test("one endpoint can be left out, both cannot", () => {
 Deno.test("one setting can be read alone, whatever the others are", () => {
   const variables: Readonly<Record<string, string>> = { WSWARD_KEY_FILE: "other.key", WSWARD_ECHO_PORT: "x" };
   assert.equal(parseSetting("keyFile", undefined, (name) => variables[name]), "other.key");
+});
+
+Deno.test("a log can be chained as JSON only", () => {
+  assertRefused("Cannot use --log-chain with text: it needs --log-format json", { logChain: true });
+  assert.equal(parse({ logChain: true, logFormat: "json" }).logChain, true);
 });

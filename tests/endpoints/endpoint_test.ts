@@ -147,7 +147,7 @@ for (const [where, createHandler] of Object.entries(FAILURES)) {
           peer: "192.0.2.7",
           endpoint: "echo",
           error: "RangeError",
-          message: "The handler broke",
+          detail: "The handler broke",
         },
       }]);
       await other.sendText("undisturbed");

@@ -5,7 +5,7 @@ import { describeFailure } from "../../src/endpoints/failure.ts";
 Deno.test("names the class of an error and what it says", () => {
   assert.deepEqual(describeFailure(new TypeError("Cannot do it")), {
     error: "TypeError",
-    message: "Cannot do it",
+    detail: "Cannot do it",
   });
 });
 
@@ -20,7 +20,7 @@ Deno.test("leaves out what a message quotes", () => {
   ];
   for (const quote of quoting) {
     assert.throws(quote, (error) => {
-      assert.doesNotMatch(describeFailure(error).message, /secret|ret/);
+      assert.doesNotMatch(describeFailure(error).detail, /secret|ret/);
       return true;
     });
   }
@@ -28,14 +28,14 @@ Deno.test("leaves out what a message quotes", () => {
 
 Deno.test("keeps 200 characters of a message and cuts the rest", () => {
   for (const [length, kept] of [[199, 199], [200, 200], [201, 200]] as const) {
-    assert.equal(describeFailure(new Error("x".repeat(length))).message.length, kept);
+    assert.equal(describeFailure(new Error("x".repeat(length))).detail.length, kept);
   }
 });
 
 Deno.test("names the type of what is thrown that is no error, and nothing of its content", () => {
-  assert.deepEqual(describeFailure("secret"), { error: "string", message: "" });
-  assert.deepEqual(describeFailure(undefined), { error: "undefined", message: "" });
-  assert.deepEqual(describeFailure({ message: "secret" }), { error: "object", message: "" });
+  assert.deepEqual(describeFailure("secret"), { error: "string", detail: "" });
+  assert.deepEqual(describeFailure(undefined), { error: "undefined", detail: "" });
+  assert.deepEqual(describeFailure({ message: "secret" }), { error: "object", detail: "" });
 });
 
 Deno.test("survives an error whose message can't be read", () => {
@@ -44,5 +44,5 @@ Deno.test("survives an error whose message can't be read", () => {
       throw new Error("again");
     },
   });
-  assert.deepEqual(describeFailure(hostile), { error: "Error", message: "" });
+  assert.deepEqual(describeFailure(hostile), { error: "Error", detail: "" });
 });

@@ -387,7 +387,7 @@ Deno.test("a verifier that breaks its promise costs the handshake 500 and nothin
     using client = await RawClient.open({ path });
     const { status } = await client.handshake({ headers: bearer("broken") });
     assert.equal(status, 500);
-    assert.equal((await memory.first("handler.error"))["message"], "broken");
+    assert.equal((await memory.first("handler.error")).detail, "broken");
     using lost = await RawClient.connect({ path }, { headers: offer("bearer.broken") });
     assert.equal(await lost.nextText(), "Internal Error");
     assert.equal((await lost.nextClose()).code, 1011);

@@ -95,7 +95,7 @@ Deno.test("a valid token opens a session that answers as the echo does", async (
     assert.deepEqual(opened, { connection: "c1", peer: "192.0.2.1", endpoint: "secure", user: "alice" });
     assert.match(String(session), /^[0-9a-f-]{36}$/);
     const closed = await memory.first("session.closed");
-    assert.deepEqual([closed.session, closed.code, closed.messages], [session, 1000, 2]);
+    assert.deepEqual([closed.session, closed.code, closed.messages_in], [session, 1000, 2]);
   });
 });
 
@@ -181,8 +181,8 @@ Deno.test("a token that expires during the session ends it with 3000", async () 
     assert.deepEqual(await client.nextClose(), { code: 3000, reason: "token expired" });
     await client.sendClose(3000);
     await client.eof();
-    const { code, messages, duration } = await memory.first("session.closed");
-    assert.deepEqual({ code, messages, duration }, { code: 3000, messages: 1, duration: 60_000 });
+    const { code, messages_in, duration } = await memory.first("session.closed");
+    assert.deepEqual({ code, messages_in, duration }, { code: 3000, messages_in: 1, duration: 60 });
     assert.equal(clock.pending, 0);
   });
 });

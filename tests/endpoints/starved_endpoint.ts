@@ -1,6 +1,7 @@
 // A process for a test: an echo endpoint that is told to use up its file descriptors, and to give them back.
 import { createEchoHandler } from "../../src/endpoints/echo.ts";
 import { startEndpoint } from "../../src/endpoints/endpoint.ts";
+import type { LogFields } from "../../src/telemetry/log.ts";
 
 const [socketPath = ""] = Deno.args;
 const held: Deno.FsFile[] = [];
@@ -17,7 +18,7 @@ startEndpoint({
   name: "echo",
   socketPath,
   createHandler: createEchoHandler({ prefix: "" }),
-  log: (event, fields) => console.log(event, fields?.endpoint),
+  log: (event, fields: LogFields = {}) => console.log(event, fields.endpoint),
 });
 console.log("ready");
 

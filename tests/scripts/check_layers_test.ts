@@ -22,7 +22,8 @@ Deno.test("accepts imports that point down, within a layer, and packages in the 
   const modules = [
     moduleOf("main.ts", "src/cli/run.ts"),
     moduleOf("src/cli/run.ts", "src/app.ts", "src/core/errors.ts", "deno.json", "commander"),
-    moduleOf("src/app.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "src/auth/a.ts"),
+    moduleOf("src/app.ts", "src/admin/a.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "src/auth/a.ts"),
+    moduleOf("src/admin/a.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "valibot"),
     moduleOf("src/firewall/a.ts", "src/firewall/b.ts", "src/telemetry/a.ts", "src/protocol/a.ts", "node:net"),
     moduleOf("src/endpoints/a.ts", "src/auth/a.ts"),
     moduleOf("src/auth/a.ts", "src/telemetry/a.ts", "jose"),
@@ -38,6 +39,8 @@ Deno.test("refuses an import that points up, for each pair of neighbours", () =>
     assertWrong(`src/${layer}/a.ts`, `src/${layers[index + 1]}/a.ts`, /point down only/);
   }
   assertWrong("src/firewall/a.ts", "src/app.ts", /point down only/);
+  assertWrong("src/firewall/a.ts", "src/admin/a.ts", /point down only/);
+  assertWrong("src/admin/a.ts", "src/app.ts", /point down only/);
   assertWrong("src/app.ts", "src/cli/run.ts", /point down only/);
   assertWrong("src/cli/run.ts", "main.ts", /point down only/);
 });
@@ -53,6 +56,8 @@ Deno.test("refuses a package outside the layer that knows it", () => {
   assertWrong("src/firewall/a.ts", "@logtape/logtape", /only src\/telemetry/);
   assertWrong("src/protocol/a.ts", "jose", /only src\/auth/);
   assertWrong("src/core/a.ts", "@logtape/file", /only src\/telemetry/);
+  assertWrong("src/admin/a.ts", "prom-client", /only src\/telemetry/);
+  assertWrong("src/firewall/a.ts", "valibot", /only src\/endpoints and src\/admin/);
 });
 
 Deno.test("refuses a package that no layer knows, and one that is not imported by its bare name", () => {

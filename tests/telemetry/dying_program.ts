@@ -9,7 +9,7 @@ globalThis.addEventListener("unload", flush);
 globalThis.addEventListener("error", flush);
 globalThis.addEventListener("unhandledrejection", flush);
 
-for (let number = 0; number < 100; number++) log("handler.error", { number });
+for (let number = 0; number < 100; number++) log("handler.error", { detail: String(number) });
 
 switch (death) {
   case "exit":

@@ -164,3 +164,114 @@ Deno.test("tells about a failure once per outage and reports the loss when it is
   assert.equal(disk.text, "lost 3\n");
   assert.equal(disk.failures.length, 1);
 });
+
+/** A folder with a log file that is rotated, and what went wrong. */
+class RotatedFolder {
+  readonly path = Deno.makeTempDirSync();
+  readonly file = `${this.path}/log`;
+  readonly failures: string[] = [];
+
+  open(maxSize: number, maxFiles = 2) {
+    return openFileSink({
+      path: this.file,
+      maxSize,
+      maxFiles,
+      describeLoss: (count) => `lost ${count}`,
+      onFailure: (_, what) => void this.failures.push(what),
+    });
+  }
+
+  /** What is in each file, by name. */
+  get files(): Record<string, string> {
+    const names = [...Deno.readDirSync(this.path)].filter(({ isFile }) => isFile).map(({ name }) => name);
+    return Object.fromEntries(
+      names.sort().map((name) => [name, Deno.readTextFileSync(`${this.path}/${name}`)]),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+Deno.test("rotates just before a line would take the file over its size", () => {
+  for (const [maxSize, files] of [[7, 2], [8, 1], [9, 1]] as const) {
+    using folder = new RotatedFolder();
+    const sink = folder.open(maxSize);
+    sink.write("one");
+    sink.flush();
+    sink.write("two");
+    sink.close();
+    assert.equal(Object.keys(folder.files).length, files, `at ${maxSize} bytes`);
+  }
+});
+
+Deno.test("rotates within one write, keeps so many files, and counts the size of an old file", () => {
+  using folder = new RotatedFolder();
+  Deno.writeTextFileSync(folder.file, "0\n1\n");
+  const sink = folder.open(4);
+  for (let number = 2; number < 9; number++) sink.write(String(number));
+  sink.close();
+  assert.deepEqual(folder.files, { "log": "8\n", "log.1": "6\n7\n", "log.2": "4\n5\n" });
+});
+
+Deno.test("a line over the size has a file of its own", () => {
+  using folder = new RotatedFolder();
+  const sink = folder.open(4);
+  for (const line of ["a", "long line", "b"]) sink.write(line);
+  sink.close();
+  assert.deepEqual(folder.files, { "log": "b\n", "log.1": "long line\n", "log.2": "a\n" });
+});
+
+Deno.test("grows on and loses nothing when it can't rotate, says so once, and rotates when it can", () => {
+  using folder = new RotatedFolder();
+  // A folder of that name can't be replaced by a file, and has no free number before it.
+  Deno.mkdirSync(`${folder.file}.1`);
+  const sink = folder.open(4, 1);
+  for (let number = 0; number < 6; number++) {
+    sink.write(String(number));
+    sink.flush();
+  }
+  assert.deepEqual(folder.files, { "log": "0\n1\n2\n3\n4\n5\n" });
+  assert.deepEqual(folder.failures, ["rotate"]);
+  Deno.removeSync(`${folder.file}.1`);
+  sink.write("6");
+  sink.close();
+  assert.deepEqual(folder.files, { "log": "6\n", "log.1": "0\n1\n2\n3\n4\n5\n" });
+});
+
+Deno.test("a rotation that fails again and again pushes no old file out", () => {
+  using folder = new RotatedFolder();
+  Deno.writeTextFileSync(`${folder.file}.1`, "old\n");
+  Deno.writeTextFileSync(folder.file, "0\n1\n");
+  Deno.mkdirSync(`${folder.file}.2`);
+  const sink = folder.open(4, 2);
+  for (let number = 2; number < 9; number++) {
+    sink.write(String(number));
+    sink.flush();
+  }
+  sink.close();
+  assert.deepEqual(folder.files, { "log": "0\n1\n2\n3\n4\n5\n6\n7\n8\n", "log.1": "old\n" });
+});
+
+Deno.test("reopens the file by its name, and keeps the old one while there is no new one", () => {
+  using folder = new RotatedFolder();
+  const sink = folder.open(Infinity);
+  sink.write("one");
+  Deno.renameSync(folder.file, `${folder.path}/moved`);
+  sink.reopen();
+  sink.write("two");
+  sink.close();
+  sink.reopen();
+  // The first flush follows the name, so what was held back at that time is in the new file.
+  assert.deepEqual(folder.files, { "log": "one\ntwo\n", "moved": "" });
+});
+
+Deno.test("begins with a line break when the file ends in the middle of a line", () => {
+  using folder = new RotatedFolder();
+  Deno.writeTextFileSync(folder.file, "whole\ncut o");
+  const sink = folder.open(Infinity);
+  sink.write("next");
+  sink.close();
+  assert.deepEqual(folder.files, { "log": "whole\ncut o\nnext\n" });
+});

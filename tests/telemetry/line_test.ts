@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatLine, formatValue, MAX_VALUE_LENGTH } from "../../src/telemetry/line.ts";
+import { formatJsonLine, formatLine, formatValue, MAX_VALUE_LENGTH } from "../../src/telemetry/line.ts";
 
 const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXdpdGgtZGFzaGVz_-";
 
@@ -81,3 +81,55 @@ Deno.test("writes any string so that it stays in its quotes and reads back", () 
     { numRuns: 2000 },
   );
 });
+
+Deno.test("a line of JSON holds time, level, event, message and the fields with their types, in this order", () => {
+  const fields = { connection: "a-1", code: 1009, clean: false, user: undefined, duration: 0.25 };
+  const line = formatJsonLine({ time: "T", level: "error", event: "a.b", text: "Some text", fields });
+  assert.equal(
+    line,
+    '{"time":"T","level":"error","event":"a.b","message":"Some text","connection":"a-1","code":1009,' +
+      '"clean":false,"duration":0.25}',
+  );
+});
+
+Deno.test("a line of JSON is cut, cleaned of tokens and escaped like any other", () => {
+  for (const length of [MAX_VALUE_LENGTH - 1, MAX_VALUE_LENGTH, MAX_VALUE_LENGTH + 1]) {
+    const reason = "x".repeat(length);
+    const kept = length > MAX_VALUE_LENGTH ? `${"x".repeat(MAX_VALUE_LENGTH)}...` : reason;
+    assert.equal(JSON.parse(formatJson({ reason })).reason, kept);
+  }
+  assert.equal(JSON.parse(formatJson({ reason: `a ${TOKEN} b` })).reason, "a [token] b");
+  assert.doesNotMatch(formatJson({ reason: "\u2028\u202e\x9b\ud800" }), /[\p{C}\p{Zl}\p{Zp}]/u);
+});
+
+Deno.test("a line of JSON is valid and gives back what was put in, whatever that was", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
+    fc.constantFrom(
+      "\ud83d",
+      "\u2028",
+      '"}',
+      "\\",
+      "__proto__",
+      "x".repeat(100_000),
+      "\ud83d\ude00".repeat(200),
+    ),
+  );
+  const value = fc.oneof(text, fc.boolean(), fc.double());
+  const key = fc.constantFrom("peer", "user", "reason", "detail");
+  fc.assert(fc.property(fc.dictionary(key, value), (fields) => {
+    const line = formatJson(fields);
+    assert.doesNotMatch(line, /[\p{C}\p{Zl}\p{Zp}]/u);
+    const parsed: Record<string, unknown> = JSON.parse(line);
+    for (const [key, given] of Object.entries(fields)) {
+      if (typeof given === "string" && (given.length > MAX_VALUE_LENGTH || given.includes("eyJ"))) continue;
+      const expected = typeof given === "number" && !Number.isFinite(given) ? null : given;
+      assert.deepEqual(parsed[key], Object.is(expected, -0) ? 0 : expected);
+    }
+  }));
+});
+
+function formatJson(fields: Record<string, string | number | boolean>): string {
+  return formatJsonLine({ time: "T", level: "info", event: "e", text: "x", fields });
+}

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { StartError } from "../../src/core/errors.ts";
+import { checkChain } from "../../src/telemetry/chain_check.ts";
 import { EVENTS, type LogLevel } from "../../src/telemetry/events.ts";
 import { type OpenLog, openLog } from "../../src/telemetry/log.ts";
 
@@ -52,7 +53,7 @@ Deno.test("shows events of the chosen level and above on the terminal, and keeps
 
 Deno.test("writes the same line to both places, with a full UTC time in the file", async () => {
   await withLog("info", ({ open, terminal, file }) => {
-    open.log("connection.error", { connection: 3, reason: "reset by peer", user: undefined });
+    open.log("connection.error", { connection: "3", reason: "reset by peer", peer: undefined });
     open.flush();
     const rest = `ERROR connection.error Connection error connection=3 reason="reset by peer"`;
     const [kept = ""] = linesOf(file);
@@ -115,12 +116,12 @@ Deno.test("goes on when the terminal or a field throws", async () => {
     },
   });
   const fields = {
-    get reason(): string {
+    get detail(): string {
       throw new Error("a broken field");
     },
   };
   open.log("handler.error", fields);
-  open.log("handler.error", { number: 2 });
+  open.log("handler.error", { detail: "2" });
   open.close();
   assert.equal(linesOf(file).length, 1);
   await Deno.remove(file);
@@ -191,26 +192,26 @@ Deno.test("refuses a file that can't be opened with a start error", async () => 
 
 Deno.test("counts what a removed folder swallows, tells the terminal once, and reports the count", async () => {
   await withLog("error", ({ open, terminal, folder, file }) => {
-    open.log("handler.error", { number: 0 });
+    open.log("handler.error", { detail: "0" });
     open.flush();
     Deno.removeSync(folder, { recursive: true });
     for (const number of [1, 2, 3]) {
-      open.log("handler.error", { number });
+      open.log("handler.error", { detail: String(number) });
       if (number !== 2) open.flush();
     }
     open.flush();
     assert.equal(eventsOf(terminal).filter((event) => event === "log.write_failed").length, 1);
 
     Deno.mkdirSync(folder);
-    open.log("handler.error", { number: 4 });
+    open.log("handler.error", { detail: "4" });
     open.flush();
     const [lost, last, ...more] = linesOf(file);
     assert.match(lost ?? "", /ERROR log\.records_lost .* count=3$/);
-    assert.match(last ?? "", /number=4$/);
+    assert.match(last ?? "", /detail=4$/);
     assert.deepEqual(more, []);
 
     Deno.removeSync(folder, { recursive: true });
-    open.log("handler.error", { number: 5 });
+    open.log("handler.error", { detail: "5" });
     open.flush();
     assert.equal(eventsOf(terminal).filter((event) => event === "log.write_failed").length, 2);
   });
@@ -218,13 +219,68 @@ Deno.test("counts what a removed folder swallows, tells the terminal once, and r
 
 Deno.test("follows its name when the file is rotated", async () => {
   await withLog("error", ({ open, file }) => {
-    open.log("handler.error", { number: 1 });
+    open.log("handler.error", { detail: "1" });
     open.flush();
     Deno.renameSync(file, `${file}.1`);
-    open.log("handler.error", { number: 2 });
+    open.log("handler.error", { detail: "2" });
     open.flush();
-    assert.match(linesOf(`${file}.1`).join(), /number=1$/);
-    assert.match(linesOf(file).join(), /number=2$/);
+    assert.match(linesOf(`${file}.1`).join(), /detail=1$/);
+    assert.match(linesOf(file).join(), /detail=2$/);
+  });
+});
+
+Deno.test("writes JSON to both places, chained in the file, also when records were lost", async () => {
+  await withLog("info", ({ folder }) => {
+    const file = `${folder}/chained.log`;
+    const terminal: string[] = [];
+    const writeTerminal = (line: string) => void terminal.push(line);
+    const open = openLog({ level: "info", file, format: "json", chain: true, writeTerminal });
+    open.log("protocol.error", { rule: "message_size", code: 1009, limit: 10, value: 11 });
+    open.flush();
+    Deno.removeSync(folder, { recursive: true });
+    open.log("handler.error", { detail: "lost" });
+    open.flush();
+    Deno.mkdirSync(folder);
+    open.log("handler.error", { detail: "kept" });
+    open.close();
+
+    const [first, second, third] = terminal.map((line) => JSON.parse(line));
+    assert.equal(new Date(first.time).toISOString(), first.time);
+    const { time: _, ...rest } = first;
+    const message = EVENTS["protocol.error"].text;
+    const fields = { rule: "message_size", code: 1009, limit: 10, value: 11 };
+    assert.deepEqual(rest, { level: "error", event: "protocol.error", message, ...fields });
+    assert.equal(second.event, "handler.error");
+    assert.equal(third.event, "log.write_failed");
+
+    const kept = linesOf(file).map((line) => JSON.parse(line));
+    assert.deepEqual(kept.map(({ event, count, detail }) => [event, count ?? detail]), [
+      ["log.records_lost", 1],
+      ["handler.error", "kept"],
+    ]);
+    const check = checkChain([{ name: file, bytes: Deno.readFileSync(file) }]);
+    assert.ok(check.ok);
+    assert.equal(check.isFromStart, false, "the file before was removed");
+  });
+});
+
+Deno.test("rotates by size, and says on the terminal when it can't", async () => {
+  await withLog("fatal", ({ folder }) => {
+    const file = `${folder}/small.log`;
+    const terminal: string[] = [];
+    const writeTerminal = (line: string) => void terminal.push(line);
+    const open = openLog({ level: "fatal", file, maxSize: 100, maxFiles: 1, writeTerminal });
+    open.log("handler.error", { detail: "1" });
+    open.log("handler.error", { detail: "2" });
+    open.flush();
+    assert.match(linesOf(`${file}.1`).join(), /detail=1$/);
+    assert.match(linesOf(file).join(), /detail=2$/);
+    Deno.removeSync(`${file}.1`);
+    Deno.mkdirSync(`${file}.1`);
+    open.log("handler.error", { detail: "3" });
+    open.close();
+    assert.equal(linesOf(file).length, 2);
+    assert.deepEqual(eventsOf(terminal), ["log.rotation_failed"]);
   });
 });
 
@@ -265,9 +321,9 @@ async function die(death: string, permissions: string[], code: number): Promise<
     assert.equal(status.code, code, `the program ends by ${death}: ${shown.slice(-500)}`);
     assert.deepEqual(
       linesOf(file).map((line) => line.split(" ").at(-1)),
-      Array.from({ length: 100 }, (_, number) => `number=${number}`),
+      Array.from({ length: 100 }, (_, number) => `detail=${number}`),
     );
-    assert.equal(shown.split("\n").filter((line) => / number=\d+$/.test(line)).length, 100);
+    assert.equal(shown.split("\n").filter((line) => / detail=\d+$/.test(line)).length, 100);
   } finally {
     clearTimeout(deadline);
     await Deno.remove(folder, { recursive: true });

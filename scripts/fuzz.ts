@@ -1,0 +1,162 @@
+// Sends generated frames and handshakes, right and broken, to the running program and to its parsers, and compares what
+// happens with a model of RFC 6455 that shares no code with them.
+//
+//   deno run --no-prompt --allow-net=127.0.0.1 --allow-read --allow-write --allow-run scripts/fuzz.ts
+//     [--seed N] [--count N] [--seconds N] [--connections N]
+//     [--only parsers|program] [--case N]        replays one case of that part
+//
+// A million frames and handshakes by default, a quarter of them for the parsers. Ends with 0 after PASS, with 1 after
+// FAIL; then it prints how to run the failed case again.
+
+import { parseArgs } from "node:util";
+import { Program, startServer } from "../tests/support/process.ts";
+import { fuzzParsers } from "./fuzz/parsers.ts";
+import { fuzzProgram, PROGRAM_FLAGS } from "./fuzz/program.ts";
+
+const MIB = 2 ** 20;
+
+/** Share of the count that the parsers get. */
+const PARSER_SHARE = 0.25;
+
+/** How much more resident memory the program may have at the end than half-way: what is not a leak has levelled off by then. */
+const MAX_GROWTH_BYTES = 48 * MIB;
+
+interface Order {
+  readonly seed: number;
+  readonly count: number;
+  readonly seconds: number;
+  readonly connections: number;
+}
+
+/** A case whose result was not what the model says. */
+class CaseError extends Error {
+  constructor(part: string, seed: number, index: number, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`${why}\nRun it again with: --only ${part} --seed ${seed} --case ${index}`, { cause });
+  }
+}
+
+function runParsers({ seed, count, seconds }: Order): void {
+  const startedMs = performance.now();
+  let done = 0;
+  let index = 0;
+  for (; done < count && performance.now() - startedMs < seconds * 1000; index++) {
+    try {
+      done += fuzzParsers(seed, index);
+    } catch (error) {
+      throw new CaseError("parsers", seed, index, error);
+    }
+  }
+  report("parsers", done, index, startedMs);
+}
+
+async function runProgram(order: Order): Promise<void> {
+  await using program = startServer(PROGRAM_FLAGS);
+  const port = await program.port("echo");
+  const startedMs = performance.now();
+  const state = { done: 0, next: 0, failure: undefined as CaseError | undefined };
+  // Code is compiled, buffers are made and the heap finds its size in the first half; from then on nothing may grow.
+  await drive(port, { ...order, count: order.count / 2, seconds: order.seconds / 2 }, startedMs, state);
+  const before = await settled(program);
+  await drive(port, order, startedMs, state);
+  if (state.failure !== undefined) throw state.failure;
+  const after = await settled(program);
+  report("program", state.done, state.next, startedMs);
+  console.log(
+    `program: resident ${mib(before.residentBytes)} -> ${mib(after.residentBytes)} MiB, ` +
+      `descriptors ${before.descriptors} -> ${after.descriptors}`,
+  );
+  if (after.descriptors > before.descriptors) throw new Error("The program has lost descriptors");
+  if (after.residentBytes - before.residentBytes > MAX_GROWTH_BYTES) throw new Error("The program has grown");
+  program.signal("SIGTERM");
+  const { code } = await program.result();
+  if (code !== 0) throw new Error(`The program ended with ${code}`);
+  const errors = program.read("websocket_errors.log").split("\n");
+  const own = errors.find((line) => /process\.unhandled|endpoint\.|handler\.error/.test(line));
+  if (own !== undefined) throw new Error(`The program has logged an error of its own: ${own}`);
+}
+
+async function drive(
+  port: number,
+  { seed, count, seconds, connections }: Order,
+  startedMs: number,
+  state: { done: number; next: number; failure: CaseError | undefined },
+): Promise<void> {
+  await Promise.all(Array.from({ length: connections }, async () => {
+    while (state.done < count && state.failure === undefined) {
+      if (performance.now() - startedMs > seconds * 1000) return;
+      const index = state.next++;
+      try {
+        // Not in one step: others count meanwhile.
+        const frames = await fuzzProgram(port, seed, index);
+        state.done += frames;
+      } catch (error) {
+        state.failure ??= new CaseError("program", seed, index, error);
+      }
+    }
+  }));
+}
+
+/** The usage when connections that are closed on this side have ended on the other. */
+async function settled(program: Program) {
+  let last = await program.usage();
+  for (let quiet = 0; quiet < 3;) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const usage = await program.usage();
+    quiet = usage.descriptors === last.descriptors ? quiet + 1 : 0;
+    last = usage;
+  }
+  return last;
+}
+
+function report(part: string, done: number, cases: number, startedMs: number): void {
+  const seconds = (performance.now() - startedMs) / 1000;
+  console.log(`${part}: ${done} frames and handshakes in ${cases} cases, ${seconds.toFixed(1)} s`);
+}
+
+function mib(bytes: number): string {
+  return (bytes / MIB).toFixed(0);
+}
+
+async function replay(part: string, seed: number, index: number): Promise<void> {
+  if (part === "parsers") return void fuzzParsers(seed, index);
+  await using program = startServer(PROGRAM_FLAGS);
+  await fuzzProgram(await program.port("echo"), seed, index);
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: {
+      seed: { type: "string", default: String(Date.now() % 2 ** 31) },
+      count: { type: "string", default: "1000000" },
+      seconds: { type: "string", default: "1800" },
+      connections: { type: "string", default: "24" },
+      only: { type: "string" },
+      case: { type: "string" },
+    },
+  });
+  const { only } = values;
+  const seed = Number(values.seed);
+  const count = Number(values.count);
+  const order = { seed, seconds: Number(values.seconds), connections: Number(values.connections) };
+  console.log(`seed ${seed}`);
+  try {
+    if (values.case !== undefined) {
+      await replay(only ?? "program", seed, Number(values.case));
+    } else {
+      const share = only === "parsers" ? 1 : PARSER_SHARE;
+      if (only !== "program") runParsers({ ...order, count: count * share });
+      if (only !== "parsers") {
+        await runProgram({ ...order, count: only === undefined ? count * (1 - PARSER_SHARE) : count });
+      }
+    }
+  } catch (error) {
+    console.log(`FAIL: ${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+  console.log("PASS");
+  return 0;
+}
+
+Deno.exit(await main());

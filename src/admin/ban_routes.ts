@@ -1,0 +1,93 @@
+// The routes of bans.
+
+import * as v from "valibot";
+import { formatTime } from "../endpoints/methods/time.ts";
+import { canonicalAddress } from "../firewall/admission/network_set.ts";
+import type { AdministeredFirewall } from "./monitor.ts";
+import type { Problem } from "./problem.ts";
+import { readFields } from "./read_fields.ts";
+import { emptyResponse, jsonResponse, type Route } from "./route.ts";
+
+/** What bans need. */
+export interface BanOptions {
+  /** Undefined until it has started. */
+  readonly firewall: () => AdministeredFirewall | undefined;
+  /** How long a ban lasts unless the request says otherwise, in milliseconds. */
+  readonly banTimeMs: number;
+}
+
+/** The longest ban, in seconds: that of --ban-time. */
+const MAX_BAN_S = 30 * 86_400;
+
+const NO_ADDRESS: Problem = { status: 400, detail: "this is not an IP address" };
+const NOT_BANNED: Problem = { status: 404, detail: "this address is not banned" };
+const DOWN: Problem = {
+  status: 503,
+  detail: "the firewall is not running at the moment",
+  headers: { "retry-after": "1" },
+};
+
+const NEW_BAN = v.strictObject({
+  address: v.pipe(v.string(), v.maxLength(64), v.check((text) => readAddress(text) !== undefined)),
+  ttl_seconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_BAN_S))),
+});
+
+/** `GET|POST /bans`, `DELETE /bans/*`. Clients are addresses, or the /64 networks of IPv6 addresses. */
+export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly Route[] {
+  function running(): AdministeredFirewall | undefined {
+    const thread = firewall();
+    return thread?.isRunning ? thread : undefined;
+  }
+
+  return [
+    {
+      method: "GET",
+      path: "/bans",
+      async answer() {
+        const bans = await running()?.bans();
+        if (bans === undefined) return DOWN;
+        const nowMs = Date.now();
+        return jsonResponse({
+          bans: bans.map(({ client, leftMs }) => ({ client, expires_at: formatTime(nowMs + leftMs) })),
+        });
+      },
+    },
+    {
+      method: "POST",
+      path: "/bans",
+      takesBody: true,
+      async answer({ json }) {
+        const fields = readFields(NEW_BAN, json);
+        if (!fields.ok) return fields.problem;
+        const address = readAddress(fields.value.address)!;
+        const forMs = fields.value.ttl_seconds === undefined ? banTimeMs : fields.value.ttl_seconds * 1000;
+        const isBanned = await running()?.ban(address, forMs);
+        if (isBanned === undefined) return DOWN;
+        if (!isBanned) {
+          return { status: 409, detail: "loopback addresses are banned with --ban-loopback only" };
+        }
+        const location = `/bans/${encodeURIComponent(address)}`;
+        return jsonResponse({ address, expires_at: formatTime(Date.now() + forMs) }, {
+          status: 201,
+          headers: { location },
+        });
+      },
+    },
+    {
+      method: "DELETE",
+      path: "/bans/*",
+      async answer({ item }) {
+        const address = readAddress(item);
+        if (address === undefined) return NO_ADDRESS;
+        const wasBanned = await running()?.unban(address);
+        if (wasBanned === undefined) return DOWN;
+        return wasBanned ? emptyResponse() : NOT_BANNED;
+      },
+    },
+  ];
+}
+
+/** The address in a text that is one, or that is a client's network as the list of bans shows it. */
+function readAddress(text: string): string | undefined {
+  return canonicalAddress(text.includes(":") && text.endsWith("/64") ? text.slice(0, -3) : text);
+}

@@ -1,0 +1,88 @@
+// The routes that show how the program is: health, metrics, status, log records, the page.
+
+import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics.ts";
+import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
+import type { Monitor } from "./monitor.ts";
+import type { Problem } from "./problem.ts";
+import { jsonResponse, type Route } from "./route.ts";
+import { collectSamples } from "./samples.ts";
+import { StatusReporter } from "./status.ts";
+
+/** What is shown. */
+export interface MonitorRouteOptions {
+  readonly monitor: Monitor;
+  readonly streams: EventStreams;
+  /** Whether the bearer of a token that was accepted before may still read. */
+  readonly mayStillRead: (identity: NonNullable<Parameters<Route["answer"]>[0]["identity"]>) => boolean;
+  /** The HTML of the page; none without it. */
+  readonly page: string | undefined;
+}
+
+const NO_PAGE: Problem = { status: 404, detail: "there is no page here" };
+const TOO_MANY_STREAMS: Problem = {
+  status: 503,
+  detail: `there are ${MAX_STREAMS} readers already`,
+  headers: { "retry-after": "5" },
+};
+
+/** `GET /`, `/healthz`, `/readyz`, `/metrics`, which everybody on the machine may read; `GET /status`, `/events`. */
+export function createMonitorRoutes(options: MonitorRouteOptions): readonly Route[] {
+  const { monitor, page } = options;
+  const reporter = new StatusReporter(monitor);
+  return [
+    {
+      method: "GET",
+      path: "/",
+      isPublic: true,
+      answer: () =>
+        page === undefined
+          ? NO_PAGE
+          : new Response(page, { headers: { "content-type": "text/html; charset=utf-8" } }),
+    },
+    { method: "GET", path: "/healthz", isPublic: true, answer: () => new Response("ok\n") },
+    { method: "GET", path: "/readyz", isPublic: true, answer: () => answerReady(monitor) },
+    {
+      method: "GET",
+      path: "/metrics",
+      isPublic: true,
+      answer: ({ request }) => answerMetrics(monitor, request),
+    },
+    { method: "GET", path: "/status", answer: async () => jsonResponse(await reporter.report()) },
+    { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
+  ];
+}
+
+function answerReady(monitor: Monitor): Response {
+  const problems = monitor.problems();
+  return jsonResponse({ ready: problems.length === 0, problems }, {
+    status: problems.length === 0 ? 200 : 503,
+  });
+}
+
+async function answerMetrics(monitor: Monitor, request: Request): Promise<Response> {
+  // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
+  const isOpenMetrics = request.headers.get("accept")?.includes("application/openmetrics-text") ?? false;
+  const form = isOpenMetrics ? "openMetrics" : "prometheus";
+  const text = await formatMetrics(collectSamples(monitor, await monitor.read()), form);
+  return new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
+}
+
+function answerEvents(
+  { monitor, streams, mayStillRead }: MonitorRouteOptions,
+  { request, identity }: Parameters<Route["answer"]>[0],
+): Response | Problem {
+  const { feed } = monitor.parts;
+  if (!request.headers.get("accept")?.includes("text/event-stream")) {
+    const records = feed.recent().map(({ json }) => json);
+    return new Response(`{"events":[${records.join(",")}]}\n`, {
+      headers: { "content-type": "application/json" },
+    });
+  }
+  const lastId = Number(request.headers.get("last-event-id") ?? 0);
+  const stream = streams.open(
+    Number.isSafeInteger(lastId) ? lastId : 0,
+    () => identity !== undefined && mayStillRead(identity),
+  );
+  if (stream === undefined) return TOO_MANY_STREAMS;
+  return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+}

@@ -1,0 +1,63 @@
+// What a route of the admin listener is, and how one is found.
+
+import type { Identity } from "../auth/token.ts";
+import type { Problem } from "./problem.ts";
+
+/** A request that may be answered. */
+export interface Call {
+  readonly request: Request;
+  /** The part of the path where the route has `*`, decoded; otherwise empty. */
+  readonly item: string;
+  /** The body of a route that takes one. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** The administrator, on a route that needs one. */
+  readonly identity: Identity | undefined;
+}
+
+/** One method of one path. */
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** The path; `*` at its end stands for one segment of any text. */
+  readonly path: string;
+  /** Whether everybody on the machine may use it. */
+  readonly isPublic?: boolean;
+  /** Whether it has a body. */
+  readonly takesBody?: boolean;
+  readonly answer: (call: Call) => Response | Problem | Promise<Response | Problem>;
+}
+
+/** A JSON response. */
+export function jsonResponse(value: unknown, init: ResponseInit = {}): Response {
+  return new Response(`${JSON.stringify(value)}\n`, {
+    ...init,
+    headers: { "content-type": "application/json", ...init.headers as Record<string, string> },
+  });
+}
+
+/** The response to what was done and has nothing to show. */
+export function emptyResponse(): Response {
+  return new Response(null, { status: 204 });
+}
+
+/** The routes with a path, and what stands for its `*`; undefined when the text there can't be decoded. */
+export function findRoutes(
+  routes: readonly Route[],
+  path: string,
+): { readonly found: readonly Route[]; readonly item: string | undefined } {
+  const found: Route[] = [];
+  let encoded = "";
+  for (const route of routes) {
+    if (route.path === path) found.push(route);
+    else if (route.path.endsWith("/*") && path.startsWith(route.path.slice(0, -1))) {
+      const rest = path.slice(route.path.length - 1);
+      if (rest === "" || rest.includes("/")) continue;
+      encoded = rest;
+      found.push(route);
+    }
+  }
+  try {
+    return { found, item: decodeURIComponent(encoded) };
+  } catch {
+    return { found, item: undefined };
+  }
+}

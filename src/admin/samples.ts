@@ -1,0 +1,129 @@
+// Turns what was counted into the samples of the metrics.
+
+import { ABNORMAL_CLOSURE, CLOSE_CODES, NO_STATUS_RECEIVED } from "../protocol/close_code.ts";
+import type { RefusalStatus } from "../protocol/handshake.ts";
+import { countOf } from "../telemetry/histogram.ts";
+import type { Sample, Samples } from "../telemetry/metrics.ts";
+import type { EndpointCounters } from "../firewall/counters.ts";
+import type { Monitor, Snapshot } from "./monitor.ts";
+
+type Labels = Sample["labels"];
+
+/** What a refusal is called in labels. */
+const REFUSAL_REASONS: Readonly<Record<RefusalStatus, string>> = {
+  400: "bad_request",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "wrong_path",
+  405: "wrong_method",
+  408: "timeout",
+  417: "expectation",
+  421: "wrong_host",
+  426: "not_websocket",
+  429: "too_many",
+  431: "head_too_large",
+  500: "internal_error",
+  503: "unavailable",
+  505: "http_version",
+};
+
+/** What handshakes that were refused with a status are called in labels. */
+export function refusalReason(status: RefusalStatus): string {
+  return REFUSAL_REASONS[status];
+}
+
+/** What a close code is called in labels: itself if it is registered, for a peer can choose from a thousand others. */
+export function closeLabel(code: number): string {
+  const isRegistered = Object.hasOwn(CLOSE_CODES, code) || code === ABNORMAL_CLOSURE ||
+    code === NO_STATUS_RECEIVED;
+  return isRegistered ? String(code) : "other";
+}
+
+/** Adds up counts whose keys have the same label. */
+export function sumByLabel<Key>(
+  counts: ReadonlyMap<Key, number>,
+  label: (key: Key) => string,
+): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [key, count] of counts) sums.set(label(key), (sums.get(label(key)) ?? 0) + count);
+  return sums;
+}
+
+/** The samples of all metrics. What the firewall counts is left out while it does not answer. */
+export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
+  const { version, sessions, counters, feed, lostRecords } = monitor.parts;
+  const { firewall } = snapshot;
+  const ofEndpoints = (read: (counters: EndpointCounters) => Sample["value"]): readonly Sample[] =>
+    (firewall?.endpoints ?? []).map(({ name, counters }) => ({
+      labels: { endpoint: name },
+      value: read(counters),
+    }));
+  const ofDirections = (
+    read: (counters: EndpointCounters) => readonly [Sample["value"], Sample["value"]],
+  ): readonly Sample[] =>
+    (firewall?.endpoints ?? []).flatMap(({ name: endpoint, counters }) => {
+      const [into, out] = read(counters);
+      return [sample(into, { endpoint, direction: "in" }), sample(out, { endpoint, direction: "out" })];
+    });
+
+  return {
+    wsward_build_info: [sample(1, { version, deno: Deno.version.deno })],
+    wsward_ready: [sample(snapshot.problems.length === 0 ? 1 : 0)],
+    wsward_sockets_accepted_total: ofEndpoints(({ sockets }) => sockets),
+    wsward_connections_open: ofEndpoints(({ opened, closed }) => opened - closed),
+    wsward_connections_total: ofEndpoints(({ opened }) => opened),
+    wsward_connection_duration_seconds: ofEndpoints(({ lifetimes }) => lifetimes),
+    wsward_handshakes_total: (firewall?.endpoints ?? []).flatMap(({ name: endpoint, counters, refusals }) => [
+      sample(counters.opened, { endpoint, result: "accepted", reason: "" }),
+      ...fromCounts(
+        sumByLabel(refusals, refusalReason),
+        (reason) => ({ endpoint, result: "refused", reason }),
+      ),
+    ]),
+    wsward_messages_total: ofDirections((c) => [countOf(c.messagesIn), countOf(c.messagesOut)]),
+    wsward_bytes_total: ofDirections((c) => [c.bytesIn, c.bytesOut]),
+    wsward_message_size_bytes: ofDirections((c) => [c.messagesIn, c.messagesOut]),
+    wsward_closes_total: (firewall?.endpoints ?? []).flatMap(({ name: endpoint, counters: { closes } }) =>
+      fromCounts(sumByLabel(closes, closeLabel), (code) => ({ endpoint, code }))
+    ),
+    wsward_violations_total: (firewall?.endpoints ?? []).flatMap(({ name: endpoint, counters }) =>
+      fromCounts(counters.violations, (rule) => ({ endpoint, rule }))
+    ),
+    wsward_throttled_seconds_total: ofEndpoints(({ throttledMs }) => throttledMs / 1000),
+    wsward_bans_total: optional(firewall?.bansBegun),
+    wsward_bans_active: optional(firewall?.bansInForce),
+    wsward_send_queue_bytes: fromCounts(snapshot.sendQueues, (endpoint) => ({ endpoint })),
+    wsward_buffered_bytes: optional(firewall?.bufferedBytes),
+    wsward_sessions_open: [sample(sessions.size)],
+    wsward_session_duration_seconds: [sample(counters.lifetimes)],
+    wsward_authentications_total: fromCounts(counters.authentications, (result) => ({ result })),
+    wsward_token_verification_seconds: [sample(counters.verifications)],
+    wsward_revocations_active: [sample(sessions.revocations().length)],
+    wsward_event_loop_lag_seconds: ofThreads(snapshot.lagSeconds, firewall?.lagSeconds),
+    wsward_heap_bytes: ofThreads(snapshot.heapBytes, firewall?.heapBytes),
+    wsward_log_records_total: Object.entries(feed.counts).map(([level, count]) => sample(count, { level })),
+    wsward_log_records_lost_total: optional(lostRecords?.()),
+    process_resident_memory_bytes: [sample(snapshot.residentBytes)],
+    process_start_time_seconds: [sample(monitor.startedAtMs / 1000)],
+  };
+}
+
+function sample(value: Sample["value"], labels: Labels = {}): Sample {
+  return { labels, value };
+}
+
+function optional(value: number | undefined): readonly Sample[] {
+  return value === undefined ? [] : [sample(value)];
+}
+
+function ofThreads(main: number, firewall: number | undefined): readonly Sample[] {
+  const ofMain = sample(main, { thread: "main" });
+  return firewall === undefined ? [ofMain] : [ofMain, sample(firewall, { thread: "firewall" })];
+}
+
+function fromCounts<Key>(
+  counts: ReadonlyMap<Key, number>,
+  label: (key: Key) => Labels,
+): readonly Sample[] {
+  return Array.from(counts, ([key, count]) => sample(count, label(key)));
+}

@@ -1,0 +1,196 @@
+// The state of the program as one JSON object, with rates: what the page and `wsward top` show.
+
+import { countOf } from "../telemetry/histogram.ts";
+import type { Monitor, Snapshot } from "./monitor.ts";
+import { closeLabel, refusalReason, sumByLabel } from "./samples.ts";
+
+/** What only grows; the same names with rates per second. */
+export interface Totals {
+  readonly connections: number;
+  readonly refusals: number;
+  readonly closes: number;
+  readonly violations: number;
+  readonly messages_in: number;
+  readonly messages_out: number;
+  readonly bytes_in: number;
+  readonly bytes_out: number;
+}
+
+/** One endpoint. */
+export interface EndpointStatus {
+  readonly name: string;
+  /** Where peers connect to: `ws://127.0.0.1:8765/`. */
+  readonly url: string;
+  readonly connections_open: number;
+  readonly send_queue_bytes: number;
+  readonly totals: Totals;
+  /** Per second, over `rates_window_seconds`. */
+  readonly rates: Totals;
+}
+
+/** The answer to `GET /status`. Times in seconds, sizes in bytes. */
+export interface Status {
+  readonly version: string;
+  readonly uptime_seconds: number;
+  readonly ready: boolean;
+  readonly problems: readonly string[];
+  readonly endpoints: readonly EndpointStatus[];
+  readonly connections_open: number;
+  readonly totals: Totals;
+  readonly rates: Totals;
+  readonly rates_window_seconds: number;
+  /** Since the start, by reason, close code, rule and result. */
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly closes: Readonly<Record<string, number>>;
+  readonly violations: Readonly<Record<string, number>>;
+  readonly authentications: Readonly<Record<string, number>>;
+  readonly sessions_open: number;
+  readonly bans_active: number;
+  readonly throttled_seconds: number;
+  readonly buffered_bytes: number;
+  readonly resident_bytes: number;
+  /** By thread: `main`, `firewall`. */
+  readonly lag_seconds: Readonly<Record<string, number>>;
+}
+
+/** The shortest window of rates: a shorter one shows noise. */
+const MIN_WINDOW_MS = 900;
+
+const NOTHING: Totals = {
+  connections: 0,
+  refusals: 0,
+  closes: 0,
+  violations: 0,
+  messages_in: 0,
+  messages_out: 0,
+  bytes_in: 0,
+  bytes_out: 0,
+};
+
+interface Reading {
+  readonly atMs: number;
+  readonly totals: ReadonlyMap<string, Totals>;
+}
+
+/** Makes statuses; rates are those since a status that was asked for about a second before, by whomever. */
+export class StatusReporter {
+  readonly #monitor: Monitor;
+  /** The last two readings that are at least a window apart. */
+  #latest: Reading;
+  #previous: Reading;
+
+  constructor(monitor: Monitor) {
+    this.#monitor = monitor;
+    this.#latest = this.#previous = { atMs: performance.now(), totals: new Map() };
+  }
+
+  /** The status of now. */
+  async report(): Promise<Status> {
+    const { parts, startedAtMs } = this.#monitor;
+    const snapshot = await this.#monitor.read();
+    const { firewall } = snapshot;
+    const totals = readTotals(snapshot);
+    const earlier = this.#moveOn({ atMs: snapshot.atMs, totals });
+    const seconds = Math.max(0.001, (snapshot.atMs - earlier.atMs) / 1000);
+    const addresses = new Map(parts.firewall()?.addresses.map((address) => [address.name, address]));
+
+    const endpoints = (firewall?.endpoints ?? []).map(({ name, counters: { opened, closed } }) => {
+      const address = addresses.get(name);
+      const ofEndpoint = totals.get(name) ?? NOTHING;
+      return {
+        name,
+        url: address === undefined ? "" : endpointUrl(address, parts.isSecure),
+        connections_open: opened - closed,
+        send_queue_bytes: snapshot.sendQueues.get(name) ?? 0,
+        totals: ofEndpoint,
+        rates: combine(ofEndpoint, earlier.totals.get(name) ?? NOTHING, (now, then) =>
+          // A firewall that was started again counts from 0.
+          Math.max(0, now - then) / seconds),
+      };
+    });
+    const sum = (read: (endpoint: EndpointStatus) => Totals) =>
+      endpoints.reduce((all, endpoint) => combine(all, read(endpoint), (a, b) => a + b), NOTHING);
+    const counted = firewall?.endpoints ?? [];
+    return {
+      version: parts.version,
+      uptime_seconds: (Date.now() - startedAtMs) / 1000,
+      ready: snapshot.problems.length === 0,
+      problems: snapshot.problems,
+      endpoints,
+      connections_open: endpoints.reduce((all, endpoint) => all + endpoint.connections_open, 0),
+      totals: sum((endpoint) => endpoint.totals),
+      rates: sum((endpoint) => endpoint.rates),
+      rates_window_seconds: seconds,
+      refusals: merge(counted.map(({ refusals }) => sumByLabel(refusals, refusalReason))),
+      closes: merge(counted.map(({ counters }) => sumByLabel(counters.closes, closeLabel))),
+      violations: merge(counted.map(({ counters }) => counters.violations)),
+      authentications: merge([parts.counters.authentications]),
+      sessions_open: parts.sessions.size,
+      bans_active: firewall?.bansInForce ?? 0,
+      throttled_seconds: counted.reduce((all, { counters }) => all + counters.throttledMs / 1000, 0),
+      buffered_bytes: firewall?.bufferedBytes ?? 0,
+      resident_bytes: snapshot.residentBytes,
+      lag_seconds: {
+        main: snapshot.lagSeconds,
+        ...(firewall === undefined ? {} : { firewall: firewall.lagSeconds }),
+      },
+    };
+  }
+
+  /** Remembers a reading, and returns the one to compare it with. */
+  #moveOn(reading: Reading): Reading {
+    // Without the firewall there is nothing to compare the next one with.
+    if (reading.totals.size > 0 && reading.atMs - this.#latest.atMs >= MIN_WINDOW_MS) {
+      this.#previous = this.#latest;
+      this.#latest = reading;
+    }
+    return this.#previous;
+  }
+}
+
+/** Where peers connect to. */
+export function endpointUrl(
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+  isSecure: boolean,
+): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${isSecure ? "wss" : "ws"}://${host}:${port}/`;
+}
+
+function readTotals({ firewall }: Snapshot): ReadonlyMap<string, Totals> {
+  return new Map((firewall?.endpoints ?? []).map(({ name, counters, refusals }) => [name, {
+    connections: counters.opened,
+    refusals: sumOf(refusals),
+    closes: counters.closed,
+    violations: sumOf(counters.violations),
+    messages_in: countOf(counters.messagesIn),
+    messages_out: countOf(counters.messagesOut),
+    bytes_in: counters.bytesIn,
+    bytes_out: counters.bytesOut,
+  }]));
+}
+
+function combine(a: Totals, b: Totals, of: (a: number, b: number) => number): Totals {
+  return {
+    connections: of(a.connections, b.connections),
+    refusals: of(a.refusals, b.refusals),
+    closes: of(a.closes, b.closes),
+    violations: of(a.violations, b.violations),
+    messages_in: of(a.messages_in, b.messages_in),
+    messages_out: of(a.messages_out, b.messages_out),
+    bytes_in: of(a.bytes_in, b.bytes_in),
+    bytes_out: of(a.bytes_out, b.bytes_out),
+  };
+}
+
+function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+function merge(all: readonly ReadonlyMap<string, number>[]): Readonly<Record<string, number>> {
+  const merged: Record<string, number> = {};
+  for (const counts of all) {
+    for (const [name, count] of counts) merged[name] = (merged[name] ?? 0) + count;
+  }
+  return merged;
+}

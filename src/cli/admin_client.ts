@@ -1,0 +1,195 @@
+// The administrator's side of the admin listener: where it is, with which token, and what it answered in words.
+
+import { Buffer } from "node:buffer";
+import { request } from "node:http";
+import type { Command } from "commander";
+import { StartError } from "../core/errors.ts";
+import { optionalPath, optionalText, readSetting, type Setting } from "../core/setting_types.ts";
+import { parseSetting, type SettingName, type Settings } from "../core/settings.ts";
+import { describedOption, settingOption } from "./setting_options.ts";
+import { mintFromFile } from "./token_create_command.ts";
+
+const DEFAULT_URL = "http://127.0.0.1:9090";
+
+/** Who a token is for that a command makes for itself, as the server's log shows it. */
+const COMMAND_USER = "wsward-command";
+const TOKEN_LIFETIME_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** The most that is read of an answer, in bytes. */
+const MAX_ANSWER_SIZE = 64 * 1024 * 1024;
+
+const URL_FLAG = optionalText({
+  group: "Server",
+  placeholder: "url",
+  help: "where the server administers, as its ready line says",
+  accepts: isAdminUrl,
+  rule: "http://, a loopback address or localhost, and a port: the token must not leave this machine",
+  unset: DEFAULT_URL,
+});
+
+const TOKEN_FILE_FLAG = optionalPath({
+  group: "Server",
+  help: "file with the token of an administrator",
+  unset: "a token for one minute is made with --key-file",
+});
+
+// What the server will ask of a token is written into it from the same flags and variables.
+const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType", "adminScope"] as const;
+
+/** Adds the flags that say where the server is and how to be its administrator. */
+export function addAdminOptions(command: Command): Command {
+  command.addOption(describedOption("--url", URL_FLAG, "WSWARD_ADMIN_URL").helpGroup("Server:"));
+  command.addOption(
+    describedOption("--token-file", TOKEN_FILE_FLAG, "WSWARD_ADMIN_TOKEN_FILE").helpGroup("Server:"),
+  );
+  for (const name of USED_SETTINGS) command.addOption(settingOption(name));
+  return command;
+}
+
+/** Talks to the admin listener that the flags of a command name. */
+export class AdminClient {
+  readonly #url: string;
+  readonly #readToken: () => Promise<string>;
+  #token: { readonly text: string; readonly madeAtMs: number } | undefined;
+
+  constructor(url: string, readToken: () => Promise<string>) {
+    this.#url = url.replace(/\/$/, "");
+    this.#readToken = readToken;
+  }
+
+  /**
+   * Reads flags and variables; those before a subcommand count, too.
+   *
+   * @throws {UsageError} when one of them can't be used
+   */
+  static fromCommand(command: Command): AdminClient {
+    const env = (variable: string) => Deno.env.get(variable);
+    const given = (name: string) => givenText(command, name);
+    const read = (setting: Setting, flag: string, variable: string, name: string) =>
+      readSetting(setting, { flag, variable }, given(name), env) as string | undefined;
+    const url = read(URL_FLAG, "--url", "WSWARD_ADMIN_URL", "url") ?? DEFAULT_URL;
+    const tokenFile = read(TOKEN_FILE_FLAG, "--token-file", "WSWARD_ADMIN_TOKEN_FILE", "tokenFile");
+    const setting = <Name extends SettingName>(name: Name): Settings[Name] =>
+      parseSetting(name, given(name), env);
+    if (tokenFile !== undefined) return new AdminClient(url, () => readTokenFile(tokenFile));
+    const options = {
+      user: COMMAND_USER,
+      expiresInMs: TOKEN_LIFETIME_MS,
+      claims: { scope: setting("adminScope") },
+      issuer: setting("issuer"),
+      audience: setting("audience"),
+      tokenType: setting("tokenType"),
+    };
+    const keyFile = setting("keyFile");
+    return new AdminClient(url, () => mintFromFile(keyFile, options));
+  }
+
+  /**
+   * Makes one request and returns the JSON of the answer, undefined where there is none.
+   *
+   * @throws {StartError} when there is no token, the server can't be reached, or it refuses
+   */
+  async call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
+    const { status, text } = await this.#send(method, path, body);
+    let json: unknown;
+    try {
+      json = text === "" ? undefined : JSON.parse(text);
+    } catch {
+      throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
+    }
+    if (status >= 200 && status < 300) return json;
+    throw new StartError(`Cannot do this: the server refused it (${status}): ${describeProblem(json)}`);
+  }
+
+  /** As `call`, for an answer with a list under `name`. */
+  async list(path: string, name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const json = await this.call("GET", path) as Readonly<Record<string, unknown>> | undefined;
+    const items = json?.[name];
+    if (Array.isArray(items)) return items;
+    throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
+  }
+
+  // Not `fetch`: that would hand the token to the proxy of HTTP_PROXY, even for an address of this machine.
+  async #send(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const headers = {
+      authorization: `Bearer ${await this.#currentToken()}`,
+      accept: "application/json",
+      ...(content === undefined ? {} : {
+        "content-type": "application/json",
+        "content-length": content.length,
+      }),
+    };
+    return await new Promise((resolve, reject) => {
+      const fail = (error: Error) =>
+        reject(new StartError(describeFailure(this.#url, error), { cause: error }));
+      const call = request(`${this.#url}${path}`, { method, headers, agent: false }, (response) => {
+        const parts: Buffer[] = [];
+        let size = 0;
+        response.on("data", (part: Buffer) => {
+          size += part.length;
+          if (size > MAX_ANSWER_SIZE) call.destroy(new Error("the answer is too large"));
+          else parts.push(part);
+        });
+        response.on(
+          "end",
+          () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
+        );
+        response.on("error", fail);
+      });
+      call.setTimeout(REQUEST_TIMEOUT_MS, () => call.destroy(new Error("it does not answer")));
+      call.on("error", fail);
+      call.end(content);
+    });
+  }
+
+  async #currentToken(): Promise<string> {
+    const nowMs = Date.now();
+    if (this.#token === undefined || nowMs - this.#token.madeAtMs > TOKEN_LIFETIME_MS / 2) {
+      this.#token = { text: await this.#readToken(), madeAtMs: nowMs };
+    }
+    return this.#token.text;
+  }
+}
+
+/** The text or texts that a flag was given, on the command itself or on one above it. */
+export function givenText(command: Command, name: string): string | readonly string[] | undefined {
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    if (at.getOptionValueSource(name) === "cli") return at.getOptionValue(name);
+  }
+  return undefined;
+}
+
+function isAdminUrl(text: string): boolean {
+  return /^http:\/\/(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}\/?$/.test(text) &&
+    URL.canParse(text);
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = (await Deno.readTextFile(path)).trim();
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    throw new StartError(`Cannot read the token from file ${JSON.stringify(path)}: ${why}`, { cause });
+  }
+  // Anything else would be refused as a header, with its content in the message.
+  if (/^[\w.-]+$/.test(text)) return text;
+  throw new StartError(`Cannot use the token in file ${JSON.stringify(path)}: it is not a JWT`);
+}
+
+function describeProblem(json: unknown): string {
+  const { detail, field } = (json ?? {}) as { readonly detail?: unknown; readonly field?: unknown };
+  if (typeof detail !== "string") return "it does not say why";
+  return typeof field === "string" ? `${detail} (${field})` : detail;
+}
+
+function describeFailure(url: string, error: Error): string {
+  const isRefused = /refused/i.test(error.message) || ("code" in error && error.code === "ECONNREFUSED");
+  const why = isRefused
+    ? "nothing listens there (is the server started with --admin-listen?)"
+    : error instanceof Deno.errors.NotCapable
+    ? "permission was not granted; run with --allow-net=127.0.0.1,[::1],localhost"
+    : error.message;
+  return `Cannot reach the server at ${url}: ${why}`;
+}

@@ -1,0 +1,52 @@
+// The command `bans`: shows, adds and removes the bans of addresses.
+
+import type { Command } from "commander";
+import { duration, parseText } from "../core/setting_types.ts";
+import { addAdminOptions, AdminClient } from "./admin_client.ts";
+import { printJson, shortTime } from "./sessions_command.ts";
+import { describedOption } from "./setting_options.ts";
+import { formatColumns } from "./table.ts";
+
+const FOR = duration({
+  group: "Ban",
+  help: "how long it lasts; if left out, as long as the server's --ban-time",
+  default: "10m",
+  min: "1s",
+  max: "30d",
+});
+
+/** Adds `bans` with its subcommands `add` and `remove` to `program`. */
+export function addBansCommand(program: Command): void {
+  const bans = addAdminOptions(
+    program.command("bans").description("show the addresses that a running server has banned"),
+  ).option("--json", "print one JSON object");
+  bans.action(async () => {
+    const list = await AdminClient.fromCommand(bans).list("/bans", "bans");
+    if (bans.opts<{ json?: boolean }>().json) return await printJson({ bans: list });
+    if (list.length === 0) return console.log("No address is banned");
+    console.log(
+      formatColumns(["CLIENT", "UNTIL"], list.map((ban) => [ban.client, shortTime(ban.expires_at)])),
+    );
+  });
+
+  const add = addAdminOptions(
+    bans.command("add").description("ban an address, or the /64 network of an IPv6 address")
+      .argument("<address>", "IP address").addOption(describedOption("--for", FOR)),
+  );
+  add.action(async (address: string) => {
+    const { for: given } = add.opts<{ for?: string }>();
+    const ttl = given === undefined ? {} : { ttl_seconds: Math.ceil(parseText("--for", FOR, given) / 1000) };
+    const ban = await AdminClient.fromCommand(add).call("POST", "/bans", { address, ...ttl }) as {
+      readonly expires_at?: unknown;
+    };
+    console.log(`Banned until ${shortTime(ban.expires_at)}`);
+  });
+
+  const remove = addAdminOptions(
+    bans.command("remove").description("end a ban").argument("<address>", "IP address"),
+  );
+  remove.action(async (address: string) => {
+    await AdminClient.fromCommand(remove).call("DELETE", `/bans/${encodeURIComponent(address)}`);
+    console.log("Removed");
+  });
+}

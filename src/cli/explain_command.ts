@@ -1,0 +1,80 @@
+// The command `explain`: what a close code, an HTTP status, a rule or an event means, and which setting governs it.
+
+import type { Command } from "commander";
+import { UsageError } from "../core/errors.ts";
+import { declarationOf, flagOf, type SettingName, variableOf } from "../core/settings.ts";
+import type { Topic } from "./topics.ts";
+
+/** Adds `explain` to `program`. */
+export function addExplainCommand(program: Command): void {
+  program.command("explain").description("tell what a close code, an HTTP status, a rule or an event means")
+    .argument("[topic]", "such as 1009, 429, message_size or protocol.error; without one: all of them")
+    .action(async (name: string | undefined) => {
+      const { TOPICS } = await import("./topics.ts");
+      console.log(name === undefined ? listTopics(TOPICS) : explainTopic(TOPICS, name));
+    });
+}
+
+/** All topics, a line each, under the names of their kinds. */
+export function listTopics(topics: readonly Topic[]): string {
+  const width = Math.max(...topics.map(({ name }) => name.length));
+  const groups = Map.groupBy(topics, ({ kind }) => kind);
+  return Array.from(groups, ([kind, members]) => {
+    const lines = members.map(({ name, title, meaning }) => `  ${name.padEnd(width)}  ${title ?? meaning}`);
+    return [`${kind}:`, ...lines].join("\n");
+  }).join("\n\n");
+}
+
+/**
+ * What is known about one topic, in some lines.
+ *
+ * @throws {UsageError} when there is none of this name; it names the nearest one.
+ */
+export function explainTopic(topics: readonly Topic[], name: string): string {
+  const topic = topics.find((topic) => topic.name === name.toLowerCase());
+  if (topic === undefined) {
+    const nearest = findNearest(topics.map((topic) => topic.name), name.toLowerCase());
+    throw new UsageError(
+      `Cannot explain ${JSON.stringify(name)}: it is no topic, the nearest one is ${nearest}`,
+    );
+  }
+  const { kind, title, meaning, cause, settings, notes = [], related = [] } = topic;
+  const lines = [
+    `${topic.name}${title === undefined ? "" : ` ${title}`} (${kind})`,
+    "",
+    `Meaning: ${meaning}`,
+    `Cause: ${cause}`,
+    ...notes,
+    ...settings.map(describeSetting),
+  ];
+  if (settings.length === 0) lines.push("Setting: none governs it");
+  if (related.length > 0) lines.push(`See also: ${related.join(", ")}`);
+  return lines.join("\n");
+}
+
+function describeSetting(name: SettingName): string {
+  const { help, defaultText, range } = declarationOf(name);
+  const facts = [range, `default ${defaultText}`, variableOf(name)].filter(Boolean).join("; ");
+  return `Setting ${flagOf(name)}: ${help} (${facts})`;
+}
+
+function findNearest(names: readonly string[], typed: string): string | undefined {
+  // What was typed can have any length; the distance need only be right for what is near.
+  const start = typed.slice(0, 64);
+  return names.map((name) => ({ name, distance: editDistance(name, start) }))
+    .sort((a, b) => a.distance - b.distance)[0]?.name;
+}
+
+/** How many letters have to be added, taken away or replaced to make one text of the other. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,11 @@
+// What can be told about a code, a rule or an event: in the README, in the terminal, to a reader of the log.
+
+import type { SettingName } from "./settings.ts";
+
+/** Why something happens, and what can be done about it; plain text, each in a few words without a full stop. */
+export interface Explanation {
+  /** What makes it happen here. */
+  readonly cause: string;
+  /** The settings that govern it, the most direct one first; none if nothing does. */
+  readonly settings?: readonly SettingName[];
+}

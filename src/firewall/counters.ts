@@ -1,0 +1,51 @@
+// What the firewall counts: plain fields, so that the hot path only adds and another thread can be sent them.
+
+import type { RefusalStatus } from "../protocol/handshake.ts";
+import { Histogram, LIFETIME_BOUNDS, SizeHistogram } from "../telemetry/histogram.ts";
+import type { Violation } from "./violation.ts";
+
+/** The counters of one endpoint, since the start of the firewall. All fields are public: private ones can't be sent. */
+export class EndpointCounters {
+  /** Sockets that were accepted, whatever became of them. */
+  sockets = 0;
+  /** Connections that were admitted, and those of them that have ended. */
+  opened = 0;
+  closed = 0;
+  /** Bytes on the wire after the handshake, frame headers included. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** For how long peers were not read because of their rates, all together. */
+  throttledMs = 0;
+  /** Sizes of whole data messages, in bytes of payload. */
+  readonly messagesIn = new SizeHistogram();
+  readonly messagesOut = new SizeHistogram();
+  /** Lifetimes of ended connections, in seconds. */
+  readonly lifetimes = new Histogram(LIFETIME_BOUNDS);
+  /** Ended connections by close code, 1006 without a Close frame. */
+  readonly closes = new Map<number, number>();
+  readonly violations = new Map<Violation["rule"], number>();
+}
+
+/** Adds one to a count. */
+export function countUp<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** All that a firewall can tell in numbers, as of now. */
+export interface FirewallMetrics {
+  readonly endpoints: readonly {
+    readonly name: string;
+    readonly counters: EndpointCounters;
+    /** Refused handshakes by status. */
+    readonly refusals: ReadonlyMap<RefusalStatus, number>;
+  }[];
+  /** Bans that have begun, and those in force. */
+  readonly bansBegun: number;
+  readonly bansInForce: number;
+  /** Bytes that are held because of peers, as --max-buffered-memory counts them. */
+  readonly bufferedBytes: number;
+  /** As of `LoopLag`, for the firewall's thread. */
+  readonly lagSeconds: number;
+  /** Bytes that the thread's own heap uses. */
+  readonly heapBytes: number;
+}

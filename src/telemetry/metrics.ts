@@ -1,0 +1,172 @@
+// The metrics, each declared once, and their text: the only module that knows the metrics library.
+
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from "prom-client";
+import { type Buckets, LATENCY_BOUNDS, LIFETIME_BOUNDS, SizeHistogram } from "./histogram.ts";
+
+/** What is fixed about a metric. Labels take their values from closed sets, never from what a peer sent. */
+export interface MetricDeclaration {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** The bounds of a histogram. */
+  readonly bounds?: readonly number[];
+}
+
+const SIZE_BOUNDS = new SizeHistogram().bounds;
+
+/** The closed set of metrics, by name: base units, and `_total` for what only grows. */
+export const METRICS = {
+  wsward_build_info: gauge("What is running, as labels; always 1", "version", "deno"),
+  wsward_ready: gauge("Whether new connections are accepted at all endpoints: 1 or 0"),
+  wsward_sockets_accepted_total: counter("Sockets accepted, whatever became of them", "endpoint"),
+  wsward_connections_open: gauge("WebSocket connections that are open", "endpoint"),
+  wsward_connections_total: counter("WebSocket connections that were opened", "endpoint"),
+  wsward_connection_duration_seconds: histogram(
+    "How long ended connections were open",
+    LIFETIME_BOUNDS,
+    "endpoint",
+  ),
+  wsward_handshakes_total: counter(
+    "Handshakes by result (accepted, refused) and the reason of a refusal",
+    "endpoint",
+    "result",
+    "reason",
+  ),
+  wsward_messages_total: counter("Whole data messages; in is from the peer", "endpoint", "direction"),
+  wsward_bytes_total: counter("Bytes on the wire after the handshake", "endpoint", "direction"),
+  wsward_message_size_bytes: histogram(
+    "Payload sizes of whole data messages",
+    SIZE_BOUNDS,
+    "endpoint",
+    "direction",
+  ),
+  wsward_closes_total: counter(
+    "Ended connections by close code, 1006 without a Close frame",
+    "endpoint",
+    "code",
+  ),
+  wsward_violations_total: counter("Rules broken and limits reached by peers", "endpoint", "rule"),
+  wsward_throttled_seconds_total: counter(
+    "Time in which peers were not read because of their rates",
+    "endpoint",
+  ),
+  wsward_bans_total: counter("Bans that have begun"),
+  wsward_bans_active: gauge("Bans in force"),
+  wsward_send_queue_bytes: gauge("Bytes that wait to be sent to peers, at the endpoint", "endpoint"),
+  wsward_buffered_bytes: gauge("Bytes held because of peers, as --max-buffered-memory counts them"),
+  wsward_sessions_open: gauge("Sessions that are open"),
+  wsward_session_duration_seconds: histogram("How long ended sessions were open", LIFETIME_BOUNDS),
+  wsward_authentications_total: counter("Decisions about peers by result: ok, or why not", "result"),
+  wsward_token_verification_seconds: histogram(
+    "How long the verification of a token took, with the wait for its turn",
+    LATENCY_BOUNDS,
+  ),
+  wsward_revocations_active: gauge("Revocations in force"),
+  wsward_event_loop_lag_seconds: gauge("Longest delay of a timer within the last five seconds", "thread"),
+  wsward_heap_bytes: gauge("Heap that a thread uses", "thread"),
+  wsward_log_records_total: counter("Log records by level, also those that are not shown", "level"),
+  wsward_log_records_lost_total: counter("Log records that could not be written to the file"),
+  process_resident_memory_bytes: gauge("Resident memory of the process"),
+  process_start_time_seconds: gauge("Start of the process, in seconds since the Unix epoch"),
+} as const satisfies Record<string, MetricDeclaration>;
+
+/** The name of a metric. */
+export type MetricName = keyof typeof METRICS;
+
+/** The value of one combination of labels. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number | Buckets;
+}
+
+/** What the metrics are now; a metric without samples is left out of the text. */
+export type Samples = { readonly [Name in MetricName]?: readonly Sample[] };
+
+/** The two forms of text, by content type: Prometheus 0.0.4 and OpenMetrics 1.0.0. */
+export const METRICS_CONTENT_TYPES = {
+  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
+  openMetrics: Registry.OPENMETRICS_CONTENT_TYPE,
+} as const;
+
+/** Writes the metrics in one of the two forms of text. */
+export async function formatMetrics(
+  samples: Samples,
+  form: keyof typeof METRICS_CONTENT_TYPES,
+): Promise<string> {
+  // The registry keeps nothing between two calls: all that is counted is counted in plain fields elsewhere.
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(METRICS_CONTENT_TYPES[form] as OpenMetricsContentType);
+  for (const [name, declaration] of Object.entries<MetricDeclaration>(METRICS)) {
+    const series = samples[name as MetricName];
+    if (series !== undefined && series.length > 0) register(registry, name, declaration, series);
+  }
+  return await registry.metrics();
+}
+
+function register(
+  registry: Registry<OpenMetricsContentType>,
+  name: string,
+  { type, help, labels: labelNames, bounds }: MetricDeclaration,
+  series: readonly Sample[],
+): void {
+  const registers = [registry];
+  if (type === "histogram") {
+    registry.registerMetric(new CountedHistogram(name, help, bounds ?? [], series));
+    return;
+  }
+  const metric = type === "counter"
+    ? new Counter({ name, help, labelNames, registers })
+    : new Gauge({ name, help, labelNames, registers });
+  for (const { labels, value } of series) {
+    if (typeof value === "number") metric.inc({ ...labels }, value);
+  }
+}
+
+/** A histogram whose values were counted elsewhere: the library's own can only be given one value at a time. */
+class CountedHistogram extends Histogram {
+  readonly #name: string;
+  readonly #help: string;
+  readonly #series: readonly Sample[];
+
+  constructor(name: string, help: string, bounds: readonly number[], series: readonly Sample[]) {
+    super({ name, help, buckets: [...bounds], registers: [] });
+    this.#name = name;
+    this.#help = help;
+    this.#series = series;
+  }
+
+  /** What the registry asks for in order to write the text. */
+  getForPromString(): Promise<unknown> {
+    const values = this.#series.flatMap(({ labels, value }) => {
+      if (typeof value === "number") return [];
+      let count = 0;
+      const buckets = value.counts.map((inRange, i) => {
+        count += inRange;
+        const le = i < value.bounds.length ? String(value.bounds[i]) : "+Inf";
+        return { metricName: `${this.#name}_bucket`, labels: { ...labels, le }, value: count };
+      });
+      return [
+        ...buckets,
+        { metricName: `${this.#name}_sum`, labels, value: value.sum },
+        { metricName: `${this.#name}_count`, labels, value: count },
+      ];
+    });
+    return Promise.resolve({ name: this.#name, help: this.#help, type: "histogram", values });
+  }
+}
+
+function counter<const Label extends string>(help: string, ...labels: readonly Label[]) {
+  return { type: "counter", help, labels } as const;
+}
+
+function gauge<const Label extends string>(help: string, ...labels: readonly Label[]) {
+  return { type: "gauge", help, labels } as const;
+}
+
+function histogram<const Label extends string>(
+  help: string,
+  bounds: readonly number[],
+  ...labels: readonly Label[]
+) {
+  return { type: "histogram", help, labels, bounds } as const;
+}

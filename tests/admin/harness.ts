@@ -1,0 +1,162 @@
+// An admin listener in this process, with a firewall that is made of fields and tokens that say what they are worth.
+
+import { EventFeed } from "../../src/admin/event_feed.ts";
+import type { AdministeredFirewall } from "../../src/admin/monitor.ts";
+import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.ts";
+import type { Endpoint } from "../../src/endpoints/endpoint.ts";
+import { SecureCounters } from "../../src/endpoints/secure_counters.ts";
+import { EndpointCounters } from "../../src/firewall/counters.ts";
+import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
+
+/** What a firewall would answer. */
+export class FakeFirewall implements AdministeredFirewall {
+  readonly addresses = [{ name: "echo", hostname: "127.0.0.1", port: 8765 }];
+  readonly counters = new EndpointCounters();
+  readonly banned = new Map<string, number>();
+  isRunning = true;
+
+  metrics() {
+    return Promise.resolve({
+      endpoints: [{
+        name: "echo",
+        counters: this.counters,
+        refusals: new Map([[403, 2], [429, 1]] as const),
+      }],
+      bansBegun: 4,
+      bansInForce: this.banned.size,
+      bufferedBytes: 77,
+      lagSeconds: 0.25,
+      heapBytes: 1000,
+    });
+  }
+
+  bans() {
+    return Promise.resolve(Array.from(this.banned, ([client, leftMs]) => ({ client, leftMs })));
+  }
+
+  ban(address: string, forMs: number): Promise<boolean> {
+    if (address.startsWith("127.")) return Promise.resolve(false);
+    this.banned.set(address, forMs);
+    return Promise.resolve(true);
+  }
+
+  unban(address: string): Promise<boolean> {
+    return Promise.resolve(this.banned.delete(address));
+  }
+}
+
+/** A request as it stands on the wire, except for its Host and Connection headers. */
+export interface RawRequest {
+  readonly method?: string;
+  readonly path?: string;
+  readonly host?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** What came back. */
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** Undefined if it is no JSON. */
+  readonly json: ReturnType<typeof JSON.parse>;
+}
+
+/** One request on a connection of its own; nothing is added that a test does not ask for. */
+export async function send(port: number, request: RawRequest = {}): Promise<RawResponse> {
+  const { method = "GET", path = "/", host = `127.0.0.1:${port}`, headers = {}, body } = request;
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, "Connection: close"];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  if (body !== undefined && headers["Content-Length"] === undefined) {
+    lines.push(`Content-Length: ${new TextEncoder().encode(body).length}`);
+  }
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const writer = conn.writable.getWriter();
+  await writer.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n${body ?? ""}`)).catch(() => {});
+  const text = await new Response(conn.readable).text();
+  const end = text.indexOf("\r\n\r\n");
+  const [first = "", ...headerLines] = text.slice(0, end).split("\r\n");
+  const responseHeaders = new Headers();
+  for (const line of headerLines) {
+    const colon = line.indexOf(":");
+    responseHeaders.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const content = text.slice(end + 4);
+  const isJson = content !== "" && /json/.test(responseHeaders.get("content-type") ?? "") &&
+    !responseHeaders.has("transfer-encoding");
+  return {
+    status: Number(first.split(" ")[1]),
+    headers: responseHeaders,
+    text: content,
+    json: isJson ? JSON.parse(content) : undefined,
+  };
+}
+
+/** A listener with what is around it. */
+export class AdminBench implements AsyncDisposable {
+  readonly sessions = new SessionBench();
+  readonly firewall = new FakeFirewall();
+  readonly feed = new EventFeed();
+  readonly counters = new SecureCounters();
+  readonly endpoint = { connections: 0, isListening: true, sendQueueBytes: 5 };
+  readonly server: AdminServer;
+  isStarted = true;
+  isDraining = false;
+  revokedUser = "";
+
+  constructor(overrides: Partial<AdminOptions> = {}) {
+    const endpoint: Endpoint = Object.assign(this.endpoint, {
+      heldBytes: () => 0,
+      stop: () => Promise.resolve(),
+    });
+    this.server = startAdmin({
+      listen: "127.0.0.1:0",
+      version: "1.2.3",
+      isSecure: false,
+      scope: "wsward:admin",
+      verifier: TEST_VERIFIER,
+      isRevoked: ({ user }) => user === this.revokedUser,
+      banTimeMs: 600_000,
+      firewall: () => this.isStarted ? this.firewall : undefined,
+      isDraining: () => this.isDraining,
+      endpoints: new Map([["echo", endpoint]]),
+      sessions: this.sessions.sessions,
+      counters: this.counters,
+      feed: this.feed,
+      log: this.feed.tee(() => {}),
+      ...overrides,
+    });
+  }
+
+  get port(): number {
+    return Number(new URL(this.server.url).port);
+  }
+
+  /** A request without a token. */
+  send(request: RawRequest): Promise<RawResponse> {
+    return send(this.port, request);
+  }
+
+  /** A request of an administrator; `body` becomes JSON. */
+  call(method: string, path: string, body?: unknown): Promise<RawResponse> {
+    return this.send({
+      method,
+      path,
+      headers: {
+        ...bearer({ scope: "wsward:admin" }),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.stop();
+  }
+}
+
+/** The header of a token with these claims. */
+export function bearer(claims: TestClaims): { readonly Authorization: string } {
+  return { Authorization: `Bearer ${tokenOf(claims)}` };
+}

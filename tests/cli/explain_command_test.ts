@@ -1,0 +1,89 @@
+// The command `explain`: that everything a peer or a log can be told has an explanation, and how it is found.
+
+import assert from "node:assert/strict";
+import { explainTopic, listTopics } from "../../src/cli/explain_command.ts";
+import { TOPICS } from "../../src/cli/topics.ts";
+import { UsageError } from "../../src/core/errors.ts";
+import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { ENDINGS } from "../../src/endpoints/ending.ts";
+import { FRAME_RULES, LIMITS } from "../../src/firewall/violation.ts";
+import { CLOSE_CODES, LOCAL_CODES } from "../../src/protocol/close_code.ts";
+import { REFUSAL_STATUSES } from "../../src/protocol/refusal_status.ts";
+import { EVENTS } from "../../src/telemetry/events.ts";
+import { run } from "../support/process.ts";
+
+const NAMES = TOPICS.map(({ name }) => name);
+
+Deno.test("every close code that is sent, every status, rule, limit and event is a topic, once", () => {
+  const sent = Object.entries(CLOSE_CODES).flatMap(([code, { meaning }]) =>
+    meaning === undefined ? [] : [code]
+  );
+  const declared = [LOCAL_CODES, REFUSAL_STATUSES, FRAME_RULES, LIMITS, EVENTS].flatMap((list) =>
+    Object.keys(list)
+  );
+  assert.deepEqual(NAMES.toSorted(), [...sent, ...declared].toSorted());
+  assert.equal(new Set(NAMES).size, NAMES.length);
+});
+
+Deno.test("every code of a rule or an ending is one that has a meaning", () => {
+  for (
+    const { code } of [...Object.values(FRAME_RULES), ...Object.values(LIMITS), ...Object.values(ENDINGS)]
+  ) {
+    assert.notEqual(CLOSE_CODES[code]?.meaning, undefined, String(code));
+  }
+});
+
+Deno.test("every topic has a meaning and a cause, and names settings and topics that there are", () => {
+  for (const { name, meaning, cause, settings, related = [] } of TOPICS) {
+    for (const text of [meaning, cause]) assert.match(text, /^\S.*[^\s.]$/, name);
+    assert.equal(new Set(settings).size, settings.length, name);
+    for (const setting of settings) assert.ok(SETTING_NAMES.includes(setting), `${name}: ${setting}`);
+    for (const topic of related) assert.ok(NAMES.includes(topic), `${name}: ${topic}`);
+  }
+});
+
+Deno.test("an explanation holds the meaning, the cause and each setting by its flag", () => {
+  for (const topic of TOPICS) {
+    const text = explainTopic(TOPICS, topic.name);
+    for (const part of [topic.name, topic.meaning, topic.cause, ...topic.settings.map(flagOf)]) {
+      assert.ok(text.includes(part), `${topic.name}: ${part}`);
+    }
+  }
+  assert.equal(explainTopic(TOPICS, "Protocol.Error"), explainTopic(TOPICS, "protocol.error"));
+});
+
+Deno.test("a word that is no topic is answered with the nearest one", () => {
+  const cases = [["mesage_size", "message_size"], ["10099", "1009"], [
+    "connection_closed",
+    "connection.closed",
+  ]];
+  for (const [typed = "", nearest] of cases) {
+    assert.throws(() => explainTopic(TOPICS, typed), (error: Error) => {
+      assert.ok(error instanceof UsageError);
+      assert.ok(error.message.endsWith(`the nearest one is ${nearest}`), error.message);
+      return true;
+    });
+  }
+  for (const typed of ["", " ", "x".repeat(1_000_000), "\u202e\n"]) {
+    assert.throws(() => explainTopic(TOPICS, typed), UsageError);
+  }
+});
+
+Deno.test("the list has a line for each topic", () => {
+  const list = listTopics(TOPICS);
+  for (const name of NAMES) assert.match(list, new RegExp(`^  ${name.replace(".", "\\.")} `, "m"));
+});
+
+Deno.test("the program explains, lists, and refuses what it does not know with exit code 2", async () => {
+  const [one, all, none, two] = await Promise.all([
+    run(["explain", "1009"]),
+    run(["explain"]),
+    run(["explain", "10099"]),
+    run(["explain", "1009", "1008"]),
+  ]);
+  assert.deepEqual([one.code, one.stdout], [0, explainTopic(TOPICS, "1009") + "\n"]);
+  assert.deepEqual([all.code, all.stdout], [0, listTopics(TOPICS) + "\n"]);
+  assert.deepEqual([none.code, none.stdout], [2, ""]);
+  assert.match(none.stderr, /^Cannot explain "10099": .* 1009\n$/);
+  assert.equal(two.code, 2);
+});
