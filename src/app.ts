@@ -53,7 +53,10 @@ export async function serve(settings: Settings, version: string): Promise<number
   const log = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
-  const app = new App({ settings, version, log, feed }, await createRuntimeDir(settings.runtimeDir));
+  const app = new App(
+    { settings, version, log, feed, lostRecords: openedLog.lost },
+    await createRuntimeDir(settings.runtimeDir),
+  );
   try {
     await app.start();
     addSignalListener("SIGHUP", () => {
@@ -76,6 +79,8 @@ interface AppOptions {
   readonly log: Log;
   /** Gets all records; there with --admin-listen. */
   readonly feed: EventFeed | undefined;
+  /** How many records the log file could not be given. */
+  readonly lostRecords: () => number;
 }
 
 /** Everything that runs, in the order in which it is started. */
@@ -214,6 +219,7 @@ class App {
       sessions: judges.sessions,
       counters: this.#counters,
       feed,
+      lostRecords: this.#options.lostRecords,
       log,
     });
   }

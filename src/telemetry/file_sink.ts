@@ -36,6 +36,8 @@ export interface FileSinkOptions {
 
 /** An open log file. None of its methods throws; after `close()` they do nothing. */
 export interface FileSink {
+  /** How many lines could not be written since it was opened. */
+  readonly lost: number;
   /** Takes one line without its line break; it must contain none. */
   write(line: string): void;
   /** Writes what is held back before it returns: safe in signal, exit and error handlers. */
@@ -75,7 +77,9 @@ class BufferedFile implements FileSink {
   #lines: string[] = [];
   #bufferedBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Lines lost that the file does not tell of yet, and those that it does. */
   #lost = 0;
+  #reportedLost = 0;
   #failing = { write: false, rotate: false };
   /** The file ends in the middle of a line. */
   #torn: boolean;
@@ -88,6 +92,10 @@ class BufferedFile implements FileSink {
     this.#chain = chain;
     this.#options = options;
     this.#torn = isTorn(options.path);
+  }
+
+  get lost(): number {
+    return this.#reportedLost + this.#lost;
   }
 
   write(line: string): void {
@@ -135,10 +143,12 @@ class BufferedFile implements FileSink {
     try {
       if (!this.#isInPlace()) this.#open();
       while (lines.length > 0) this.#appendSome(lines);
+      this.#reportedLost += this.#lost;
       this.#lost = 0;
       this.#failing.write = false;
     } catch (error) {
       const isReportMissing = this.#lost > 0 && lines.length === count;
+      if (!isReportMissing) this.#reportedLost += this.#lost;
       this.#lost = isReportMissing ? this.#lost + count - 1 : lines.length;
       this.#reportFailure(error, "write");
     }

@@ -44,6 +44,8 @@ export interface LogOptions {
 /** A log and the ways to put its lines on disk. None of them throws. */
 export interface OpenLog {
   readonly log: Log;
+  /** How many records the file could not be given. */
+  lost(): number;
   /** Writes what the file still lacks, before it returns: call it in signal, exit and error handlers. */
   flush(): void;
   /** Opens the file by its name again: for a log rotation that sends a signal after it has renamed the file. */
@@ -126,7 +128,7 @@ export function openLog(options: LogOptions): OpenLog {
     if (routes.delete(id)) configureRoutes();
   }
 
-  return { log, flush: () => file.flush(), reopen: () => file.reopen(), close };
+  return { log, lost: () => file.lost, flush: () => file.flush(), reopen: () => file.reopen(), close };
 }
 
 function enabledEvents(level: LogLevel): Set<EventName> {

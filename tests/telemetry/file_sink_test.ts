@@ -147,6 +147,8 @@ Deno.test("keeps the count right when the report itself does not fit, at every s
     const lost = kept.includes("second\n") ? 0 : kept.includes("lost 1\n") ? 1 : 2;
     const tail = lost === 0 ? "third\n" : `lost ${lost}\nthird\n`;
     assert.equal(disk.text, `fir${kept}${repair}${tail}`, `room for ${room} bytes`);
+    // "first" was lost in any case, and "second" unless all of it got out.
+    assert.equal(sink.lost, kept.includes("second\n") ? 1 : 2);
   }
 });
 
