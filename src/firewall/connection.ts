@@ -54,11 +54,12 @@ const BAD_GATEWAY = 1014;
 
 /**
  * What comes back to the endpoint's loop when the endpoint has caught up; no client knows it. Two of them may be under
- * way, so no more than about three times MARK_EVERY_BYTES is ever between the two loops.
+ * way, so no more than about three times as much as between two marks is ever between the two loops.
  */
 const MARK_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
 const MARK = encodeFrame(OPCODE.ping, MARK_PAYLOAD, 0);
 const MARK_EVERY_BYTES = 32_768;
+const MARK_EVERY_MESSAGES = 64;
 const MAX_MARKS = 2;
 
 /** How long a peer may take to end a connection that is closed on both sides, in milliseconds. */
@@ -99,8 +100,9 @@ export class Connection implements Holder {
   #onWritten: (() => void) | undefined;
   /** Ends the wait of the peer's loop, which reads only when it may. */
   #onResumed: (() => void) | undefined;
-  /** Bytes passed on to the endpoint since the last mark, and the marks that have not come back. */
+  /** What was passed on to the endpoint since the last mark, and the marks that have not come back. */
   #unmarkedBytes = 0;
+  #unmarkedMessages = 0;
   #marksUnderWay = 0;
   /** Whether the last byte written to the peer ended a frame. */
   #atBoundary = true;
@@ -306,8 +308,8 @@ export class Connection implements Holder {
       let size: number | null = this.#options.fromPeer.length;
       let isDone = true;
       for (;;) {
+        while (!this.#mayRead()) await this.#resumed();
         if (size === 0 && isDone) {
-          while (!this.#mayRead()) await this.#resumed();
           const allowance = this.#byteBucket?.available(performance.now()) ?? Infinity;
           if (allowance < 1) {
             if (!await this.#throttle("byte_rate", this.#byteBucket!, this.#limits.byteRate)) break;
@@ -334,7 +336,11 @@ export class Connection implements Holder {
         ) {
           await this.#writeToInner(buffer.bytes, frames.forwardStart, frames.forwardEnd);
           this.#unmarkedBytes += frames.forwardEnd - frames.forwardStart;
-          if (this.#unmarkedBytes >= MARK_EVERY_BYTES) await this.#sendMark();
+          if (this.#unmarkedBytes >= MARK_EVERY_BYTES || this.#unmarkedMessages >= MARK_EVERY_MESSAGES) {
+            await this.#sendMark();
+          }
+        } else {
+          this.#unmarkedMessages = 0;
         }
         if (frames.violation !== undefined) {
           this.#breakRule("protocol.error", frames.violation);
@@ -344,9 +350,9 @@ export class Connection implements Holder {
         buffer.carry(frames.carryStart);
         if (frames.unfinishedBytes !== this.#heldBytes) this.#hold(frames.unfinishedBytes);
         size = 0;
-        if (
-          !isDone && !await this.#throttle("message_rate", this.#messageBucket!, this.#limits.messageRate)
-        ) break;
+        if (!isDone && this.#isOverMessageRate()) {
+          if (!await this.#throttle("message_rate", this.#messageBucket!, this.#limits.messageRate)) break;
+        }
       }
     } catch (error) {
       this.#peerEnded(describe(error));
@@ -355,17 +361,26 @@ export class Connection implements Holder {
     await this.#closeInner(frames.violation ?? this.#ownClose);
   }
 
-  /** Looks at what is in the peer's buffer; false when the message rate does not allow all of it yet. */
+  /** Looks at what is in the peer's buffer; false when not all of it may go on yet. */
   #inspect(): boolean {
     const frames = this.#peerFrames;
     const { bytes, start, end } = this.#peerBuffer;
     const bucket = this.#messageBucket;
-    if (bucket === undefined) return frames.inspect(bytes, start, end);
     const before = frames.messages + frames.controlFrames;
-    const nowMs = performance.now();
-    const isDone = frames.inspect(bytes, start, end, Math.max(0, Math.floor(bucket.available(nowMs))));
-    bucket.spend(frames.messages + frames.controlFrames - before, nowMs);
+    // A batch has to be short, or all other connections would wait while the endpoint deals with it.
+    let allowance = MARK_EVERY_MESSAGES - this.#unmarkedMessages;
+    if (bucket !== undefined) {
+      allowance = Math.max(0, Math.min(allowance, Math.floor(bucket.available(performance.now()))));
+    }
+    const isDone = frames.inspect(bytes, start, end, allowance);
+    const begun = frames.messages + frames.controlFrames - before;
+    this.#unmarkedMessages += begun;
+    bucket?.spend(begun, performance.now());
     return isDone;
+  }
+
+  #isOverMessageRate(): boolean {
+    return this.#messageBucket !== undefined && this.#messageBucket.available(performance.now()) < 1;
   }
 
   /** Waits until the bucket may have something again, or begins to close. Resolves with whether the connection goes on. */
@@ -413,6 +428,7 @@ export class Connection implements Holder {
    */
   async #sendMark(): Promise<void> {
     this.#unmarkedBytes = 0;
+    this.#unmarkedMessages = 0;
     this.#marksUnderWay++;
     if (!this.#innerGone) await this.#writeToInner(MARK, 0, MARK.length);
   }

@@ -160,6 +160,33 @@ Deno.test("a Close by the endpoint reaches the peer, and its answer the endpoint
   await harness.stop();
 });
 
+Deno.test("what a peer goes on sending after the endpoint's Close is read and dropped until its answer", async () => {
+  const harness = startHarness({}, (peer) => ({ message: () => peer.close(3000, "over") }));
+  using client = await RawClient.connect({ port: harness.port });
+  const message = frame({ opcode: OPCODE.text, payload: "m" });
+  await client.send(message);
+  assert.equal((await client.nextClose()).code, 3000);
+  await client.send(concat(...Array.from({ length: 2000 }, () => message)));
+  await client.sendClose(3000);
+  await client.eof();
+  client.close();
+  await harness.ended(1);
+  assert.equal((await harness.event("connection.closed")).messages_in, 2001);
+  await harness.stop();
+});
+
+Deno.test("thousands of small messages in one go all come back, in order", async () => {
+  const harness = startHarness();
+  using client = await RawClient.connect({ port: harness.port });
+  const count = 5000;
+  const all = Array.from({ length: count }, (_, i) => frame({ opcode: OPCODE.text, payload: `${i}` }));
+  const sent = client.send(concat(...all));
+  for (let i = 0; i < count; i++) assert.equal(await client.nextText(), `${i}`);
+  await sent;
+  client.close();
+  await harness.stop();
+});
+
 Deno.test("a peer that never answers the endpoint's Close is cut at the close timeout", async () => {
   const harness = startHarness(
     { closeTimeout: 100 },
