@@ -487,9 +487,10 @@ export class Connection implements Holder {
     }
     this.#innerGone = true;
     this.resume();
-    if (this.#peerFrames.close !== undefined || this.#closeSent || this.#peerGone) return;
-    if (this.#ownClose === undefined) this.#log("endpoint.lost");
-    this.close({ code: 1011, reason: "internal error" });
+    if (this.#closeSent || this.#peerGone) return;
+    const asked = this.#peerFrames.close;
+    if (asked === undefined && this.#ownClose === undefined) this.#log("endpoint.lost");
+    this.close(asked ?? { code: INTERNAL_ERROR, reason: "internal error" });
   }
 
   /** Sends the endpoint's bytes from 0 to `end`, or a waiting Close at the first `boundary` between two frames. */
