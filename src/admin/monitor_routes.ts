@@ -3,6 +3,7 @@
 import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
 import type { Monitor } from "./monitor.ts";
+import { renderPage } from "./page/page.ts";
 import type { Problem } from "./problem.ts";
 import { jsonResponse, type Route } from "./route.ts";
 import { collectSamples } from "./samples.ts";
@@ -14,11 +15,8 @@ export interface MonitorRouteOptions {
   readonly streams: EventStreams;
   /** Whether the bearer of a token that was accepted before may still read. */
   readonly mayStillRead: (identity: NonNullable<Parameters<Route["answer"]>[0]["identity"]>) => boolean;
-  /** The HTML of the page; none without it. */
-  readonly page: string | undefined;
 }
 
-const NO_PAGE: Problem = { status: 404, detail: "there is no page here" };
 const TOO_MANY_STREAMS: Problem = {
   status: 503,
   detail: `there are ${MAX_STREAMS} readers already`,
@@ -27,17 +25,14 @@ const TOO_MANY_STREAMS: Problem = {
 
 /** `GET /`, `/healthz`, `/readyz`, `/metrics`, which everybody on the machine may read; `GET /status`, `/events`. */
 export function createMonitorRoutes(options: MonitorRouteOptions): readonly Route[] {
-  const { monitor, page } = options;
+  const { monitor } = options;
   const reporter = new StatusReporter(monitor);
   return [
     {
       method: "GET",
       path: "/",
       isPublic: true,
-      answer: () =>
-        page === undefined
-          ? NO_PAGE
-          : new Response(page, { headers: { "content-type": "text/html; charset=utf-8" } }),
+      answer: ({ request }) => answerPage(monitor, request),
     },
     { method: "GET", path: "/healthz", isPublic: true, answer: () => new Response("ok\n") },
     { method: "GET", path: "/readyz", isPublic: true, answer: () => answerReady(monitor) },
@@ -50,6 +45,11 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
     { method: "GET", path: "/status", answer: async () => jsonResponse(await reporter.report()) },
     { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
   ];
+}
+
+function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request: Request): Response {
+  const addresses = firewall()?.addresses ?? [];
+  return renderPage({ version, isSecure, addresses, host: new URL(request.url).hostname });
 }
 
 function answerReady(monitor: Monitor): Response {

@@ -20,8 +20,6 @@ export interface AdminOptions extends AccessOptions, MonitoredParts {
   readonly listen: string;
   /** How long a ban lasts unless the request says otherwise, in milliseconds. */
   readonly banTimeMs: number;
-  /** The HTML of the page at `/`; none if left out. */
-  readonly page?: string | undefined;
   readonly log: Log;
 }
 
@@ -65,7 +63,6 @@ export function startAdmin(options: AdminOptions): AdminServer {
       monitor,
       streams,
       mayStillRead: (identity) => identity.expiresAtMs > Date.now() && !options.isRevoked(identity),
-      page: options.page,
     }),
     ...createSessionRoutes(options.sessions),
     ...createBanRoutes(options),
