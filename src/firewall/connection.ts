@@ -433,6 +433,12 @@ export class Connection implements Holder {
     if (!this.#innerGone) await this.#writeToInner(MARK, 0, MARK.length);
   }
 
+  /** What the endpoint sends shows that it keeps up, so that one which answers each message needs no marks. */
+  #credit(bytes: number, messages: number): void {
+    this.#unmarkedBytes = Math.max(0, this.#unmarkedBytes - bytes);
+    this.#unmarkedMessages = Math.max(0, this.#unmarkedMessages - messages);
+  }
+
   async #writeToInner(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Promise<void> {
     this.#isWritingInner = true;
     try {
@@ -460,11 +466,14 @@ export class Connection implements Holder {
     const buffer = this.#endpointBuffer;
     try {
       let size: number | null = this.#options.fromEndpoint.length;
+      let messages = 0;
       for (;;) {
         if (size === 0) size = await this.#inner.read(buffer.room());
         if (size === null) break;
         buffer.end += size;
         buffer.end = frames.inspect(buffer.bytes, buffer.start, buffer.end);
+        this.#credit(size, frames.messages - messages);
+        messages = frames.messages;
         if (frames.marks > 0) {
           this.#marksUnderWay -= frames.marks;
           frames.marks = 0;
