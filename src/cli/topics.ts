@@ -3,6 +3,7 @@
 import type { SettingName } from "../core/settings.ts";
 import { FRAME_RULES, LIMITS, type RuleDeclaration } from "../firewall/violation.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../protocol/close_code.ts";
+import { REFUSAL_RULES, type RefusalRuleDeclaration } from "../protocol/refusal_rule.ts";
 import { REFUSAL_STATUSES, type RefusalStatusDeclaration } from "../protocol/refusal_status.ts";
 import { type EventDeclaration, EVENTS } from "../telemetry/events.ts";
 import { type FieldName, FIELDS } from "../telemetry/fields.ts";
@@ -36,6 +37,10 @@ export const TOPICS: readonly Topic[] = [
   }),
   ...entries<RuleDeclaration>(FRAME_RULES).map(([name, rule]) => ruleTopic(name, "rule", rule)),
   ...entries<RuleDeclaration>(LIMITS).map(([name, rule]) => ruleTopic(name, "limit", rule)),
+  ...entries<RefusalRuleDeclaration>(REFUSAL_RULES).map(([name, rule]): Topic => {
+    const { meaning, cause, settings = [] } = rule;
+    return { name, kind: "rule", meaning, cause, settings, related: ["handshake.refused"] };
+  }),
   ...entries<EventDeclaration>(EVENTS).map(([name, event]): Topic => {
     const { level, text: meaning, cause, settings = [] } = event;
     const notes = [`Level: ${level}`, ...event.fields.map(describeField)];

@@ -2,6 +2,7 @@
 
 import type { Settings } from "../core/settings.ts";
 import type { Refusal, RefusalStatus } from "../protocol/handshake.ts";
+import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ClientLimits, ClientTable } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
@@ -23,11 +24,12 @@ export interface Admitted {
 
 const TOO_MANY: Refusal = {
   status: 503,
+  rule: "max_connections",
   reason: "the server has too many open connections",
   headers: { "Retry-After": "5" },
 };
 
-const BANNED: Refusal = { status: 403, reason: "this address is banned for a time" };
+const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
 
 const SWEEP_INTERVAL_MS = 1000;
 
@@ -148,23 +150,30 @@ export class Admission {
   }
 
   /** Records a refusal; repetitions are counted and summarised. */
-  record(address: string, endpoint: string, { status, reason }: Refusal): void {
+  record(address: string, endpoint: string, refusal: Refusal): void {
     let counts = this.#refusalCounts.get(endpoint);
     if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
-    countUp(counts, status);
-    this.#refusals.record(clientKey(address), { peer: address, endpoint, status, reason }, performance.now());
+    countUp(counts, refusal.status);
+    const fields = { peer: address, endpoint, ...this.#fieldsOf(refusal) };
+    this.#refusals.record(clientKey(address), fields, performance.now());
   }
 
   /** Passes a refusal on, or in a dry run only records it. */
   enforce(address: string, refusal: Refusal | undefined): Refusal | undefined {
     if (refusal === undefined || !this.#settings.firewallDryRun) return refusal;
-    const { status, reason } = refusal;
-    this.#refusals.record(
-      `dry run ${address}`,
-      { peer: address, status, reason, dry_run: true },
-      performance.now(),
-    );
+    const fields = { peer: address, ...this.#fieldsOf(refusal), dry_run: true };
+    this.#refusals.record(`dry run ${address}`, fields, performance.now());
     return undefined;
+  }
+
+  #fieldsOf({ status, reason, rule = "handshake", limit }: Refusal) {
+    const { maxConnections, maxConnectionsPerIp, handshakeRate } = this.#settings;
+    const settings: { readonly [Rule in RefusalRule]?: number } = {
+      max_connections: maxConnections,
+      max_connections_per_ip: maxConnectionsPerIp,
+      handshake_rate: handshakeRate,
+    };
+    return { status, rule, reason, limit: limit ?? settings[rule] };
   }
 
   /** Reads the rules file again and closes who is not allowed any more; a bad file changes nothing. */

@@ -78,12 +78,27 @@ interface Opening {
   readonly rest: Uint8Array<ArrayBuffer>;
 }
 
-const LATE: Refusal = { status: 408, reason: "the request head did not come in time" };
-const TOO_LONG: Refusal = { status: 431, reason: `the request head may have at most ${MAX_HEAD_SIZE} bytes` };
-const STOPPING: Refusal = { status: 503, reason: "the server is stopping", headers: { "Retry-After": "5" } };
+const LATE: Refusal = {
+  status: 408,
+  reason: "the request head did not come in time",
+  rule: "handshake_timeout",
+};
+const TOO_LONG: Refusal = {
+  status: 431,
+  reason: `the request head may have at most ${MAX_HEAD_SIZE} bytes`,
+  rule: "head_size",
+  limit: MAX_HEAD_SIZE,
+};
+const STOPPING: Refusal = {
+  status: 503,
+  reason: "the server is stopping",
+  rule: "draining",
+  headers: { "Retry-After": "5" },
+};
 const UNAVAILABLE: Refusal = {
   status: 503,
   reason: "the endpoint is not available",
+  rule: "endpoint",
   headers: { "Retry-After": "1" },
 };
 
@@ -282,7 +297,7 @@ export class FirewallListener {
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      admission.record(handshake.address, endpoint, LATE);
+      admission.record(handshake.address, endpoint, { ...LATE, limit: handshakeTimeout / 1000 });
       const { peer } = handshake;
       // A read is pending, so this can't wait for the peer's end; closing ends that read.
       if (handshake.canAnswer) {
@@ -298,7 +313,9 @@ export class FirewallListener {
       if (tls !== undefined) {
         const result = await tls.handshake(handshake.peer, handshakeTimeout);
         if (!result.ok) {
-          if (!isLate) admission.record(handshake.address, endpoint, badRequest(result.reason));
+          if (!isLate) {
+            admission.record(handshake.address, endpoint, { ...badRequest(result.reason), rule: "tls" });
+          }
           return undefined;
         }
         handshake.peer = result.socket;
@@ -397,15 +414,19 @@ async function readPreamble(handshake: Handshake): Promise<Refusal | undefined> 
   const bytes = new Uint8Array(MAX_V2_SIZE);
   for (let end = 0;;) {
     const size = await handshake.peer.read(bytes.subarray(end));
-    if (size === null) return badRequest("the PROXY preamble is missing");
+    if (size === null) return badPreamble("the PROXY preamble is missing");
     end += size;
     const preamble = parseProxyHeader(bytes, 0, end);
-    if (preamble.state === "invalid") return badRequest(preamble.reason);
+    if (preamble.state === "invalid") return badPreamble(preamble.reason);
     if (preamble.state === "incomplete") continue;
     handshake.proxied = preamble.source?.address;
     handshake.peer = new PrefixedSocket(handshake.peer, bytes.subarray(preamble.size, end));
     return undefined;
   }
+}
+
+function badPreamble(reason: string): Refusal {
+  return { ...badRequest(reason), rule: "proxy_protocol" };
 }
 
 /** Reads a request head; undefined when the peer ended before it was whole. */
@@ -467,7 +488,7 @@ async function readAnswer(inner: ByteSocket): Promise<Welcome | Refusal | undefi
       const value = head.headers.get(name.toLowerCase());
       if (value !== undefined) headers[name] = value;
     }
-    return { status: head.status, reason, headers };
+    return { status: head.status, reason, rule: "endpoint", headers };
   } finally {
     giveSmallBuffer(bytes);
   }

@@ -1,5 +1,6 @@
 // The opening handshake of RFC 6455 §4, on the strictest reading of HTTP/1.1 (RFC 9112). No I/O.
 
+import type { RefusalRule } from "./refusal_rule.ts";
 import { REFUSAL_STATUSES, type RefusalStatus } from "./refusal_status.ts";
 
 export type { RefusalStatus };
@@ -8,6 +9,10 @@ export type { RefusalStatus };
 export interface Refusal {
   readonly status: RefusalStatus;
   readonly reason: string;
+  /** The rule that was broken, a word for the log; `handshake` if left out. */
+  readonly rule?: RefusalRule;
+  /** What the rule allows, in its own unit, where it is a limit. */
+  readonly limit?: number;
   /** Further header lines, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
 }

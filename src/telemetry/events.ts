@@ -153,7 +153,7 @@ export const EVENTS = {
   "handshake.refused": {
     level: "warning",
     text: "Handshake refused",
-    fields: ["peer", "endpoint", "status", "reason", "dry_run"],
+    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "dry_run"],
     cause:
       "the client may not connect, or did not send a WebSocket handshake; the status says which, see that",
     settings: ["firewallDryRun"],
@@ -161,7 +161,7 @@ export const EVENTS = {
   "handshake.refused_repeatedly": {
     level: "warning",
     text: "The same handshake was refused again",
-    fields: ["peer", "endpoint", "status", "reason", "dry_run", "count"],
+    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "dry_run", "count"],
     cause: "a client goes on after handshake.refused: one record for all of some seconds",
     settings: ["firewallDryRun"],
   },

@@ -8,6 +8,7 @@ import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
 import { ENDINGS } from "../../src/endpoints/ending.ts";
 import { FRAME_RULES, LIMITS } from "../../src/firewall/violation.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../src/protocol/close_code.ts";
+import { REFUSAL_RULES } from "../../src/protocol/refusal_rule.ts";
 import { REFUSAL_STATUSES } from "../../src/protocol/refusal_status.ts";
 import { EVENTS } from "../../src/telemetry/events.ts";
 import { run } from "../support/process.ts";
@@ -18,9 +19,9 @@ Deno.test("every close code that is sent, every status, rule, limit and event is
   const sent = Object.entries(CLOSE_CODES).flatMap(([code, { meaning }]) =>
     meaning === undefined ? [] : [code]
   );
-  const declared = [LOCAL_CODES, REFUSAL_STATUSES, FRAME_RULES, LIMITS, EVENTS].flatMap((list) =>
-    Object.keys(list)
-  );
+  const declared = [LOCAL_CODES, REFUSAL_STATUSES, REFUSAL_RULES, FRAME_RULES, LIMITS, EVENTS].flatMap((
+    list,
+  ) => Object.keys(list));
   assert.deepEqual(NAMES.toSorted(), [...sent, ...declared].toSorted());
   assert.equal(new Set(NAMES).size, NAMES.length);
 });

@@ -23,15 +23,17 @@ export interface Ban {
  */
 export const MAX_IDLE_CLIENTS = 65_536;
 
-const BANNED: Refusal = { status: 403, reason: "this address is banned for a time" };
+const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
 const TOO_MANY_CONNECTIONS: Refusal = {
   status: 429,
   reason: "this address has too many open connections",
+  rule: "max_connections_per_ip",
   headers: { "Retry-After": "5" },
 };
 const TOO_MANY_HANDSHAKES: Refusal = {
   status: 429,
   reason: "this address opens connections too fast",
+  rule: "handshake_rate",
   headers: { "Retry-After": "1" },
 };
 

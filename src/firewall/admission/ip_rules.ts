@@ -12,7 +12,7 @@ export type IpRuleSettings = Pick<Settings, "allowIp" | "denyIp" | "rulesFile">;
 /** Mistakes of a rules file that one message tells of: more of them mean that it is another file. */
 const MAX_MISTAKES = 20;
 
-const DENIED: Refusal = { status: 403, reason: "this address may not connect" };
+const DENIED: Refusal = { status: 403, reason: "this address may not connect", rule: "ip_rules" };
 
 /** The rules in force. A deny wins over an allow; where there is any allow, everybody else is refused. */
 export class IpRules {

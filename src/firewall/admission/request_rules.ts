@@ -32,11 +32,13 @@ const BAD_HOST = badRequest("the header Host must be a name or an address, and m
 const WRONG_LOOPBACK_HOST: Refusal = {
   status: 421,
   reason: "this server answers to localhost and loopback addresses; --allow-host adds a name",
+  rule: "host",
 };
-const WRONG_HOST: Refusal = { status: 421, reason: "this server does not answer to this name" };
+const WRONG_HOST: Refusal = { status: 421, reason: "this server does not answer to this name", rule: "host" };
 const WRONG_ORIGIN: Refusal = {
   status: 403,
   reason: "pages of this origin may not connect; --allow-origin adds an origin",
+  rule: "origin",
 };
 
 /**
@@ -60,7 +62,7 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   const { path, isLoopbackListener, settings } = options;
   const hosts = new Set(settings.allowHost.map((name) => name.toLowerCase()));
   const origins = new Set(settings.allowOrigin);
-  const wrongPath: Refusal = { status: 404, reason: `the endpoint is at the path ${path}` };
+  const wrongPath: Refusal = { status: 404, reason: `the endpoint is at the path ${path}`, rule: "path" };
 
   function checkHost(head: RequestHead): Refusal | undefined {
     const parsed = parseHost(head.headers.get("host") ?? "");
