@@ -4,7 +4,7 @@ import type { Settings } from "../core/settings.ts";
 import type { Refusal, RefusalStatus } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type ClientLimits, ClientTable } from "./admission/client_table.ts";
+import { BANNED, type ClientLimits, ClientTable } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
 import { clientKey, createNetworkSet, type NetworkSet } from "./admission/network_set.ts";
 import { RefusalLog } from "./admission/refusal_log.ts";
@@ -28,8 +28,6 @@ const TOO_MANY: Refusal = {
   reason: "the server has too many open connections",
   headers: { "Retry-After": "5" },
 };
-
-const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
 
 const SWEEP_INTERVAL_MS = 1000;
 

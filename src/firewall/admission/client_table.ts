@@ -23,7 +23,8 @@ export interface Ban {
  */
 export const MAX_IDLE_CLIENTS = 65_536;
 
-const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
+/** What a banned client is told. */
+export const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
 const TOO_MANY_CONNECTIONS: Refusal = {
   status: 429,
   reason: "this address has too many open connections",
