@@ -13,8 +13,7 @@ import { RevocationStore } from "./endpoints/revocation_store.ts";
 import { createSecureEndpoint } from "./endpoints/secure.ts";
 import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
-import type { GuardedEndpoint } from "./firewall/firewall.ts";
-import { FirewallThread } from "./firewall/firewall_thread.ts";
+import { Firewall, type GuardedEndpoint } from "./firewall/firewall.ts";
 import { type Log, type OpenLog, openLog } from "./telemetry/log.ts";
 
 type EndpointName = EndpointOptions["name"];
@@ -93,7 +92,7 @@ class App {
   readonly #counters = new SecureCounters();
   #keys: KeyRing | undefined;
   #revocations: RevocationStore | undefined;
-  #firewall: FirewallThread | undefined;
+  #firewall: Firewall | undefined;
   #admin: AdminServer | undefined;
   #isDraining = false;
 
@@ -118,12 +117,7 @@ class App {
     if (settings.secure && judges !== undefined) {
       guarded.push(this.#startEndpoint("secure", settings.securePort, this.#createSecure(judges)));
     }
-    this.#firewall = await FirewallThread.start({
-      settings,
-      endpoints: guarded,
-      heldByEndpoint: (connections) => Promise.resolve(connections.map((id) => this.#heldBytes(id))),
-      log: this.#log,
-    });
+    this.#firewall = new Firewall({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     for (const { name, hostname, port } of this.#firewall.addresses) {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -134,7 +128,7 @@ class App {
 
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
   async reload(): Promise<void> {
-    await this.#firewall?.reload();
+    this.#firewall?.reload();
     if (this.#keys === undefined) return;
     const reason = await this.#keys.reload();
     if (reason === undefined) this.#log("keys.reloaded");
@@ -159,7 +153,16 @@ class App {
     options: Pick<EndpointOptions, "createHandler" | "admit">,
   ): GuardedEndpoint {
     const socketPath = `${this.#runtimeDir.path}/${name}.sock`;
-    this.#endpoints.set(name, startEndpoint({ name, socketPath, log: this.#log, ...options }));
+    this.#endpoints.set(
+      name,
+      startEndpoint({
+        name,
+        socketPath,
+        outletOf: (connection) => this.#firewall?.outbox(connection),
+        log: this.#log,
+        ...options,
+      }),
+    );
     return { name, port, socketPath };
   }
 
@@ -237,12 +240,6 @@ class App {
       insecureTokenInQuery: settings.insecureTokenInQuery,
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });
-  }
-
-  #heldBytes(connection: string): number {
-    let bytes = 0;
-    for (const endpoint of this.#endpoints.values()) bytes += endpoint.heldBytes(connection);
-    return bytes;
   }
 }
 

@@ -123,7 +123,7 @@ async function wswardCommand(
       "run",
       "--no-prompt",
       `--allow-net=${["127.0.0.1", ...sockets].join()}`,
-      `--allow-read=${pathOf("../..")},${folder}`,
+      `--allow-read=${folder}`,
       `--allow-write=${folder}`,
       "--allow-env=WSWARD_*",
       main,

@@ -21,9 +21,9 @@ const MAX_BAN_S = 30 * 86_400;
 
 const NO_ADDRESS: Problem = { status: 400, detail: "this is not an IP address" };
 const NOT_BANNED: Problem = { status: 404, detail: "this address is not banned" };
-const DOWN: Problem = {
+const STARTING: Problem = {
   status: 503,
-  detail: "the firewall is not running at the moment",
+  detail: "the server is starting",
   headers: { "retry-after": "1" },
 };
 
@@ -34,18 +34,13 @@ const NEW_BAN = v.strictObject({
 
 /** `GET|POST /bans`, `DELETE /bans/*`. Clients are addresses, or the /64 networks of IPv6 addresses. */
 export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly Route[] {
-  function running(): AdministeredFirewall | undefined {
-    const thread = firewall();
-    return thread?.isRunning ? thread : undefined;
-  }
-
   return [
     {
       method: "GET",
       path: "/bans",
-      async answer() {
-        const bans = await running()?.bans();
-        if (bans === undefined) return DOWN;
+      answer() {
+        const bans = firewall()?.bans();
+        if (bans === undefined) return STARTING;
         const nowMs = Date.now();
         return jsonResponse({
           bans: bans.map(({ client, leftMs }) => ({ client, expires_at: formatTime(nowMs + leftMs) })),
@@ -56,13 +51,13 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
       method: "POST",
       path: "/bans",
       takesBody: true,
-      async answer({ json }) {
+      answer({ json }) {
         const fields = readFields(NEW_BAN, json);
         if (!fields.ok) return fields.problem;
         const address = readAddress(fields.value.address)!;
         const forMs = fields.value.ttl_seconds === undefined ? banTimeMs : fields.value.ttl_seconds * 1000;
-        const isBanned = await running()?.ban(address, forMs);
-        if (isBanned === undefined) return DOWN;
+        const isBanned = firewall()?.ban(address, forMs);
+        if (isBanned === undefined) return STARTING;
         if (!isBanned) {
           return { status: 409, detail: "loopback addresses are banned with --ban-loopback only" };
         }
@@ -76,11 +71,11 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
     {
       method: "DELETE",
       path: "/bans/*",
-      async answer({ item }) {
+      answer({ item }) {
         const address = readAddress(item);
         if (address === undefined) return NO_ADDRESS;
-        const wasBanned = await running()?.unban(address);
-        if (wasBanned === undefined) return DOWN;
+        const wasBanned = firewall()?.unban(address);
+        if (wasBanned === undefined) return STARTING;
         return wasBanned ? emptyResponse() : NOT_BANNED;
       },
     },

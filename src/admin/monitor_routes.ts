@@ -42,7 +42,7 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
       isPublic: true,
       answer: ({ request }) => answerMetrics(monitor, request),
     },
-    { method: "GET", path: "/status", answer: async () => jsonResponse(await reporter.report()) },
+    { method: "GET", path: "/status", answer: () => jsonResponse(reporter.report()) },
     { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
   ];
 }
@@ -63,7 +63,7 @@ async function answerMetrics(monitor: Monitor, request: Request): Promise<Respon
   // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
   const isOpenMetrics = request.headers.get("accept")?.includes("application/openmetrics-text") ?? false;
   const form = isOpenMetrics ? "openMetrics" : "prometheus";
-  const text = await formatMetrics(collectSamples(monitor, await monitor.read()), form);
+  const text = await formatMetrics(collectSamples(monitor, monitor.read()), form);
   return new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
 }
 

@@ -49,7 +49,7 @@ export function sumByLabel<Key>(
   return sums;
 }
 
-/** The samples of all metrics. What the firewall counts is left out while it does not answer. */
+/** The samples of all metrics. What the firewall counts is left out until it has started. */
 export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
   const { version, sessions, counters, feed, lostRecords } = monitor.parts;
   const { firewall } = snapshot;
@@ -92,15 +92,17 @@ export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
     wsward_throttled_seconds_total: ofEndpoints(({ throttledMs }) => throttledMs / 1000),
     wsward_bans_total: optional(firewall?.bansBegun),
     wsward_bans_active: optional(firewall?.bansInForce),
-    wsward_send_queue_bytes: fromCounts(snapshot.sendQueues, (endpoint) => ({ endpoint })),
+    wsward_send_queue_bytes: (firewall?.endpoints ?? []).map(({ name, sendQueueBytes }) =>
+      sample(sendQueueBytes, { endpoint: name })
+    ),
     wsward_buffered_bytes: optional(firewall?.bufferedBytes),
     wsward_sessions_open: [sample(sessions.size)],
     wsward_session_duration_seconds: [sample(counters.lifetimes)],
     wsward_authentications_total: fromCounts(counters.authentications, (result) => ({ result })),
     wsward_token_verification_seconds: [sample(counters.verifications)],
     wsward_revocations_active: [sample(sessions.revocations().length)],
-    wsward_event_loop_lag_seconds: ofThreads(snapshot.lagSeconds, firewall?.lagSeconds),
-    wsward_heap_bytes: ofThreads(snapshot.heapBytes, firewall?.heapBytes),
+    wsward_event_loop_lag_seconds: [sample(snapshot.lagSeconds)],
+    wsward_heap_bytes: [sample(snapshot.heapBytes)],
     wsward_log_records_total: Object.entries(feed.counts).map(([level, count]) => sample(count, { level })),
     wsward_log_records_lost_total: optional(lostRecords?.()),
     process_resident_memory_bytes: [sample(snapshot.residentBytes)],
@@ -114,11 +116,6 @@ function sample(value: Sample["value"], labels: Labels = {}): Sample {
 
 function optional(value: number | undefined): readonly Sample[] {
   return value === undefined ? [] : [sample(value)];
-}
-
-function ofThreads(main: number, firewall: number | undefined): readonly Sample[] {
-  const ofMain = sample(main, { thread: "main" });
-  return firewall === undefined ? [ofMain] : [ofMain, sample(firewall, { thread: "firewall" })];
 }
 
 function fromCounts<Key>(

@@ -49,8 +49,7 @@ export interface Status {
   readonly throttled_seconds: number;
   readonly buffered_bytes: number;
   readonly resident_bytes: number;
-  /** By thread: `main`, `firewall`. */
-  readonly lag_seconds: Readonly<Record<string, number>>;
+  readonly lag_seconds: number;
 }
 
 /** The shortest window of rates: a shorter one shows noise. */
@@ -85,29 +84,33 @@ export class StatusReporter {
   }
 
   /** The status of now. */
-  async report(): Promise<Status> {
+  report(): Status {
     const { parts, startedAtMs } = this.#monitor;
-    const snapshot = await this.#monitor.read();
+    const snapshot = this.#monitor.read();
     const { firewall } = snapshot;
     const totals = readTotals(snapshot);
     const earlier = this.#moveOn({ atMs: snapshot.atMs, totals });
     const seconds = Math.max(0.001, (snapshot.atMs - earlier.atMs) / 1000);
     const addresses = new Map(parts.firewall()?.addresses.map((address) => [address.name, address]));
 
-    const endpoints = (firewall?.endpoints ?? []).map(({ name, counters: { opened, closed } }) => {
-      const address = addresses.get(name);
-      const ofEndpoint = totals.get(name) ?? NOTHING;
-      return {
-        name,
-        url: address === undefined ? "" : endpointUrl(address, parts.isSecure),
-        connections_open: opened - closed,
-        send_queue_bytes: snapshot.sendQueues.get(name) ?? 0,
-        totals: ofEndpoint,
-        rates: combine(ofEndpoint, earlier.totals.get(name) ?? NOTHING, (now, then) =>
-          // A firewall that was started again counts from 0.
-          Math.max(0, now - then) / seconds),
-      };
-    });
+    const endpoints = (firewall?.endpoints ?? []).map(
+      ({ name, counters: { opened, closed }, sendQueueBytes }) => {
+        const address = addresses.get(name);
+        const ofEndpoint = totals.get(name) ?? NOTHING;
+        return {
+          name,
+          url: address === undefined ? "" : endpointUrl(address, parts.isSecure),
+          connections_open: opened - closed,
+          send_queue_bytes: sendQueueBytes,
+          totals: ofEndpoint,
+          rates: combine(
+            ofEndpoint,
+            earlier.totals.get(name) ?? NOTHING,
+            (now, then) => (now - then) / seconds,
+          ),
+        };
+      },
+    );
     const sum = (read: (endpoint: EndpointStatus) => Totals) =>
       endpoints.reduce((all, endpoint) => combine(all, read(endpoint), (a, b) => a + b), NOTHING);
     const counted = firewall?.endpoints ?? [];
@@ -130,16 +133,13 @@ export class StatusReporter {
       throttled_seconds: counted.reduce((all, { counters }) => all + counters.throttledMs / 1000, 0),
       buffered_bytes: firewall?.bufferedBytes ?? 0,
       resident_bytes: snapshot.residentBytes,
-      lag_seconds: {
-        main: snapshot.lagSeconds,
-        ...(firewall === undefined ? {} : { firewall: firewall.lagSeconds }),
-      },
+      lag_seconds: snapshot.lagSeconds,
     };
   }
 
   /** Remembers a reading, and returns the one to compare it with. */
   #moveOn(reading: Reading): Reading {
-    // Without the firewall there is nothing to compare the next one with.
+    // Until the firewall has started there is nothing to compare the next one with.
     if (reading.totals.size > 0 && reading.atMs - this.#latest.atMs >= MIN_WINDOW_MS) {
       this.#previous = this.#latest;
       this.#latest = reading;

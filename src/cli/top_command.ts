@@ -59,9 +59,7 @@ export function formatTop(
     `Closes      ${formatCounts(status.closes)}`,
     `Violations  ${formatCounts(status.violations)}`,
     `Tokens      ${formatCounts(status.authentications)}`,
-    `Lag         ${
-      Object.entries(lag).map(([thread, s]) => `${thread} ${(s * 1000).toFixed(1)} ms`).join(", ")
-    }`,
+    `Lag         ${(lag * 1000).toFixed(1)} ms`,
     `Memory      ${formatBytes(status.resident_bytes)}, ${formatBytes(status.buffered_bytes)} held for peers`,
     `Throttled   ${status.throttled_seconds.toFixed(1)} s`,
     "",

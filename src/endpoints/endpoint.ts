@@ -1,5 +1,4 @@
 // Serves one endpoint on a Unix socket: native upgrade, messages to a handler, failures contained.
-import { clearImmediate, setImmediate } from "node:timers";
 import { StartError } from "../core/errors.ts";
 import { ABNORMAL_CLOSURE, type CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -47,6 +46,12 @@ export interface SocketHandler {
 /** Makes the handler of one connection. */
 export type CreateHandler = (peer: Peer) => SocketHandler;
 
+/** A way to a peer that is shorter than the native socket's through the private hop. */
+export interface Outlet {
+  /** Sends one message; dropped when the connection has ended. A buffer stays with the caller, who may reuse it. */
+  send(message: Message): void;
+}
+
 /** What is decided about a handshake that is accepted. */
 export interface Admission {
   /** One of the subprotocols that the client offered (RFC 6455 §4.2.2); none is selected if left out. */
@@ -69,6 +74,11 @@ export interface EndpointOptions {
   readonly createHandler: CreateHandler;
   /** Decides about each handshake in place of `createHandler`; all are accepted if left out. */
   readonly admit?: Admit;
+  /**
+   * The outlet of a connection, where the firewall is in this process: then all messages to its peer go there, and only
+   * Close frames and Pongs through the native socket. Without one, the native socket sends.
+   */
+  readonly outletOf?: (connection: string) => Outlet | undefined;
   readonly log: Log;
 }
 
@@ -78,10 +88,6 @@ export interface Endpoint {
   readonly connections: number;
   /** Whether it accepts connections: not while it is started again after a failure, nor once it is stopped. */
   readonly isListening: boolean;
-  /** Bytes that wait to be sent to all its peers together. */
-  readonly sendQueueBytes: number;
-  /** Bytes that wait to be sent to the peer of a connection; 0 when there is no such connection. */
-  heldBytes(connection: string): number;
   /** Stops accepting, sends 1001 to who is still there, and resolves within a second whatever the peers do. */
   stop(): Promise<void>;
 }
@@ -104,7 +110,6 @@ export function startEndpoint(options: EndpointOptions): Endpoint {
 class NativeEndpoint implements Endpoint {
   readonly #options: EndpointOptions;
   #server: Deno.HttpServer<Deno.UnixAddr>;
-  readonly #sockets = new Map<string, WebSocket>();
   #connections = 0;
   #isListening = true;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
@@ -121,16 +126,6 @@ class NativeEndpoint implements Endpoint {
 
   get isListening(): boolean {
     return this.#isListening;
-  }
-
-  get sendQueueBytes(): number {
-    let bytes = 0;
-    for (const socket of this.#sockets.values()) bytes += socket.bufferedAmount;
-    return bytes;
-  }
-
-  heldBytes(connection: string): number {
-    return this.#sockets.get(connection)?.bufferedAmount ?? 0;
   }
 
   stop(): Promise<void> {
@@ -210,13 +205,10 @@ class NativeEndpoint implements Endpoint {
     const socket = new ServedSocket(upgrade.socket, origin, createHandler, this.#options);
     upgrade.socket.onopen = () => {
       this.#connections++;
-      this.#sockets.set(origin.connection, upgrade.socket);
       socket.open();
     };
     upgrade.socket.onclose = (event) => {
-      if (!socket.closed(event.code, event.reason)) return;
-      this.#connections--;
-      this.#sockets.delete(origin.connection);
+      if (socket.closed(event.code, event.reason)) this.#connections--;
     };
     // The runtime's own option splits what the client offered wrongly, and throws.
     if (subprotocol !== undefined) upgrade.response.headers.set("sec-websocket-protocol", subprotocol);
@@ -237,6 +229,7 @@ class ServedSocket implements Peer {
   readonly connection: string;
   readonly address: string;
   readonly #socket: WebSocket;
+  readonly #outlet: Outlet | undefined;
   readonly #createHandler: CreateHandler;
   readonly #options: EndpointOptions;
   #handler: SocketHandler | undefined;
@@ -253,6 +246,7 @@ class ServedSocket implements Peer {
     this.#socket = socket;
     this.connection = connection;
     this.address = address;
+    this.#outlet = options.outletOf?.(connection);
     this.#createHandler = createHandler;
     this.#options = options;
   }
@@ -263,7 +257,7 @@ class ServedSocket implements Peer {
 
   send(message: Message): void {
     if (!this.isOpen) return;
-    this.#socket.send(message);
+    (this.#outlet ?? this.#socket).send(message);
     // It has been copied. Left to the garbage collector, the buffers of a flood would pile up to a gigabyte.
     if (typeof message !== "string") message.transfer(0);
   }

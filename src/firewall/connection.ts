@@ -9,6 +9,7 @@ import { countUp, type EndpointCounters } from "./counters.ts";
 import { EndpointFrames } from "./endpoint_frames.ts";
 import type { FrameLimits } from "./frame_rules.ts";
 import type { Holder, MemoryBudget } from "./memory_budget.ts";
+import type { Outbox } from "./outbox.ts";
 import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import type { Violation } from "./violation.ts";
@@ -35,6 +36,8 @@ export interface ConnectionOptions {
   readonly address: string;
   /** The public side; the connection owns and closes it. */
   readonly peer: ByteSocket;
+  /** What goes to it, after the response head; the connection starts it. */
+  readonly outbox: Outbox;
   /** The private hop, after the response head; the connection owns and closes it. */
   readonly inner: ByteSocket;
   /** Bytes that came with the heads: the peer's after its request, the endpoint's after its response. */
@@ -74,14 +77,15 @@ const REFILL_SHARE = 0.05;
  * Relays between a peer and an endpoint, reads every frame header on the way, and ends the connection by the closing
  * handshake of RFC 6455 §7 or, after its deadline, without it.
  *
- * Only the peer's loop writes to the endpoint, and what it writes always ends with a frame, so it can add a Close. To
- * the peer the endpoint's loop writes, and a frame of the firewall goes between two frames of the endpoint.
+ * Only the peer's loop writes to the endpoint, and what it writes always ends with a frame, so it can add a Close. What
+ * goes to the peer is in the outbox, where a frame of the firewall goes between two frames of the endpoint.
  */
 export class Connection implements Holder {
   readonly id: string;
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
   readonly #peer: ByteSocket;
+  readonly #outbox: Outbox;
   readonly #inner: ByteSocket;
   readonly #peerFrames: PeerFrames;
   readonly #endpointFrames: EndpointFrames;
@@ -92,11 +96,8 @@ export class Connection implements Holder {
   readonly #messageBucket: TokenBucket | undefined;
   readonly #byteBucket: TokenBucket | undefined;
   #bytesFromPeer = 0;
-  #bytesToPeer = 0;
   #heldBytes = 0;
-  /** Whether a write to the peer is under way: while there is one, the peer is not read. */
-  #isWriting = false;
-  /** Called when that write is done. */
+  /** Called when what was in the outbox is written, or lost. */
   #onWritten: (() => void) | undefined;
   /** Ends the wait of the peer's loop, which reads only when it may. */
   #onResumed: (() => void) | undefined;
@@ -104,13 +105,16 @@ export class Connection implements Holder {
   #unmarkedBytes = 0;
   #unmarkedMessages = 0;
   #marksUnderWay = 0;
-  /** Whether the last byte written to the peer ended a frame. */
+  /** What of the outbox has been taken for an answer of the endpoint. */
+  #creditedBytes = 0;
+  #creditedMessages = 0;
+  /** Whether the last byte put into the outbox ended a frame. */
   #atBoundary = true;
   /** The firewall's own Close: what it says, and its frame while that waits for the end of a frame. */
   #ownClose: CloseReason | undefined;
   #waitingClose: Uint8Array<ArrayBuffer> | undefined;
   #isPingWaiting = false;
-  /** Whether a Close frame, the endpoint's or the firewall's, has gone to the peer. Nothing may follow it. */
+  /** Whether a Close frame, the endpoint's or the firewall's, is in the outbox. Nothing may follow it. */
   #closeSent = false;
   #peerGone = false;
   #isWritingInner = false;
@@ -135,6 +139,7 @@ export class Connection implements Holder {
     this.#options = options;
     this.#limits = limits;
     this.#peer = options.peer;
+    this.#outbox = options.outbox;
     this.#inner = options.inner;
     this.#counters = options.counters;
     this.#peerFrames = new PeerFrames(limits, options.counters.messagesIn);
@@ -150,19 +155,9 @@ export class Connection implements Holder {
         nowMs;
   }
 
-  /** Bytes of the unfinished message and of what the endpoint could not send. */
+  /** Bytes of the unfinished message and of what the peer does not take. */
   get heldBytes(): number {
     return this.#heldBytes;
-  }
-
-  /** Whether the peer has not taken all that was sent to it: then the endpoint may hold more. */
-  get isStalled(): boolean {
-    return this.#isWriting;
-  }
-
-  /** Takes note of what the endpoint holds because the peer is stalled, in bytes. */
-  holdAtEndpoint(bytes: number): void {
-    if (this.#isWriting) this.#hold(this.#peerFrames.unfinishedBytes + bytes);
   }
 
   /** Relays until the connection has ended; both sockets are closed then. Never rejects. */
@@ -170,14 +165,18 @@ export class Connection implements Holder {
     this.#options.budget.add(this);
     this.#counters.opened++;
     this.#log("connection.opened");
+    this.#outbox.start(() => this.#written(), (error) => this.#lost(error));
     await Promise.all([this.#relayFromPeer(), this.#relayFromEndpoint()]);
     if (!this.#peerGone) {
       this.#startDeadline(LINGER_MS);
       if (this.#peerFrames.close !== undefined) {
         this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
       }
+      while (this.#outbox.isWriting) await this.#nextWritten();
       await finish(this.#peer, this.#peerBuffer.bytes);
     }
+    this.#outbox.end();
+    this.#outbox.drop();
     closeQuietly(this.#peer);
     closeQuietly(this.#inner);
     this.#peerBuffer.release();
@@ -193,9 +192,9 @@ export class Connection implements Holder {
       code,
       clean: this.#closeSent && this.#peerFrames.close !== undefined,
       messages_in: this.#peerFrames.messages,
-      messages_out: this.#endpointFrames.messages,
+      messages_out: this.#messagesOut,
       bytes_in: this.#bytesFromPeer,
-      bytes_out: this.#bytesToPeer,
+      bytes_out: this.#outbox.sentBytes,
       duration: Math.round(durationMs) / 1000,
     });
   }
@@ -207,7 +206,7 @@ export class Connection implements Holder {
     this.#waitingClose = encodeClose(close);
     this.#startDeadline(timeoutMs);
     this.resume();
-    void this.#writeWaiting();
+    this.#writeWaiting();
   }
 
   /** Lets the peer's loop look again whether it may read. */
@@ -228,6 +227,7 @@ export class Connection implements Holder {
   /** Lets go of what is held for the peer, by closing. */
   shed(): void {
     const held = this.#heldBytes;
+    this.#outbox.drop();
     this.#hold(0);
     const violation = {
       rule: "buffered_memory",
@@ -249,11 +249,13 @@ export class Connection implements Holder {
       this.#lastHeardMs = nowMs;
       this.#pingSentMs = Infinity;
     }
-    if (!this.#isWriting || this.#bytesToPeer !== this.#seenBytesToPeer) {
-      this.#seenBytesToPeer = this.#bytesToPeer;
+    const { isWriting, pendingBytes, sentBytes } = this.#outbox;
+    if (!isWriting || sentBytes !== this.#seenBytesToPeer) {
+      this.#seenBytesToPeer = sentBytes;
       this.#lastSentMs = nowMs;
     }
-    const messages = this.#peerFrames.messages + this.#endpointFrames.messages;
+    this.#hold(this.#peerFrames.unfinishedBytes + (isWriting ? pendingBytes : 0));
+    const messages = this.#peerFrames.messages + this.#messagesOut;
     if (messages !== this.#seenMessages) {
       this.#seenMessages = messages;
       this.#lastDataMs = nowMs;
@@ -297,8 +299,12 @@ export class Connection implements Holder {
     } else if (nowMs - this.#lastHeardMs >= limits.pingInterval && this.#pingSentMs === Infinity) {
       this.#pingSentMs = nowMs;
       this.#isPingWaiting = true;
-      void this.#writeWaiting();
+      this.#writeWaiting();
     }
+  }
+
+  get #messagesOut(): number {
+    return this.#endpointFrames.messages + this.#outbox.messages;
   }
 
   async #relayFromPeer(): Promise<void> {
@@ -348,7 +354,7 @@ export class Connection implements Holder {
         }
         if (frames.close !== undefined) return await this.#closeInner(frames.close);
         buffer.carry(frames.carryStart);
-        if (frames.unfinishedBytes !== this.#heldBytes) this.#hold(frames.unfinishedBytes);
+        this.#hold(frames.unfinishedBytes);
         size = 0;
         if (!isDone && this.#isOverMessageRate()) {
           if (!await this.#throttle("message_rate", this.#messageBucket!, this.#limits.messageRate)) break;
@@ -367,6 +373,10 @@ export class Connection implements Holder {
     const { bytes, start, end } = this.#peerBuffer;
     const bucket = this.#messageBucket;
     const before = frames.messages + frames.controlFrames;
+    const { messages, messageBytes } = this.#outbox;
+    this.#credit(messageBytes - this.#creditedBytes, messages - this.#creditedMessages);
+    this.#creditedBytes = messageBytes;
+    this.#creditedMessages = messages;
     // A batch has to be short, or all other connections would wait while the endpoint deals with it.
     let allowance = MARK_EVERY_MESSAGES - this.#unmarkedMessages;
     if (bucket !== undefined) {
@@ -375,6 +385,7 @@ export class Connection implements Holder {
     const isDone = frames.inspect(bytes, start, end, allowance);
     const begun = frames.messages + frames.controlFrames - before;
     this.#unmarkedMessages += begun;
+    this.#outbox.joins = begun > 1;
     bucket?.spend(begun, performance.now());
     return isDone;
   }
@@ -410,7 +421,7 @@ export class Connection implements Holder {
    */
   #mayRead(): boolean {
     if (this.#peerGone) return true;
-    if (this.#isWriting) return false;
+    if (this.#outbox.isWriting) return false;
     if (this.#innerGone || this.#ownClose !== undefined || this.#endpointFrames.close !== undefined) {
       return true;
     }
@@ -479,14 +490,14 @@ export class Connection implements Holder {
           frames.marks = 0;
           this.resume();
         }
-        while (this.#isWriting) await this.#written();
-        if (!this.#closeSent) await this.#sendToPeer(buffer.bytes, frames.forwardEnd, frames.boundary);
+        while (this.#outbox.isWriting) await this.#nextWritten();
+        if (!this.#closeSent) this.#sendToPeer(buffer.bytes, frames.forwardEnd, frames.boundary);
         if (frames.close !== undefined) {
           // An answer says what the peer said: the endpoint may have been told another code.
           this.#waitingClose ??= encodeClose(this.#peerFrames.close ?? frames.close);
           this.#startDeadline();
           this.resume();
-          return await this.#writeWaiting();
+          return this.#writeWaiting();
         }
         buffer.carry(frames.forwardEnd);
         size = 0;
@@ -503,54 +514,43 @@ export class Connection implements Holder {
   }
 
   /** Sends the endpoint's bytes from 0 to `end`, or a waiting Close at the first `boundary` between two frames. */
-  async #sendToPeer(bytes: Uint8Array<ArrayBuffer>, end: number, boundary: number): Promise<void> {
+  #sendToPeer(bytes: Uint8Array<ArrayBuffer>, end: number, boundary: number): void {
     const stop = this.#waitingClose !== undefined && boundary >= 0 ? boundary : end;
-    // Before the write: when it is over, the other loop may be the first to run, and put in a frame of its own.
     this.#atBoundary = boundary === stop;
-    if (stop > 0) await this.#writeToPeer(bytes, stop);
-    if (this.#atBoundary && (this.#waitingClose !== undefined || this.#isPingWaiting)) {
-      await this.#writeWaiting();
-    }
+    if (stop > 0) this.#outbox.write(bytes.subarray(0, stop));
+    this.#writeWaiting();
   }
 
   /** Writes what the firewall itself has to say, unless a frame is under way: then it follows at that frame's end. */
-  async #writeWaiting(): Promise<void> {
-    while (this.#atBoundary && !this.#isWriting && !this.#closeSent) {
-      const frame = this.#waitingClose ?? (this.#isPingWaiting ? PING : undefined);
-      if (frame === undefined) return;
-      this.#closeSent = this.#waitingClose !== undefined;
-      this.#waitingClose = undefined;
-      this.#isPingWaiting = false;
-      await this.#writeToPeer(frame, frame.length);
-    }
+  #writeWaiting(): void {
+    if (!this.#atBoundary || this.#closeSent) return;
+    if (this.#isPingWaiting) this.#outbox.write(PING);
+    this.#isPingWaiting = false;
+    if (this.#waitingClose === undefined) return;
+    this.#outbox.write(this.#waitingClose);
+    this.#outbox.end();
+    this.#waitingClose = undefined;
+    this.#closeSent = true;
   }
 
-  /** Never rejects: the loss of the peer is recorded. Must not be called while another write is under way. */
-  async #writeToPeer(bytes: Uint8Array<ArrayBuffer>, end: number): Promise<void> {
-    if (this.#peerGone) return;
-    this.#isWriting = true;
-    try {
-      for (let start = 0; start < end;) {
-        const size = await this.#peer.write(bytes.subarray(start, end));
-        this.#bytesToPeer += size;
-        this.#counters.bytesOut += size;
-        start += size;
-      }
-    } catch (error) {
-      this.#peerEnded(describe(error));
-      this.#peerGone = true;
-      // Ends the read that may be pending in the other loop.
-      closeQuietly(this.#peer);
-    }
-    this.#isWriting = false;
+  /** The outbox has written what was in it, or has lost the peer. */
+  #written(): void {
     const onWritten = this.#onWritten;
     this.#onWritten = undefined;
     onWritten?.();
     this.resume();
   }
 
-  /** Resolves when the write that is under way is done; for the endpoint's loop. */
-  #written(): Promise<void> {
+  /** The peer can't be written to any more. */
+  #lost(error: unknown): void {
+    this.#peerEnded(describe(error));
+    this.#peerGone = true;
+    // Ends the read that may be pending in the peer's loop.
+    closeQuietly(this.#peer);
+  }
+
+  /** Resolves when the write that is under way is done; for one waiter at a time. */
+  #nextWritten(): Promise<void> {
     return new Promise((resolve) => this.#onWritten = resolve);
   }
 

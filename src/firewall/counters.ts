@@ -1,10 +1,10 @@
-// What the firewall counts: plain fields, so that the hot path only adds and another thread can be sent them.
+// What the firewall counts: plain fields, so that the hot path only adds.
 
 import type { RefusalStatus } from "../protocol/handshake.ts";
 import { Histogram, LIFETIME_BOUNDS, SizeHistogram } from "../telemetry/histogram.ts";
 import type { Violation } from "./violation.ts";
 
-/** The counters of one endpoint, since the start of the firewall. All fields are public: private ones can't be sent. */
+/** The counters of one endpoint, since the start of the firewall. */
 export class EndpointCounters {
   /** Sockets that were accepted, whatever became of them. */
   sockets = 0;
@@ -38,14 +38,12 @@ export interface FirewallMetrics {
     readonly counters: EndpointCounters;
     /** Refused handshakes by status. */
     readonly refusals: ReadonlyMap<RefusalStatus, number>;
+    /** Bytes that wait to be sent to its peers. */
+    readonly sendQueueBytes: number;
   }[];
   /** Bans that have begun, and those in force. */
   readonly bansBegun: number;
   readonly bansInForce: number;
   /** Bytes that are held because of peers, as --max-buffered-memory counts them. */
   readonly bufferedBytes: number;
-  /** As of `LoopLag`, for the firewall's thread. */
-  readonly lagSeconds: number;
-  /** Bytes that the thread's own heap uses. */
-  readonly heapBytes: number;
 }

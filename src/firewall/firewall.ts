@@ -4,13 +4,13 @@ import { StartError } from "../core/errors.ts";
 import type { Settings } from "../core/settings.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
-import { LoopLag } from "../telemetry/loop_lag.ts";
 import { Admission } from "./admission.ts";
 import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
 import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import type { Outbox } from "./outbox.ts";
 import { TlsAcceptor } from "./tls_acceptor.ts";
 import type { TlsIdentity } from "./tls_identity.ts";
 
@@ -27,8 +27,6 @@ export interface GuardedEndpoint {
 export interface FirewallOptions {
   readonly settings: Settings;
   readonly endpoints: readonly GuardedEndpoint[];
-  /** Asks the endpoints how many bytes they hold for each of these connections, whose peers do not take them. */
-  readonly heldByEndpoint: (connections: readonly string[]) => Promise<readonly number[]>;
   readonly log: Log;
 }
 
@@ -55,10 +53,9 @@ export class Firewall {
   readonly #tls: TlsAcceptor | undefined;
   readonly #listeners: readonly FirewallListener[];
   readonly #budget: MemoryBudget;
-  readonly #lag: LoopLag;
 
   /** @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then. */
-  constructor({ settings, endpoints, heldByEndpoint, log }: FirewallOptions) {
+  constructor({ settings, endpoints, log }: FirewallOptions) {
     this.#settings = settings;
     this.#log = log;
     const identity = readIdentity(settings);
@@ -80,7 +77,6 @@ export class Firewall {
       });
     }
     this.addresses = endpoints.map(({ name }, i) => ({ name, ...hostAndPort(bound[i]!) }));
-    this.#lag = new LoopLag();
     this.#listeners = endpoints.map(({ name, socketPath }, i) =>
       new FirewallListener({
         endpoint: name,
@@ -95,10 +91,18 @@ export class Firewall {
         limits: settings,
         admission: this.#admission,
         budget,
-        heldByEndpoint,
         log,
       })
     );
+  }
+
+  /** The way to the peer of a connection, for an endpoint in this process; undefined when there is none. */
+  outbox(connection: string): Outbox | undefined {
+    for (const listener of this.#listeners) {
+      const outbox = listener.outbox(connection);
+      if (outbox !== undefined) return outbox;
+    }
+    return undefined;
   }
 
   /** Counts a failed authentication of a client, as a violation. */
@@ -136,16 +140,15 @@ export class Firewall {
   /** What has been counted so far. */
   metrics(): FirewallMetrics {
     return {
-      endpoints: this.#listeners.map(({ endpoint, counters }) => ({
+      endpoints: this.#listeners.map(({ endpoint, counters, sendQueueBytes }) => ({
         name: endpoint,
         counters,
         refusals: this.#admission.refusalsOf(endpoint),
+        sendQueueBytes,
       })),
       bansBegun: this.#admission.bansBegun,
       bansInForce: this.#admission.bans().length,
       bufferedBytes: this.#budget.usedBytes,
-      lagSeconds: this.#lag.worstSeconds,
-      heapBytes: Deno.memoryUsage().heapUsed,
     };
   }
 
@@ -153,7 +156,6 @@ export class Firewall {
   async drain(close: CloseReason, timeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.drain(close, timeoutMs)));
     this.#admission.stop();
-    this.#lag.stop();
   }
 }
 

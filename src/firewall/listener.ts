@@ -20,11 +20,13 @@ import { clientAddress } from "./admission/forwarded_for.ts";
 import { canonicalAddress } from "./admission/network_set.ts";
 import { MAX_V2_SIZE, parseProxyHeader } from "./admission/proxy_protocol.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
+import { small } from "./buffer_stock.ts";
 import { type ByteSocket, closeQuietly, finish, PrefixedSocket, writeAll } from "./byte_socket.ts";
 import { Connection, type ConnectionLimits } from "./connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
-import { giveSmallBuffer, takeSmallBuffer } from "./read_buffer.ts";
+import { Outbox } from "./outbox.ts";
+
 import type { TlsAcceptor } from "./tls_acceptor.ts";
 
 /** The longest request head, in bytes: room for a token of 8 KiB in a header. */
@@ -61,8 +63,6 @@ export interface ListenerOptions {
   readonly admission: Admission;
   /** What all listeners of the process may hold together. */
   readonly budget: MemoryBudget;
-  /** Asks the endpoint how many bytes it holds for each of these connections, whose peers do not take them. */
-  readonly heldByEndpoint: (connections: readonly string[]) => Promise<readonly number[]>;
   readonly log: Log;
 }
 
@@ -112,6 +112,8 @@ export class FirewallListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   readonly #handshakes = new Set<Handshake>();
+  /** The ways to the peers, by connection, from when the endpoint is asked to the end. */
+  readonly #outboxes = new Map<string, Outbox>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #isDraining = false;
   #onEmpty: (() => void) | undefined;
@@ -131,6 +133,18 @@ export class FirewallListener {
   /** Connections that have been admitted and have not ended. */
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /** Bytes that wait to be sent to all its peers together. */
+  get sendQueueBytes(): number {
+    let bytes = 0;
+    for (const outbox of this.#outboxes.values()) bytes += outbox.pendingBytes;
+    return bytes;
+  }
+
+  /** The way to the peer of a connection, from when the endpoint is asked about it; undefined when there is none. */
+  outbox(connection: string): Outbox | undefined {
+    return this.#outboxes.get(connection);
   }
 
   /**
@@ -155,18 +169,8 @@ export class FirewallListener {
 
   #sweep(): void {
     const nowMs = performance.now();
-    const stalled: Connection[] = [];
-    for (const connection of this.#connections) {
-      connection.sweep(nowMs);
-      if (connection.isStalled) stalled.push(connection);
-    }
+    for (const connection of this.#connections) connection.sweep(nowMs);
     this.#options.budget.sweep();
-    if (stalled.length > 0) void this.#countHeld(stalled);
-  }
-
-  async #countHeld(stalled: readonly Connection[]): Promise<void> {
-    const held = await this.#options.heldByEndpoint(stalled.map(({ id }) => id));
-    stalled.forEach((connection, i) => connection.holdAtEndpoint(held[i] ?? 0));
   }
 
   #checkEmpty(): void {
@@ -229,6 +233,7 @@ export class FirewallListener {
       log("handshake.failed", { peer: handshake.address, endpoint });
     }
     this.#handshakes.delete(handshake);
+    if (handshake.id !== undefined) this.#outboxes.delete(handshake.id);
     admission.end(handshake);
     admission.leave();
     closeQuietly(handshake.peer);
@@ -263,6 +268,9 @@ export class FirewallListener {
     if (refusal !== undefined) return await this.#refuse(handshake, refusal);
 
     const id = `${runId}-${(++lastConnection).toString(36)}`;
+    const outbox = new Outbox(handshake.peer, this.counters);
+    this.#outboxes.set(id, outbox);
+    handshake.id = id;
     const joined = await this.#join(id, head, handshake);
     if ("status" in joined) return await this.#refuse(handshake, joined);
     const { inner, welcome } = joined;
@@ -277,6 +285,7 @@ export class FirewallListener {
       endpoint: this.#options.endpoint,
       address: handshake.address,
       peer: handshake.peer,
+      outbox,
       inner,
       fromPeer: rest,
       fromEndpoint: welcome.rest,
@@ -385,6 +394,8 @@ class Handshake implements Admitted {
   proxied: string | undefined;
   /** Whether the peer would understand an HTTP response: not before TLS is there. */
   canAnswer = true;
+  /** The id of the connection, once the endpoint is asked about it. */
+  id: string | undefined;
   connection: Connection | undefined;
 
   constructor(peer: ByteSocket, address: string) {
@@ -431,7 +442,7 @@ function badPreamble(reason: string): Refusal {
 
 /** Reads a request head; undefined when the peer ended before it was whole. */
 async function readHead(peer: ByteSocket): Promise<Opening | Refusal | undefined> {
-  const first = takeSmallBuffer();
+  const first = small.take();
   let bytes = first;
   let isLineRead = false;
   try {
@@ -456,13 +467,13 @@ async function readHead(peer: ByteSocket): Promise<Opening | Refusal | undefined
       }
     }
   } finally {
-    giveSmallBuffer(first);
+    small.giveBack(first);
   }
 }
 
 /** Reads the answer of the endpoint: its 101, its refusal, or undefined when it is neither. */
 async function readAnswer(inner: ByteSocket): Promise<Welcome | Refusal | undefined> {
-  const bytes = takeSmallBuffer();
+  const bytes = small.take();
   try {
     let headEnd = -1;
     let end = 0;
@@ -490,6 +501,6 @@ async function readAnswer(inner: ByteSocket): Promise<Welcome | Refusal | undefi
     }
     return { status: head.status, reason, rule: "endpoint", headers };
   } finally {
-    giveSmallBuffer(bytes);
+    small.giveBack(bytes);
   }
 }

@@ -1,50 +1,6 @@
-// The buffers of connections: small while little comes, large while much does, and used again and again.
+// What was read of one side of a connection: in a small buffer while little comes, in a large one while much does.
 
-/** Bytes of a small buffer, which each direction of a connection has. */
-export const SMALL_SIZE = 4096;
-/** Room for a message of 16 KiB in one read; with more, a hundred stalled peers would hold megabytes. */
-const LARGE_SIZE = 24_576;
-
-/** A stock of buffers of one size. Garbage of this kind is collected late, and looks like a leak until then. */
-class Stock {
-  readonly #sizeBytes: number;
-  readonly #mostSpare: number;
-  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
-  /** How many are in use. */
-  taken = 0;
-
-  constructor(sizeBytes: number, mostSpare: number) {
-    this.#sizeBytes = sizeBytes;
-    this.#mostSpare = mostSpare;
-  }
-
-  take(): Uint8Array<ArrayBuffer> {
-    this.taken++;
-    return this.#spare.pop() ?? new Uint8Array(this.#sizeBytes);
-  }
-
-  giveBack(bytes: Uint8Array<ArrayBuffer>): void {
-    this.taken--;
-    if (this.#spare.length < this.#mostSpare) this.#spare.push(bytes);
-    else bytes.buffer.transfer(0);
-  }
-}
-
-/** How many large buffers may be in use at once, over all connections; who gets none goes on with its small one. */
-const MAX_LARGE = 256;
-
-const small = new Stock(SMALL_SIZE, 1024);
-const large = new Stock(LARGE_SIZE, 64);
-
-/** A small buffer, with anything in it; to be given back by `giveSmallBuffer` when nothing refers to it any more. */
-export function takeSmallBuffer(): Uint8Array<ArrayBuffer> {
-  return small.take();
-}
-
-/** Gives a buffer of `takeSmallBuffer` back. */
-export function giveSmallBuffer(bytes: Uint8Array<ArrayBuffer>): void {
-  small.giveBack(bytes);
-}
+import { BufferStock, large, small, SMALL_SIZE } from "./buffer_stock.ts";
 
 /**
  * Bytes that were read, with free room before them and a carry from one read to the next.
@@ -58,7 +14,7 @@ export class ReadBuffer {
   /** Offset after the last byte that was read. */
   end: number;
   /** Where `bytes` come from; undefined when they were made for what was there at the beginning. */
-  #stock: Stock | undefined;
+  #stock: BufferStock | undefined;
 
   /**
    * @param headroom Bytes that stay free before the first one read.
@@ -83,7 +39,7 @@ export class ReadBuffer {
     const used = this.end - this.start;
     const kept = this.end - from;
     const isFull = this.end === this.bytes.length;
-    if (this.#stock !== large && isFull && large.taken < MAX_LARGE) this.#move(large, from);
+    if (this.#stock !== large && isFull && large.hasMore) this.#move(large, from);
     else if (this.#stock !== small && used <= SMALL_SIZE / 2) this.#move(small, from);
     else if (kept > 0) this.bytes.copyWithin(this.start, from, this.end);
     this.end = this.start + kept;
@@ -95,7 +51,7 @@ export class ReadBuffer {
     this.#stock = undefined;
   }
 
-  #move(stock: Stock, from: number): void {
+  #move(stock: BufferStock, from: number): void {
     const old = this.bytes;
     this.bytes = stock.take();
     this.bytes.set(old.subarray(from, this.end), this.start);

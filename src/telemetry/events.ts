@@ -172,26 +172,6 @@ export const EVENTS = {
     cause: "the client went away, or spoke no TLS where TLS is needed, before it was answered",
     settings: ["handshakeTimeout"],
   },
-  "firewall.crashed": {
-    level: "fatal",
-    text: "The firewall's thread ended, its connections are lost",
-    fields: ["error"],
-    cause: "a fault in wsward itself or no memory; the thread is started again on the same ports",
-    settings: ["maxBufferedMemory"],
-  },
-  "firewall.restarted": {
-    level: "info",
-    text: "The firewall was started again",
-    fields: [],
-    cause: "its thread works again after firewall.crashed",
-  },
-  "firewall.restart_failed": {
-    level: "error",
-    text: "The firewall can't be started again, trying on",
-    fields: ["error"],
-    cause: "a port is taken meanwhile, or a file that is needed is gone",
-    settings: ["echoPort", "securePort"],
-  },
   "tls.reloaded": {
     level: "info",
     text: "Read the certificate and its key again",

@@ -1,4 +1,4 @@
-// Histograms that are cheap to count in: plain numbers, which another thread can be sent as they are.
+// Histograms that are cheap to count in: plain numbers.
 
 /** How often a value was in which range. */
 export interface Buckets {

@@ -1,4 +1,4 @@
-// How late a thread's event loop is: what everything that waits in it has to wait besides.
+// How late the event loop is: what everything that waits in it has to wait besides.
 
 const INTERVAL_MS = 250;
 /** How many measurements count: those of the last five seconds. */

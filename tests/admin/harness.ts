@@ -13,35 +13,33 @@ export class FakeFirewall implements AdministeredFirewall {
   readonly addresses = [{ name: "echo", hostname: "127.0.0.1", port: 8765 }];
   readonly counters = new EndpointCounters();
   readonly banned = new Map<string, number>();
-  isRunning = true;
 
   metrics() {
-    return Promise.resolve({
+    return {
       endpoints: [{
         name: "echo",
         counters: this.counters,
         refusals: new Map([[403, 2], [429, 1]] as const),
+        sendQueueBytes: 5,
       }],
       bansBegun: 4,
       bansInForce: this.banned.size,
       bufferedBytes: 77,
-      lagSeconds: 0.25,
-      heapBytes: 1000,
-    });
+    };
   }
 
   bans() {
-    return Promise.resolve(Array.from(this.banned, ([client, leftMs]) => ({ client, leftMs })));
+    return Array.from(this.banned, ([client, leftMs]) => ({ client, leftMs }));
   }
 
-  ban(address: string, forMs: number): Promise<boolean> {
-    if (address.startsWith("127.")) return Promise.resolve(false);
+  ban(address: string, forMs: number): boolean {
+    if (address.startsWith("127.")) return false;
     this.banned.set(address, forMs);
-    return Promise.resolve(true);
+    return true;
   }
 
-  unban(address: string): Promise<boolean> {
-    return Promise.resolve(this.banned.delete(address));
+  unban(address: string): boolean {
+    return this.banned.delete(address);
   }
 }
 
@@ -99,17 +97,14 @@ export class AdminBench implements AsyncDisposable {
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
   readonly counters = new SecureCounters();
-  readonly endpoint = { connections: 0, isListening: true, sendQueueBytes: 5 };
+  readonly endpoint = { connections: 0, isListening: true };
   readonly server: AdminServer;
   isStarted = true;
   isDraining = false;
   revokedUser = "";
 
   constructor(overrides: Partial<AdminOptions> = {}) {
-    const endpoint: Endpoint = Object.assign(this.endpoint, {
-      heldBytes: () => 0,
-      stop: () => Promise.resolve(),
-    });
+    const endpoint: Endpoint = Object.assign(this.endpoint, { stop: () => Promise.resolve() });
     this.server = startAdmin({
       listen: "127.0.0.1:0",
       version: "1.2.3",

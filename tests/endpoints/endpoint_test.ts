@@ -236,7 +236,7 @@ Deno.test("stop sends 1001, ends with a peer that answers nothing, and can be re
 });
 
 Deno.test("a path that can't be listened on is a start error that names it", () => {
-  const socketPath = "/nonexistent/endpoint.sock";
+  const socketPath = `${import.meta.dirname}/no-such-folder/endpoint.sock`;
   assert.throws(
     () => startEndpoint({ name: "echo", socketPath, createHandler: createEcho, log: () => {} }),
     (error) => error instanceof StartError && error.message.startsWith(`Cannot listen on "${socketPath}": `),

@@ -78,7 +78,13 @@ export function startHarness(
   }
   const settings = { ...parseSettings(new Map(), () => undefined), handshakeRate: Infinity, ...overrides };
   const admission = new Admission(settings, log);
-  const endpoint = startEndpoint({ name: "echo", socketPath, createHandler, log });
+  const endpoint = startEndpoint({
+    name: "echo",
+    socketPath,
+    createHandler,
+    outletOf: (connection) => firewall.outbox(connection),
+    log,
+  });
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const firewall = new FirewallListener({
     endpoint: "echo",
@@ -88,7 +94,6 @@ export function startHarness(
     limits: { ...LIMITS, ...limits },
     admission,
     budget,
-    heldByEndpoint: (ids) => Promise.resolve(ids.map(() => 0)),
     log,
   });
   return {

@@ -179,8 +179,6 @@ export class Program implements AsyncDisposable {
 function permissions(runtimeDir: string): string[] {
   return config.tasks.start.split(" ")
     .filter((word) => word.startsWith("--allow-") || word === "--no-prompt")
-    // The task runs in the folder of the program, where it reads the code of its second thread.
-    .map((word) => word.replace("--allow-read=.", `--allow-read=.,${ROOT}`))
     .map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
 }
 

@@ -317,7 +317,7 @@ const TILES = {
   "Bans": (status) => status.bans_active,
   "Held for peers": (status) => formatBytes(status.buffered_bytes),
   "Memory": (status) => formatBytes(status.resident_bytes),
-  "Lag": (status) => `${decimals.format(Math.max(...Object.values(status.lag_seconds)) * 1000)} ms`,
+  "Lag": (status) => `${decimals.format(status.lag_seconds * 1000)} ms`,
   "Up for": (status) => formatDuration(status.uptime_seconds),
 };
 

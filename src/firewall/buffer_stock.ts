@@ -1,0 +1,46 @@
+// The buffers of connections, used again and again: garbage of this kind is collected late, and looks like a leak until then.
+
+/** Bytes of a small buffer: enough for what most peers send or are sent at once. */
+export const SMALL_SIZE = 4096;
+/** Room for a message of 16 KiB at once; with more, a hundred stalled peers would hold megabytes. */
+export const LARGE_SIZE = 24_576;
+
+/** How many large buffers may be in use at once, over all connections; who gets none goes on with a small one. */
+const MAX_LARGE = 256;
+
+/** A stock of buffers of one size. */
+export class BufferStock {
+  readonly #sizeBytes: number;
+  readonly #mostSpare: number;
+  readonly #mostTaken: number;
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+  #taken = 0;
+
+  constructor(sizeBytes: number, mostSpare: number, mostTaken = Infinity) {
+    this.#sizeBytes = sizeBytes;
+    this.#mostSpare = mostSpare;
+    this.#mostTaken = mostTaken;
+  }
+
+  /** Whether a buffer may be taken. */
+  get hasMore(): boolean {
+    return this.#taken < this.#mostTaken;
+  }
+
+  /** A buffer with anything in it; to be given back when nothing refers to it any more. */
+  take(): Uint8Array<ArrayBuffer> {
+    this.#taken++;
+    return this.#spare.pop() ?? new Uint8Array(this.#sizeBytes);
+  }
+
+  giveBack(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#taken--;
+    if (this.#spare.length < this.#mostSpare) this.#spare.push(bytes);
+    else bytes.buffer.transfer(0);
+  }
+}
+
+/** Buffers of `SMALL_SIZE`. */
+export const small = new BufferStock(SMALL_SIZE, 1024);
+/** Buffers of `LARGE_SIZE`. */
+export const large = new BufferStock(LARGE_SIZE, 64, MAX_LARGE);
