@@ -102,8 +102,17 @@ async function readKeyFile(path: string): Promise<{ content: Uint8Array; mode: n
   }
 }
 
+/**
+ * Whether anybody but the owner may use a file of this mode. For a credential of systemd the permissions of its group
+ * don't count: they are the mask of the ACL by which the service's user reads it, and its folder lets in nobody else.
+ */
+export function isOpenMode(path: string, mode: number): boolean {
+  const isCredential = path.startsWith("/run/credentials/") && !path.includes("/../");
+  return (mode & (isCredential ? 0o037 : 0o077)) !== 0;
+}
+
 function refuseOpenMode(path: string, mode: number): void {
-  if ((mode & 0o077) === 0) return;
+  if (!isOpenMode(path, mode)) return;
   const what = (mode & 0o044) === 0 ? "it is open to others" : "it can be read by others";
   const octal = (mode & 0o7777).toString(8).padStart(4, "0");
   throw unusable(path, `${what} (mode ${octal}); run: chmod 600 ${quoteForShell(path)}`);

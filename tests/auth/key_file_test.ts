@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
-import { createKeyFileIfMissing, loadKeys, MAX_KEY_FILE_SIZE_BYTES } from "../../src/auth/key_file.ts";
+import {
+  createKeyFileIfMissing,
+  isOpenMode,
+  loadKeys,
+  MAX_KEY_FILE_SIZE_BYTES,
+} from "../../src/auth/key_file.ts";
 import { createVerifier, mintToken } from "../../src/auth/token.ts";
 import { StartError } from "../../src/core/errors.ts";
 
@@ -252,6 +257,17 @@ Deno.test({
       assert.ok((await startError(loadKeys(odd))).endsWith(`run: chmod 600 '${folder}/it'\\''s mine.key'`));
     });
   },
+});
+
+Deno.test("takes what stands for the group in the mode of a systemd credential for the ACL that it is", () => {
+  const credential = "/run/credentials/wsward.service/wsward.key";
+  for (const mode of [0o400, 0o440, 0o600]) assert.equal(isOpenMode(credential, mode), false);
+  for (const mode of [0o404, 0o420, 0o450, 0o444]) assert.equal(isOpenMode(credential, mode), true);
+  for (
+    const elsewhere of ["/etc/wsward.key", "run/credentials/a/b", "/run/credentials/../../etc/wsward.key"]
+  ) {
+    assert.equal(isOpenMode(elsewhere, 0o440), true);
+  }
 });
 
 Deno.test("does not show the secret of a loaded key", async () => {
