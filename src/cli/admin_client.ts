@@ -1,15 +1,14 @@
 // The administrator's side of the admin listener: where it is, with which token, and what it answered in words.
 
 import { Buffer } from "node:buffer";
-import { request } from "node:http";
+import { request as httpRequest } from "node:http";
 import type { Command } from "commander";
 import { StartError } from "../core/errors.ts";
-import { optionalPath, optionalText, readSetting, type Setting } from "../core/setting_types.ts";
+import { optionalPath, readSetting } from "../core/setting_types.ts";
 import { parseSetting, type SettingName, type Settings } from "../core/settings.ts";
+import { addUrlOption, givenText, readUrl } from "./admin_url.ts";
 import { describedOption, settingOption } from "./setting_options.ts";
 import { mintFromFile } from "./token_create_command.ts";
-
-const DEFAULT_URL = "http://127.0.0.1:9090";
 
 /** Who a token is for that a command makes for itself, as the server's log shows it. */
 const COMMAND_USER = "wsward-command";
@@ -17,15 +16,6 @@ const TOKEN_LIFETIME_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** The most that is read of an answer, in bytes. */
 const MAX_ANSWER_SIZE = 64 * 1024 * 1024;
-
-const URL_FLAG = optionalText({
-  group: "Server",
-  placeholder: "url",
-  help: "where the server administers, as its ready line says",
-  accepts: isAdminUrl,
-  rule: "http://, a loopback address or localhost, and a port: the token must not leave this machine",
-  unset: DEFAULT_URL,
-});
 
 const TOKEN_FILE_FLAG = optionalPath({
   group: "Server",
@@ -38,7 +28,7 @@ const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType", "adminScope
 
 /** Adds the flags that say where the server is and how to be its administrator. */
 export function addAdminOptions(command: Command): Command {
-  command.addOption(describedOption("--url", URL_FLAG, "WSWARD_ADMIN_URL").helpGroup("Server:"));
+  addUrlOption(command);
   command.addOption(
     describedOption("--token-file", TOKEN_FILE_FLAG, "WSWARD_ADMIN_TOKEN_FILE").helpGroup("Server:"),
   );
@@ -53,7 +43,7 @@ export class AdminClient {
   #token: { readonly text: string; readonly madeAtMs: number } | undefined;
 
   constructor(url: string, readToken: () => Promise<string>) {
-    this.#url = url.replace(/\/$/, "");
+    this.#url = url;
     this.#readToken = readToken;
   }
 
@@ -65,10 +55,9 @@ export class AdminClient {
   static fromCommand(command: Command): AdminClient {
     const env = (variable: string) => Deno.env.get(variable);
     const given = (name: string) => givenText(command, name);
-    const read = (setting: Setting, flag: string, variable: string, name: string) =>
-      readSetting(setting, { flag, variable }, given(name), env) as string | undefined;
-    const url = read(URL_FLAG, "--url", "WSWARD_ADMIN_URL", "url") ?? DEFAULT_URL;
-    const tokenFile = read(TOKEN_FILE_FLAG, "--token-file", "WSWARD_ADMIN_TOKEN_FILE", "tokenFile");
+    const url = readUrl(command);
+    const labels = { flag: "--token-file", variable: "WSWARD_ADMIN_TOKEN_FILE" };
+    const tokenFile = readSetting(TOKEN_FILE_FLAG, labels, given("tokenFile"), env) as string | undefined;
     const setting = <Name extends SettingName>(name: Name): Settings[Name] =>
       parseSetting(name, given(name), env);
     if (tokenFile !== undefined) return new AdminClient(url, () => readTokenFile(tokenFile));
@@ -90,7 +79,16 @@ export class AdminClient {
    * @throws {StartError} when there is no token, the server can't be reached, or it refuses
    */
   async call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
-    const { status, text } = await this.#send(method, path, body);
+    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const headers = {
+      authorization: `Bearer ${await this.#currentToken()}`,
+      accept: "application/json",
+      ...(content === undefined ? {} : {
+        "content-type": "application/json",
+        "content-length": content.length,
+      }),
+    };
+    const { status, text } = await request(`${this.#url}${path}`, { method, headers, content });
     let json: unknown;
     try {
       json = text === "" ? undefined : JSON.parse(text);
@@ -109,40 +107,6 @@ export class AdminClient {
     throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
   }
 
-  // Not `fetch`: that would hand the token to the proxy of HTTP_PROXY, even for an address of this machine.
-  async #send(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
-    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const headers = {
-      authorization: `Bearer ${await this.#currentToken()}`,
-      accept: "application/json",
-      ...(content === undefined ? {} : {
-        "content-type": "application/json",
-        "content-length": content.length,
-      }),
-    };
-    return await new Promise((resolve, reject) => {
-      const fail = (error: Error) =>
-        reject(new StartError(describeFailure(this.#url, error), { cause: error }));
-      const call = request(`${this.#url}${path}`, { method, headers, agent: false }, (response) => {
-        const parts: Buffer[] = [];
-        let size = 0;
-        response.on("data", (part: Buffer) => {
-          size += part.length;
-          if (size > MAX_ANSWER_SIZE) call.destroy(new Error("the answer is too large"));
-          else parts.push(part);
-        });
-        response.on(
-          "end",
-          () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
-        );
-        response.on("error", fail);
-      });
-      call.setTimeout(REQUEST_TIMEOUT_MS, () => call.destroy(new Error("it does not answer")));
-      call.on("error", fail);
-      call.end(content);
-    });
-  }
-
   async #currentToken(): Promise<string> {
     const nowMs = Date.now();
     if (this.#token === undefined || nowMs - this.#token.madeAtMs > TOKEN_LIFETIME_MS / 2) {
@@ -152,17 +116,41 @@ export class AdminClient {
   }
 }
 
-/** The text or texts that a flag was given, on the command itself or on one above it. */
-export function givenText(command: Command, name: string): string | readonly string[] | undefined {
-  for (let at: Command | null = command; at !== null; at = at.parent) {
-    if (at.getOptionValueSource(name) === "cli") return at.getOptionValue(name);
-  }
-  return undefined;
-}
-
-function isAdminUrl(text: string): boolean {
-  return /^http:\/\/(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}\/?$/.test(text) &&
-    URL.canParse(text);
+/**
+ * Makes one request, without a token of its own.
+ *
+ * @throws {StartError} when the server can't be reached
+ */
+export async function request(
+  url: string,
+  { content, ...options }: {
+    readonly method?: string;
+    readonly headers?: Readonly<Record<string, string | number>>;
+    readonly content?: Buffer | undefined;
+  } = {},
+): Promise<{ status: number; text: string }> {
+  // Not `fetch`: that would hand the token to the proxy of HTTP_PROXY, even for an address of this machine.
+  return await new Promise((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(new StartError(describeFailure(new URL(url).origin, error), { cause: error }));
+    const call = httpRequest(url, { ...options, agent: false }, (response) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      response.on("data", (part: Buffer) => {
+        size += part.length;
+        if (size > MAX_ANSWER_SIZE) call.destroy(new Error("the answer is too large"));
+        else parts.push(part);
+      });
+      response.on(
+        "end",
+        () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
+      );
+      response.on("error", fail);
+    });
+    call.setTimeout(REQUEST_TIMEOUT_MS, () => call.destroy(new Error("it does not answer")));
+    call.on("error", fail);
+    call.end(content);
+  });
 }
 
 async function readTokenFile(path: string): Promise<string> {

@@ -5,6 +5,7 @@ import config from "../../deno.json" with { type: "json" };
 import { StartError, UsageError } from "../core/errors.ts";
 import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
+import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
 import { addRevokeCommand } from "./revoke_command.ts";
@@ -53,6 +54,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addRevokeCommand(program);
   addBansCommand(program);
   addTopCommand(program);
+  addHealthCommand(program);
   addExplainCommand(program);
   addLogCommand(program, exitWith);
   program.command("version").description("print the version").action(() => console.log(VERSION_LINE));

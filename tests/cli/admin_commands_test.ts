@@ -74,6 +74,38 @@ async function stop(program: Program): Promise<void> {
   assert.equal((await program.result()).code, 0);
 }
 
+Deno.test("health succeeds while the server is alive, and with --ready while it takes connections", async () => {
+  await using program = startAdministered(["--drain-timeout", "1m"]);
+  using client = await RawClient.connect({ port: await program.port("echo") });
+  assert.equal(await succeed(program, "health"), "Alive\n");
+  assert.equal(await succeed(program, "health", "--ready"), "Ready\n");
+  program.signal("SIGTERM");
+  await program.logged(/server\.draining/);
+  assert.equal(await succeed(program, "health"), "Alive\n");
+  assert.equal(await fail(program, "health", "--ready"), "Cannot call the server ready: draining\n");
+  await client.nextClose();
+  await client.sendClose(1001);
+  assert.equal((await program.result()).code, 0);
+  assert.match(await fail(program, "health"), /^Cannot reach the server at .*: nothing listens there/);
+});
+
+Deno.test("health fails where somebody else answers, and at an address that is not this machine's", async () => {
+  await using program = startAdministered();
+  await program.port("secure");
+  const other = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("", { status: 404 }),
+  );
+  const url = `http://127.0.0.1:${other.addr.port}`;
+  assert.equal(
+    await fail(program, "health", "--url", url),
+    "Cannot call the server alive: the answer was 404\n",
+  );
+  assert.equal((await admin(program, "health", "--url", "http://192.0.2.1:9090")).code, 2);
+  await other.shutdown();
+  await stop(program);
+});
+
 for (
   const address of [
     "0.0.0.0:9090",
