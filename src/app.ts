@@ -15,6 +15,7 @@ import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
 import { Firewall, type GuardedEndpoint } from "./firewall/firewall.ts";
 import { type Log, type OpenLog, openLog } from "./telemetry/log.ts";
+import type { ServiceManager } from "./telemetry/service_manager.ts";
 
 type EndpointName = EndpointOptions["name"];
 
@@ -52,20 +53,25 @@ export async function serve(settings: Settings, version: string): Promise<number
   const log = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
-  const app = new App(
-    { settings, version, log, feed, lostRecords: openedLog.lost },
-    await createRuntimeDir(settings.runtimeDir),
-  );
+  const runtimeDir = await createRuntimeDir(settings.runtimeDir);
+  const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost }, runtimeDir);
+  const manager = await findServiceManager(runtimeDir, log);
+  const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
   try {
     await app.start();
+    tellReady();
+    manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
     addSignalListener("SIGHUP", () => {
       openedLog.reopen();
-      void app.reload();
+      manager?.notify("RELOADING=1", "STATUS=Reloading");
+      void app.reload().finally(tellReady);
     });
     log("server.draining", { signal: await stop });
+    manager?.notify("STOPPING=1", "STATUS=Draining");
     await app.drain();
     log("server.stopped");
   } finally {
+    manager?.close();
     await app.close();
     openedLog.close();
   }
@@ -241,6 +247,25 @@ class App {
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });
   }
+}
+
+/** The service manager that started the program and asks to be told how it is, or nothing. */
+async function findServiceManager(runtimeDir: RuntimeDir, log: Log): Promise<ServiceManager | undefined> {
+  const address = readGranted("NOTIFY_SOCKET");
+  if (address === undefined) return undefined;
+  // Loaded late: most starts are by hand.
+  const { ServiceManager } = await import("./telemetry/service_manager.ts");
+  return new ServiceManager({
+    address,
+    ownPath: `${runtimeDir.path}/notify.sock`,
+    onFailure: (reason) => log("server.notify_failed", { reason }),
+  });
+}
+
+/** A variable, if the program was given the permission to read it. */
+function readGranted(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 /** Resolves with the first signal that asks to stop; a second one ends the process at once. */

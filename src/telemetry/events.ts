@@ -53,6 +53,12 @@ export const EVENTS = {
     cause: "the address is not a loopback one and there is no certificate: tokens travel in the clear",
     settings: ["host", "tlsCert", "tlsKey"],
   },
+  "server.notify_failed": {
+    level: "warning",
+    text: "Cannot tell the service manager how the server is",
+    fields: ["reason"],
+    cause: "NOTIFY_SOCKET can't be reached: nobody listens there, or the program may not use it",
+  },
   "process.unhandled": {
     level: "error",
     text: "An error reached the process and was contained",

@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly env?: Record<string, string>;
   /** The most file descriptors that it may have; the limit of this process if left out. */
   readonly maxDescriptors?: number;
+  /** Permission flags besides those of the start task, with `$WSWARD_RUNTIME_DIR` for the folder of the sockets. */
+  readonly permissions?: readonly string[];
 }
 
 /** What a process takes of the machine. */
@@ -68,11 +70,15 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #ownsFolder: boolean;
 
-  constructor(args: readonly string[], { folder, env = {}, maxDescriptors }: StartOptions = {}) {
+  constructor(
+    args: readonly string[],
+    { folder, env = {}, maxDescriptors, permissions = [] }: StartOptions = {},
+  ) {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
-    const command = args[0] === "task" ? [...args] : ["run", ...permissions(this.runtimeDir), MAIN, ...args];
+    const granted = fillIn([...startPermissions(), ...permissions], this.runtimeDir);
+    const command = args[0] === "task" ? [...args] : ["run", ...granted, MAIN, ...args];
     const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
     this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
       args: maxDescriptors === undefined ? command : limited,
@@ -175,11 +181,14 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** The permission flags of the start task, for a runtime folder. */
-function permissions(runtimeDir: string): string[] {
+/** The permission flags of the start task. */
+function startPermissions(): string[] {
   return config.tasks.start.split(" ")
-    .filter((word) => word.startsWith("--allow-") || word === "--no-prompt")
-    .map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
+    .filter((word) => word.startsWith("--allow-") || word === "--no-prompt");
+}
+
+function fillIn(words: readonly string[], runtimeDir: string): string[] {
+  return words.map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
 }
 
 /** Starts the server on free ports. */
