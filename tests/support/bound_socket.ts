@@ -1,6 +1,7 @@
 // A TCP connection from a chosen address of this machine: how tests are several clients at once.
 
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { RawClient } from "./raw_client.ts";
 
 /** What a {@linkcode RawClient} speaks over. */
@@ -58,12 +59,25 @@ class BoundSocket {
   }
 }
 
-/** Connects to `port` on 127.0.0.1 from `localAddress`, which on Linux may be any of 127.0.0.0/8, and sends nothing. */
-export async function openFrom(localAddress: string, port: number): Promise<RawClient> {
-  const socket = connect({ host: "127.0.0.1", port, localAddress });
+/** The server that a client expects behind TLS. */
+export interface TlsServer {
+  readonly name: string;
+  /** The certificate of its authority, in PEM. */
+  readonly ca: string;
+}
+
+/**
+ * Connects to `port` on 127.0.0.1 from `localAddress`, which on Linux may be any of 127.0.0.0/8, and sends nothing but,
+ * with `tls`, what makes the connection a secure one.
+ */
+export async function openFrom(localAddress: string, port: number, tls?: TlsServer): Promise<RawClient> {
+  const target = { host: "127.0.0.1", port, localAddress };
+  const socket = tls === undefined
+    ? connect(target)
+    : connectTls({ ...target, servername: tls.name, ca: tls.ca, ALPNProtocols: ["http/1.1"] });
   socket.pause();
   await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
+    socket.once(tls === undefined ? "connect" : "secureConnect", resolve);
     socket.once("error", reject);
   });
   return new RawClient(new BoundSocket(socket));
