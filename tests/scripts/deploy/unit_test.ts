@@ -118,6 +118,9 @@ Deno.test({
     Deno.copyFileSync(`${FIXTURES}server.key.pem`, tlsKey!);
     assert.deepEqual(valuesOf(UNIT, "ExecStart"), ["/usr/local/bin/wsward serve"]);
 
+    // The executable unpacks itself there; Deno would look for its packages.
+    assert.equal(env.XDG_CACHE_HOME, `${root}/cache/wsward`);
+    delete env.XDG_CACHE_HOME;
     // That port may be taken here, and there are machines without IPv6.
     assert.deepEqual([env.WSWARD_ADMIN_LISTEN, env.WSWARD_HOST], ["127.0.0.1:9090", "::"]);
     await using program = startServer([], {
