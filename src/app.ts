@@ -59,13 +59,13 @@ export async function serve(settings: Settings, version: string): Promise<number
   const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
   try {
     await app.start();
-    tellReady();
-    manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
     addSignalListener("SIGHUP", () => {
       openedLog.reopen();
       manager?.notify("RELOADING=1", "STATUS=Reloading");
       void app.reload().finally(tellReady);
     });
+    tellReady();
+    manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
     log("server.draining", { signal: await stop });
     manager?.notify("STOPPING=1", "STATUS=Draining");
     await app.drain();

@@ -77,7 +77,7 @@ export class Program implements AsyncDisposable {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
-    const granted = fillIn([...startPermissions(), ...permissions], this.runtimeDir);
+    const granted = fillIn(this.runtimeDir, permissions);
     const command = args[0] === "task" ? [...args] : ["run", ...granted, MAIN, ...args];
     const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
     this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
@@ -181,14 +181,11 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** The permission flags of the start task. */
-function startPermissions(): string[] {
-  return config.tasks.start.split(" ")
+/** The permission flags of the start task and some more, for a runtime folder. */
+function fillIn(runtimeDir: string, more: readonly string[]): string[] {
+  const flags = config.tasks.start.split(" ")
     .filter((word) => word.startsWith("--allow-") || word === "--no-prompt");
-}
-
-function fillIn(words: readonly string[], runtimeDir: string): string[] {
-  return words.map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
+  return [...flags, ...more].map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
 }
 
 /** Starts the server on free ports. */
