@@ -97,6 +97,7 @@ export class Connection implements Holder {
   readonly #byteBucket: TokenBucket | undefined;
   #bytesFromPeer = 0;
   #heldBytes = 0;
+  #isShed = false;
   /** Called when what was in the outbox is written, or lost. */
   #onWritten: (() => void) | undefined;
   /** Ends the wait of the peer's loop, which reads only when it may. */
@@ -131,6 +132,8 @@ export class Connection implements Holder {
   #seenBytesFromPeer = 0;
   #seenBytesToPeer = 0;
   #seenMessages = 0;
+  /** Whether the peer took nothing of what was being written then. */
+  #isStalled = false;
 
   constructor(options: ConnectionOptions) {
     const { limits } = options;
@@ -224,9 +227,10 @@ export class Connection implements Holder {
     this.#startDeadline();
   }
 
-  /** Lets go of what is held for the peer, by closing. */
+  /** Lets go of what is held for the peer, by closing; after that nothing is counted as held any more. */
   shed(): void {
     const held = this.#heldBytes;
+    this.#isShed = true;
     this.#outbox.drop();
     this.#hold(0);
     const violation = {
@@ -239,6 +243,8 @@ export class Connection implements Holder {
     // The endpoint must let go now and not when the peer answers. Inside a write there is no room for a Close frame.
     if (this.#isWritingInner) closeQuietly(this.#inner);
     else void this.#closeInner(violation);
+    // A Close frame would wait behind what the peer does not read.
+    if (this.#isStalled) this.cut();
   }
 
   /** Applies everything that depends on time; to be called again and again with the time of `performance.now()`. */
@@ -250,17 +256,18 @@ export class Connection implements Holder {
       this.#pingSentMs = Infinity;
     }
     const { isWriting, pendingBytes, sentBytes } = this.#outbox;
-    if (!isWriting || sentBytes !== this.#seenBytesToPeer) {
+    this.#isStalled = isWriting && sentBytes === this.#seenBytesToPeer;
+    if (!this.#isStalled) {
       this.#seenBytesToPeer = sentBytes;
       this.#lastSentMs = nowMs;
     }
-    this.#hold(this.#peerFrames.unfinishedBytes + (isWriting ? pendingBytes : 0));
     const messages = this.#peerFrames.messages + this.#messagesOut;
     if (messages !== this.#seenMessages) {
       this.#seenMessages = messages;
       this.#lastDataMs = nowMs;
     }
     if (this.#deadlineMs !== Infinity) return;
+    this.#hold(this.#peerFrames.unfinishedBytes + (isWriting ? pendingBytes : 0));
     const limits = this.#limits;
     if (nowMs - this.#lastSentMs >= limits.sendTimeout) {
       this.#breakRule("limit.reached", {
@@ -569,8 +576,9 @@ export class Connection implements Holder {
 
   /** Sets what the connection holds for the peer. */
   #hold(bytes: number): void {
-    const change = bytes - this.#heldBytes;
-    this.#heldBytes = bytes;
+    const held = this.#isShed ? 0 : bytes;
+    const change = held - this.#heldBytes;
+    this.#heldBytes = held;
     if (change !== 0) this.#options.budget.change(change);
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { concat, frame, OPCODE, RawClient } from "../support/raw_client.ts";
 import { startHarness } from "../support/firewall_harness.ts";
+import type { Message, Peer } from "../../src/endpoints/endpoint.ts";
 import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
 
 function fragments(count: number, payload = ""): Uint8Array {
@@ -207,5 +208,33 @@ Deno.test("when unfinished messages hold too much, the largest is closed with 10
   small.close();
   await harness.ended(2);
   assert.equal(budget.usedBytes, 0);
+  await harness.stop();
+});
+
+Deno.test("when what peers do not read holds too much, the one that holds most is cut, once, and the others go on", async () => {
+  const budget = new MemoryBudget(2 ** 20);
+  const payload = new Uint8Array(2 ** 20);
+  const push = (peer: Peer) => ({
+    message(data: Message) {
+      if (data === "push") { for (let i = 0; i < 32; i++) peer.send(payload.slice().buffer); }
+      else peer.send(data);
+    },
+  });
+  const harness = startHarness({}, push, budget);
+  using good = await RawClient.connect({ port: harness.port });
+  using bad = await RawClient.connect({ port: harness.port });
+  await bad.sendText("push");
+  await harness.ended(1);
+  assert.deepEqual(
+    harness.events.filter(({ event }) => event === "limit.reached").map((
+      { fields },
+    ) => [fields.rule, fields.code]),
+    [["buffered_memory", 1013]],
+  );
+  assert.equal(budget.usedBytes, 0);
+  await good.sendText("still here");
+  assert.equal(await good.nextText(), "still here");
+  good.close();
+  bad.close();
   await harness.stop();
 });
