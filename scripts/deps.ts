@@ -51,7 +51,7 @@ interface Advisories {
 const DENO_FILES = ["README.md", ".ci/run"];
 
 /**
- * Asked along with the others, because it has an advisory that stays (CVE-2021-44906). Many a registry answers every
+ * Asked along with the others, because it has an advisory that stays (CVE-2021-44906). A registry may answer every
  * question about advisories with "none"; only one that knows this one is believed.
  */
 const KNOWN_BAD: Package = { name: "minimist", version: "0.0.8" };
