@@ -77,7 +77,7 @@ export class Program implements AsyncDisposable {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
-    const granted = fillIn(this.runtimeDir, permissions);
+    const granted = startPermissions(this.runtimeDir, permissions);
     const command = args[0] === "task" ? [...args] : ["run", ...granted, MAIN, ...args];
     const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
     this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
@@ -182,7 +182,7 @@ export class Program implements AsyncDisposable {
 }
 
 /** The permission flags of the start task and some more, for a runtime folder. */
-function fillIn(runtimeDir: string, more: readonly string[]): string[] {
+export function startPermissions(runtimeDir: string, more: readonly string[] = []): string[] {
   const flags = config.tasks.start.split(" ")
     .filter((word) => word.startsWith("--allow-") || word === "--no-prompt");
   return [...flags, ...more].map((word) => word.replaceAll("$WSWARD_RUNTIME_DIR", runtimeDir));
