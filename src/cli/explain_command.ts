@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { UsageError } from "../core/errors.ts";
+import { findNearest } from "../core/nearest.ts";
 import { declarationOf, flagOf, type SettingName, variableOf } from "../core/settings.ts";
 import type { Topic } from "./topics.ts";
 
@@ -56,25 +57,4 @@ function describeSetting(name: SettingName): string {
   const { help, defaultText, range } = declarationOf(name);
   const facts = [range, `default ${defaultText}`, variableOf(name)].filter(Boolean).join("; ");
   return `Setting ${flagOf(name)}: ${help} (${facts})`;
-}
-
-function findNearest(names: readonly string[], typed: string): string | undefined {
-  // What was typed can have any length; the distance need only be right for what is near.
-  const start = typed.slice(0, 64);
-  return names.map((name) => ({ name, distance: editDistance(name, start) }))
-    .sort((a, b) => a.distance - b.distance)[0]?.name;
-}
-
-/** How many letters have to be added, taken away or replaced to make one text of the other. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

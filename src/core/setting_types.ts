@@ -28,6 +28,10 @@ export interface ValueSetting<Value> extends Described, Explained {
   /** What stands for the value in the help, without brackets: `duration`. */
   readonly placeholder: string;
   readonly default: Value;
+  /** The default as it would be given; `undefined` where the default is nothing. */
+  readonly defaultGiven: string | undefined;
+  /** Whether a file holds it as a bare number, and not as text. */
+  readonly isNumber: boolean;
   /** The value that `text` stands for, or `undefined` if it breaks the rule. */
   parse(text: string): Value | undefined;
 }
@@ -63,6 +67,14 @@ export type GivenValue = string | boolean | readonly string[];
 /** Looks an environment variable up; `undefined` if it is not set. */
 export type Environment = (variable: string) => string | undefined;
 
+/** What gives a setting its value: a flag, a variable, or a file that holds it. */
+export interface Given {
+  readonly source: "flag" | "environment" | "file";
+  /** What a message calls it: `--echo-port`, `WSWARD_ECHO_PORT`, `wsward.toml:3`. */
+  readonly label: string;
+  readonly value: GivenValue;
+}
+
 interface TextRule {
   /** Whether `text` can be used; without it, any text that is not empty and has no control characters can. */
   readonly accepts?: (text: string) => boolean;
@@ -81,28 +93,19 @@ interface RangeOptions extends Described {
 
 /** A setting that holds text as it is. */
 export function text(options: Described & TextRule & { readonly default: string }): ValueSetting<string> {
-  return withDefault(options, { placeholder: "text", ...textRule(options) });
+  return withDefault(options, { placeholder: "text", isNumber: false, ...textRule(options) });
 }
 
 /** A setting that names a file or a folder. */
 export function path(options: Described & { readonly default: string }): ValueSetting<string> {
-  return withDefault(options, { placeholder: "path", ...textRule({}) });
+  return withDefault(options, { placeholder: "path", isNumber: false, ...textRule({}) });
 }
 
 /** A setting that names a file or a folder, or nothing; `unset` tells what happens then. */
 export function optionalPath(
   options: Described & { readonly unset: string },
 ): ValueSetting<string | undefined> {
-  const { group, help, unset } = options;
-  return {
-    kind: "value",
-    group,
-    help,
-    placeholder: "path",
-    ...textRule({}),
-    default: undefined,
-    defaultText: unset,
-  };
+  return optionalText({ ...options, placeholder: "path" });
 }
 
 /** A setting that holds text as it is, or nothing; `unset` tells what happens then. */
@@ -116,7 +119,9 @@ export function optionalText(
     help,
     placeholder,
     ...textRule(options),
+    isNumber: false,
     default: undefined,
+    defaultGiven: undefined,
     defaultText: unset,
   };
 }
@@ -159,6 +164,7 @@ export function choice<const Word extends string>(
     placeholder: "word",
     rule: `one of ${options.choices.join(", ")}`,
     range: options.choices.join(", "),
+    isNumber: false,
     parse: (given) => options.choices.find((word) => word === given),
   });
 }
@@ -183,19 +189,35 @@ export function list(options: Described & TextRule & { readonly placeholder: str
 }
 
 /**
- * Reads one setting: what its flag was given wins over its variable, which wins over its default. A variable that is
- * set to nothing counts as given. Throws {@linkcode UsageError} with the flag or the variable if the rule is broken.
+ * What gives a setting its value: its flag, or else its variable, or else the file. A variable that is set to nothing
+ * counts as given. `undefined` if none does, which leaves the default.
  */
-export function readSetting(
+export function findGiven(
   setting: Setting,
   labels: { readonly flag: string; readonly variable: string },
-  given: GivenValue | undefined,
+  flag: GivenValue | undefined,
   env: Environment,
-): unknown {
-  if (given !== undefined) return readGiven(labels.flag, setting, given);
-  const value = env(labels.variable);
-  if (value === undefined) return setting.default;
-  return readGiven(labels.variable, setting, setting.kind === "list" ? splitItems(value) : value);
+  file?: Given,
+): Given | undefined {
+  if (flag !== undefined) return { source: "flag", label: labels.flag, value: flag };
+  const text = env(labels.variable);
+  if (text === undefined) return file;
+  const value = setting.kind === "list" ? splitItems(text) : text;
+  return { source: "environment", label: labels.variable, value };
+}
+
+/**
+ * Reads one setting: what {@linkcode findGiven} finds, or else its default. Throws {@linkcode UsageError} with the flag or
+ * the variable if the rule is broken.
+ */
+export function readSetting(...where: Parameters<typeof findGiven>): unknown {
+  const [setting] = where;
+  const given = findGiven(...where);
+  if (given === undefined) return setting.default;
+  const { label, value } = given;
+  if (typeof value === "boolean") return value;
+  if (typeof value === "string") return parseText<unknown>(label, setting, value);
+  return value.map((item) => parseText<unknown>(label, setting, item));
 }
 
 /**
@@ -209,15 +231,14 @@ export function parseText<Value>(
 ): Value {
   const value = setting.parse(given);
   if (value === undefined) {
-    throw new UsageError(`Cannot use ${label} ${JSON.stringify(given)}: it must be ${setting.rule}`);
+    throw new UsageError(`Cannot use ${label} ${quoteGiven(given)}: it must be ${setting.rule}`);
   }
   return value;
 }
 
-function readGiven(label: string, setting: Setting, given: GivenValue): unknown {
-  if (typeof given === "boolean") return given;
-  if (typeof given === "string") return parseText<unknown>(label, setting, given);
-  return given.map((item) => parseText<unknown>(label, setting, item));
+/** What was given, for a message: in quotes, and without the name and the password that a URL may hold. */
+export function quoteGiven(given: string): string {
+  return JSON.stringify(given.replace(/\/\/.*@/s, "//...@"));
 }
 
 function splitItems(value: string): readonly string[] {
@@ -260,12 +281,14 @@ function ranged(
     return value !== undefined && value >= least && value <= most ? value : undefined;
   }
   const range = `${min} to ${max}${word === undefined ? "" : `, or ${word}`}`;
-  return withDefault(options, { placeholder, rule: `from ${range}`, range, parse });
+  // Everything else that has a range has a unit too.
+  const isNumber = read === parseInteger;
+  return withDefault(options, { placeholder, isNumber, rule: `from ${range}`, range, parse });
 }
 
 function withDefault<Value>(
   { group, help, default: given }: Described & { readonly default: string },
-  type: Pick<ValueSetting<Value>, "placeholder" | "rule" | "range" | "parse">,
+  type: Pick<ValueSetting<Value>, "placeholder" | "isNumber" | "rule" | "range" | "parse">,
 ): ValueSetting<Value> {
   const defaultText = /^\S+$/.test(given) ? given : JSON.stringify(given);
   return {
@@ -274,6 +297,7 @@ function withDefault<Value>(
     help,
     ...type,
     default: type.parse(given) ?? neverDeclared(given),
+    defaultGiven: given,
     defaultText,
   };
 }

@@ -8,6 +8,8 @@ import {
   choice,
   duration,
   type Environment,
+  findGiven,
+  type Given,
   type GivenValue,
   integer,
   list,
@@ -432,6 +434,22 @@ export const SETTINGS = {
   }),
 } as const satisfies Record<string, Setting>;
 
+/**
+ * The file that settings can stand in too. It is no setting itself, because a file cannot say which file is read.
+ */
+export const CONFIG_FILE = optionalText({
+  group: "Configuration",
+  placeholder: "path",
+  help: "file of settings, named like the flags: echo-port = 0, and echo = false for --no-echo; flags and " +
+    "variables win over it; its relative paths start at the working directory, like those of flags",
+  accepts: (given) => /^\P{Cc}+\.(json|toml)$/u.test(given),
+  rule: "a file that ends in .json or .toml",
+  unset: "none",
+});
+
+/** The flag and the variable that name {@linkcode CONFIG_FILE}. */
+export const CONFIG_LABELS = { flag: "--config", variable: "WSWARD_CONFIG" } as const;
+
 /** The name of a setting. */
 export type SettingName = keyof typeof SETTINGS;
 
@@ -446,11 +464,52 @@ export function declarationOf(name: SettingName): Setting {
   return SETTINGS[name];
 }
 
+/** A rule that settings break together. */
+interface Combination {
+  /** The settings that the rule is about; a mistake is where the first of them is that stands in the file. */
+  readonly names: readonly SettingName[];
+  isBroken(settings: Settings): boolean;
+  readonly mistake: string;
+}
+
+const COMBINATIONS: readonly Combination[] = [
+  {
+    names: ["echo", "secure"],
+    isBroken: ({ echo, secure }) => !echo && !secure,
+    mistake: "Cannot leave out both endpoints: nothing is left to serve",
+  },
+  {
+    names: ["tlsCert", "tlsKey"],
+    isBroken: ({ tlsCert, tlsKey }) => (tlsCert === undefined) !== (tlsKey === undefined),
+    mistake: "Cannot use only one of --tls-cert and --tls-key: TLS needs both",
+  },
+  {
+    names: ["tlsClientCa", "tlsCert"],
+    isBroken: ({ tlsClientCa, tlsCert }) => tlsClientCa !== undefined && tlsCert === undefined,
+    mistake: "Cannot use --tls-client-ca without TLS: it needs --tls-cert and --tls-key",
+  },
+  {
+    names: ["proxyProtocol", "trustProxy"],
+    isBroken: ({ proxyProtocol, trustProxy }) => proxyProtocol && trustProxy.length === 0,
+    mistake: "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed",
+  },
+  {
+    names: ["logChain", "logFormat"],
+    isBroken: ({ logChain, logFormat }) => logChain && logFormat !== "json",
+    mistake: "Cannot use --log-chain with text: it needs --log-format json",
+  },
+];
+
+/** The name of a setting in a file: `echo-port`. */
+export function keyOf(name: SettingName): string {
+  return splitWords(name, "-");
+}
+
 /** The flag of a setting, without a value: `--echo-port`, and `--no-echo` for a switch that is on by default. */
 export function flagOf(name: SettingName): string {
   const setting = declarationOf(name);
   const prefix = setting.kind === "switch" && setting.default ? "--no-" : "--";
-  return prefix + splitWords(name, "-");
+  return prefix + keyOf(name);
 }
 
 /** The environment variable of a setting: `WSWARD_ECHO_PORT`. */
@@ -458,43 +517,93 @@ export function variableOf(name: SettingName): string {
   return `WSWARD_${splitWords(name, "_").toUpperCase()}`;
 }
 
+/** What a file says about the settings. */
+export interface FileSettings {
+  /** What it gives, every value of which keeps its setting's rule; labelled with file and line. */
+  readonly given: ReadonlyMap<SettingName, Given>;
+  /** The settings of which it cannot be told what the file gives. */
+  readonly unknown: ReadonlySet<SettingName>;
+}
+
+/** What gives a setting its value, see {@linkcode findGiven}. */
+export function findSetting(
+  name: SettingName,
+  flag: GivenValue | undefined,
+  env: Environment,
+  file?: FileSettings,
+): Given | undefined {
+  return findGiven(declarationOf(name), labelsOf(name), flag, env, file?.given.get(name));
+}
+
 /**
- * Reads one setting: what its flag was given wins over its variable, which wins over its default. Throws
+ * Reads one setting: what its flag was given wins over its variable, then the file, then its default. Throws
  * {@linkcode UsageError} if the text breaks the setting's rule. A variable that is set to nothing counts as given.
  */
 export function parseSetting<Name extends SettingName>(
   name: Name,
-  given: GivenValue | undefined,
+  flag: GivenValue | undefined,
   env: Environment,
+  file?: FileSettings,
 ): Settings[Name] {
-  const labels = { flag: flagOf(name), variable: variableOf(name) };
   // The declaration's type says what its parse returns, but TypeScript cannot follow that through the name.
-  return readSetting(declarationOf(name), labels, given, env) as Settings[Name];
+  return readSetting(
+    declarationOf(name),
+    labelsOf(name),
+    flag,
+    env,
+    file?.given.get(name),
+  ) as Settings[Name];
 }
 
 /**
  * Reads every setting, see {@linkcode parseSetting}. Throws {@linkcode UsageError} for the first one that is wrong, and
- * when both endpoints are turned off.
+ * for settings that cannot be together.
  */
-export function parseSettings(given: ReadonlyMap<SettingName, GivenValue>, env: Environment): Settings {
-  const entries = SETTING_NAMES.map((name) => [name, parseSetting(name, given.get(name), env)]);
-  const settings = Object.fromEntries(entries) as Settings;
-  if (!settings.echo && !settings.secure) {
-    throw new UsageError("Cannot leave out both endpoints: nothing is left to serve");
-  }
-  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
-    throw new UsageError("Cannot use only one of --tls-cert and --tls-key: TLS needs both");
-  }
-  if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
-    throw new UsageError("Cannot use --tls-client-ca without TLS: it needs --tls-cert and --tls-key");
-  }
-  if (settings.proxyProtocol && settings.trustProxy.length === 0) {
-    throw new UsageError("Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed");
-  }
-  if (settings.logChain && settings.logFormat !== "json") {
-    throw new UsageError("Cannot use --log-chain with text: it needs --log-format json");
-  }
+export function parseSettings(
+  flags: ReadonlyMap<SettingName, GivenValue>,
+  env: Environment,
+  file?: FileSettings,
+): Settings {
+  const { settings, mistakes } = checkSettings(flags, env, file);
+  if (mistakes[0] !== undefined) throw new UsageError(mistakes[0]);
   return settings;
+}
+
+/**
+ * Reads every setting and tells all that is wrong with the flags and the variables, and with what is given together. Of
+ * `settings` those that are wrong are missing.
+ */
+export function checkSettings(
+  flags: ReadonlyMap<SettingName, GivenValue>,
+  env: Environment,
+  file?: FileSettings,
+): { readonly settings: Settings; readonly mistakes: readonly string[] } {
+  const values = new Map<SettingName, unknown>();
+  const given = new Map<SettingName, Given>();
+  const mistakes: string[] = [];
+  for (const name of SETTING_NAMES) {
+    const found = findSetting(name, flags.get(name), env, file);
+    if (found !== undefined) given.set(name, found);
+    else if (file?.unknown.has(name)) continue;
+    try {
+      values.set(name, parseSetting(name, flags.get(name), env, file));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      mistakes.push(error.message);
+    }
+  }
+  const settings = Object.fromEntries(values) as Settings;
+  for (const { names, isBroken, mistake } of COMBINATIONS) {
+    // What is missing was told already, and the rest says nothing without it.
+    if (!names.every((name) => values.has(name)) || !isBroken(settings)) continue;
+    const place = names.map((name) => given.get(name)).find((found) => found?.source === "file");
+    mistakes.push(place === undefined ? mistake : `${place.label}: ${mistake}`);
+  }
+  return { settings, mistakes };
+}
+
+function labelsOf(name: SettingName): { readonly flag: string; readonly variable: string } {
+  return { flag: flagOf(name), variable: variableOf(name) };
 }
 
 function splitWords(name: string, separator: string): string {

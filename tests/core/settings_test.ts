@@ -2,9 +2,12 @@
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
+import type { Given, GivenValue } from "../../src/core/setting_types.ts";
 import {
+  checkSettings,
   declarationOf,
+  type FileSettings,
+  findSetting,
   flagOf,
   parseSetting,
   parseSettings,
@@ -165,4 +168,119 @@ Deno.test("one setting can be read alone, whatever the others are", () => {
 Deno.test("a log can be chained as JSON only", () => {
   assertRefused("Cannot use --log-chain with text: it needs --log-format json", { logChain: true });
   assert.equal(parse({ logChain: true, logFormat: "json" }).logChain, true);
+});
+
+/** A file that gives `values`, each in the line of its place in the list. */
+function fileOf(
+  values: Partial<Record<SettingName, GivenValue>>,
+  unknown: readonly SettingName[] = [],
+): FileSettings {
+  const entries = Object.entries(values) as [SettingName, GivenValue][];
+  const given = entries.map(([name, value], index): [SettingName, Given] => [
+    name,
+    { source: "file", label: `a.toml:${index + 1}`, value },
+  ]);
+  return { given: new Map(given), unknown: new Set(unknown) };
+}
+
+// Of each kind: what the file, the variable and the flag say, and what it is without them.
+const PRECEDENCE: readonly (readonly [
+  name: SettingName,
+  file: readonly [GivenValue, unknown],
+  variable: readonly [string, unknown],
+  flag: readonly [GivenValue, unknown],
+  byDefault: unknown,
+])[] = [
+  ["echoPort", ["1", 1], ["2", 2], ["3", 3], 8765],
+  ["maxFragments", ["unlimited", Infinity], ["2", 2], ["3", 3], 1024],
+  ["banTime", ["1m", 60_000], ["2m", 120_000], ["3m", 180_000], 600_000],
+  ["logMaxSize", ["1MiB", 1_048_576], ["2MiB", 2_097_152], ["3MiB", 3_145_728], 10_485_760],
+  ["handshakeRate", ["1/s", 1], ["2/s", 2], ["3/s", 3], 50],
+  ["byteRate", ["1KiB/s", 1024], ["2KiB/s", 2048], ["3KiB/s", 3072], 16_777_216],
+  ["onRateLimit", ["close", "close"], ["throttle", "throttle"], ["close", "close"], "throttle"],
+  ["echoPrefix", ["", ""], ["b", "b"], ["c", "c"], "Server received: "],
+  ["keyFile", ["a", "a"], ["b", "b"], ["c", "c"], "wsward.key"],
+  ["issuer", ["a", "a"], ["b", "b"], ["c", "c"], undefined],
+  ["stateFile", ["a", "a"], ["b", "b"], ["c", "c"], undefined],
+  ["secure", [false, false], ["true", true], [false, false], true],
+  ["replayCheck", [true, true], ["false", false], [true, true], false],
+  ["audience", [["a", "b"], ["a", "b"]], ["c,d", ["c", "d"]], [["e"], ["e"]], []],
+  ["allowIp", [[], []], ["::1", ["::1"]], [["::2"], ["::2"]], []],
+];
+
+for (const [name, file, variable, flag, byDefault] of PRECEDENCE) {
+  Deno.test(`${flagOf(name)}: a flag wins over the variable, that over the file, and that over the default`, () => {
+    const fromFile = fileOf({ [name]: file[0] });
+    const set = (wanted: string) => wanted === variableOf(name) ? variable[0] : undefined;
+    const unset = () => undefined;
+    const cases = [
+      [flag[0], set, fromFile, flag[1], "flag", flagOf(name)],
+      [flag[0], unset, fromFile, flag[1], "flag", flagOf(name)],
+      [undefined, set, fromFile, variable[1], "environment", variableOf(name)],
+      [undefined, unset, fromFile, file[1], "file", "a.toml:1"],
+      [undefined, unset, fileOf({}), byDefault, undefined, undefined],
+      [undefined, unset, undefined, byDefault, undefined, undefined],
+    ] as const;
+    for (const [given, env, from, value, source, label] of cases) {
+      assert.deepEqual(parseSetting(name, given, env, from), value);
+      const found = findSetting(name, given, env, from);
+      assert.deepEqual([found?.source, found?.label], [source, label]);
+      const flags = new Map(given === undefined ? [] : [[name, given]]);
+      assert.deepEqual(parseSettings(flags, env, from)[name], value);
+    }
+  });
+}
+
+function mistakesIn(
+  given: Partial<Record<SettingName, GivenValue>>,
+  variables: Readonly<Record<string, string>>,
+  file?: FileSettings,
+): readonly string[] {
+  const flags = new Map(Object.entries(given) as [SettingName, GivenValue][]);
+  return checkSettings(flags, (name) => variables[name], file).mistakes;
+}
+
+Deno.test("every mistake in flags and variables is told, and then what cannot be together", () => {
+  assert.deepEqual(
+    mistakesIn({ echoPort: "x", logChain: true }, { WSWARD_BAN_TIME: "0s", WSWARD_TLS_KEY: "k" }),
+    [
+      'Cannot use --echo-port "x": it must be from 0 to 65535',
+      'Cannot use WSWARD_BAN_TIME "0s": it must be from 1s to 30d',
+      "Cannot use only one of --tls-cert and --tls-key: TLS needs both",
+      "Cannot use --log-chain with text: it needs --log-format json",
+    ],
+  );
+});
+
+Deno.test("what cannot be together is told with the line in the file, wherever the rest comes from", () => {
+  const tls = "Cannot use only one of --tls-cert and --tls-key: TLS needs both";
+  const both = "Cannot leave out both endpoints: nothing is left to serve";
+  const file = fileOf({ host: "a", tlsKey: "k", secure: false });
+  assert.deepEqual(mistakesIn({ echo: false }, {}, file), [`a.toml:3: ${both}`, `a.toml:2: ${tls}`]);
+  assert.deepEqual(mistakesIn({ tlsCert: "c" }, {}, file), []);
+  // The file is overruled, so that it is not there that something is wrong.
+  assert.deepEqual(mistakesIn({ tlsKey: "k" }, {}, fileOf({ tlsKey: "k" })), [tls]);
+  assert.throws(
+    () => parseSettings(new Map(), () => undefined, fileOf({ tlsCert: "c" })),
+    new UsageError(`a.toml:1: ${tls}`),
+  );
+});
+
+Deno.test("nothing is said about what a wrong setting might be together with", () => {
+  assert.deepEqual(mistakesIn({}, { WSWARD_TLS_CERT: "", WSWARD_TLS_KEY: "k" }), [
+    'Cannot use WSWARD_TLS_CERT "": it must be at least one character, and no control characters',
+  ]);
+  assert.deepEqual(mistakesIn({}, { WSWARD_TLS_KEY: "k" }, fileOf({}, ["tlsCert"])), []);
+  // What the file says does not matter where a flag says it.
+  assert.equal(
+    mistakesIn({ logFormat: "text" }, { WSWARD_LOG_CHAIN: "true" }, fileOf({}, ["logFormat"])).length,
+    1,
+  );
+});
+
+Deno.test("no message shows the name and the password in a URL", () => {
+  assertRefused(
+    'Cannot use --jwks-url "http://...@example.com/": it must be ' + declarationOf("jwksUrl").rule,
+    { jwksUrl: "http://me:se/cr@et@example.com/" },
+  );
 });
