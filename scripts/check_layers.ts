@@ -19,6 +19,7 @@ export interface WrongImport {
 // Layers of the same height do not import each other.
 const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   core: 0,
+  config: 1,
   protocol: 1,
   telemetry: 2,
   auth: 3,
@@ -34,7 +35,9 @@ const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
 const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "commander": ["cli"],
   "jose": ["auth"],
+  "jsonc-parser": ["config"],
   "@logtape": ["telemetry"],
+  "toml-eslint-parser": ["config"],
   "prom-client": ["telemetry"],
   "valibot": ["endpoints", "admin"],
   "validator": ["endpoints"],

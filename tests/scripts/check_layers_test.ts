@@ -42,6 +42,7 @@ Deno.test("refuses an import that points up, for each pair of neighbours", () =>
   assertWrong("src/firewall/a.ts", "src/admin/a.ts", /point down only/);
   assertWrong("src/admin/a.ts", "src/app.ts", /point down only/);
   assertWrong("src/app.ts", "src/cli/run.ts", /point down only/);
+  assertWrong("src/core/a.ts", "src/config/a.ts", /point down only/);
   assertWrong("src/cli/run.ts", "main.ts", /point down only/);
 });
 
@@ -57,6 +58,8 @@ Deno.test("refuses a package outside the layer that knows it", () => {
   assertWrong("src/protocol/a.ts", "jose", /only src\/auth/);
   assertWrong("src/core/a.ts", "@logtape/file", /only src\/telemetry/);
   assertWrong("src/admin/a.ts", "prom-client", /only src\/telemetry/);
+  assertWrong("src/core/a.ts", "jsonc-parser", /only src\/config/);
+  assertWrong("src/cli/a.ts", "toml-eslint-parser", /only src\/config/);
   assertWrong("src/firewall/a.ts", "valibot", /only src\/endpoints and src\/admin/);
 });
 

@@ -1,0 +1,191 @@
+// The settings file: reads it, and tells with its line each thing in it that no setting can be.
+
+import { StartError } from "../core/errors.ts";
+import { findNearest } from "../core/nearest.ts";
+import {
+  type Given,
+  type GivenValue,
+  quoteGiven,
+  type Setting,
+  type SwitchSetting,
+} from "../core/setting_types.ts";
+import {
+  declarationOf,
+  type FileSettings,
+  keyOf,
+  SETTING_NAMES,
+  type SettingName,
+} from "../core/settings.ts";
+import type { Document, Mistake, Value } from "./document.ts";
+
+/** How large a settings file may be, in bytes. */
+export const MAX_CONFIG_SIZE_BYTES = 256 * 1024;
+
+/** How much of a wrong value is shown, in characters. */
+const MAX_SHOWN_LENGTH = 100;
+/** How many letters a key may be away from the one that was meant. */
+const MAX_HINT_DISTANCE = 3;
+
+const NAMES: ReadonlyMap<string, SettingName> = new Map(SETTING_NAMES.map((name) => [keyOf(name), name]));
+
+/** What a file says, and what is wrong with it: a line of text each, in the order of the file. */
+export interface ConfigFile extends FileSettings {
+  readonly mistakes: readonly string[];
+}
+
+/**
+ * Reads the settings file at `path`, which must end in `.json` or `.toml`.
+ *
+ * @throws {StartError} when there is no file that can be read
+ */
+export async function readConfigFile(path: string): Promise<ConfigFile> {
+  return await parseConfigFile(path, await readBytes(path));
+}
+
+/** As {@linkcode readConfigFile}, for a file that has been read; `path` is what messages call it. */
+export async function parseConfigFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<ConfigFile> {
+  const given = new Map<SettingName, Given>();
+  const unknown = new Set<SettingName>();
+  const { entries, mistakes, isPartial } = await readDocument(path, bytes);
+  const found: Mistake[] = [...mistakes];
+  const lines = new Map<SettingName, number>();
+  for (const { key, line, value } of entries) {
+    const name = NAMES.get(key);
+    if (name === undefined) {
+      const meant = findMeant(key);
+      found.push({ line, text: describeUnknown(key, meant) });
+      if (meant !== undefined) unknown.add(meant);
+      continue;
+    }
+    const firstLine = lines.get(name);
+    if (firstLine !== undefined) {
+      found.push({ line, text: `Cannot use ${key} twice: line ${firstLine} has it already` });
+      continue;
+    }
+    lines.set(name, line);
+    const read = readValue(declarationOf(name), value, (value, rule) => {
+      found.push({ line: value.line, text: `Cannot use ${key} ${describeValue(value)}: it must be ${rule}` });
+      return undefined;
+    });
+    if (read === undefined) unknown.add(name);
+    else given.set(name, { source: "file", label: `${path}:${line}`, value: read });
+  }
+  // What could not be read can be any setting that has not been seen.
+  for (const name of isPartial ? SETTING_NAMES : []) if (!given.has(name)) unknown.add(name);
+  const texts = found.toSorted((a, b) => a.line - b.line).map(({ line, text }) => `${path}:${line}: ${text}`);
+  return { given, unknown, mistakes: texts };
+}
+
+async function readDocument(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<Document> {
+  if (bytes.length > MAX_CONFIG_SIZE_BYTES) {
+    return refuse(`it is larger than ${MAX_CONFIG_SIZE_BYTES / 1024} KiB`);
+  }
+  const text = new TextDecoder().decode(bytes);
+  if (!isUtf8(bytes)) {
+    return refuse("it must be UTF-8", text.slice(0, text.indexOf("\ufffd")).split("\n").length);
+  }
+  if (text.trim() === "") return refuse("it is empty");
+  try {
+    if (path.endsWith(".json")) return (await import("./json_document.ts")).readJson(text);
+    return (await import("./toml_document.ts")).readToml(text);
+  } catch (error) {
+    // The libraries go down with every bracket, so that thousands of them use up the stack.
+    if (error instanceof RangeError) return refuse("its values are nested too deeply");
+    throw error;
+  }
+}
+
+function refuse(state: string, line = 1): Document {
+  return { entries: [], mistakes: [{ line, text: `Cannot read it: ${state}` }], isPartial: true };
+}
+
+function isUtf8(bytes: Uint8Array<ArrayBuffer>): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Notes that a value must be something else; returns nothing, like what is wrong gives nothing. */
+type Reject = (value: Value, rule: string) => undefined;
+
+function readValue(setting: Setting, value: Value, reject: Reject): GivenValue | undefined {
+  const { content } = value;
+  if (setting.kind === "switch") {
+    return typeof content === "boolean" ? content : reject(value, "true or false, without quotes");
+  }
+  if (setting.kind === "value") return readText(setting, value, reject);
+  if (!isArray(content)) return reject(value, `an array of strings, each ${setting.rule}`);
+  const items = content.map((item) => readText(setting, item, reject));
+  return items.every((item) => item !== undefined) ? items : undefined;
+}
+
+function readText(
+  setting: Exclude<Setting, SwitchSetting>,
+  value: Value,
+  reject: Reject,
+): string | undefined {
+  const { content } = value;
+  const type = setting.kind === "value" && setting.isNumber ? "number" : "string";
+  const text = String(content);
+  // A word that stands for no limit is text among numbers.
+  const isWord = typeof content === "string" && setting.parse(text) === Infinity;
+  if (typeof content !== type && !isWord) return reject(value, `a ${type}, ${setting.rule}`);
+  return setting.parse(text) === undefined ? reject(value, setting.rule) : text;
+}
+
+function isArray(content: Value["content"]): content is readonly Value[] {
+  return Array.isArray(content);
+}
+
+function describeValue({ content, source }: Value): string {
+  if (typeof content === "string") return shorten(quoteGiven(content));
+  // What is in an array or a table does not matter where there must be none.
+  return /^[[{]/.test(source) ? `${source[0]}...${source.at(-1)}` : shorten(source);
+}
+
+function shorten(text: string): string {
+  return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}...` : text;
+}
+
+/** The setting that a key may stand for that is none: misspelt, or written like a flag, a variable or in other code. */
+function findMeant(key: string): SettingName | undefined {
+  const words = key.replaceAll(/[a-z](?=[A-Z])/g, "$&-").toLowerCase().replaceAll("_", "-")
+    .replace(/^-*(wsward-)?(no-)?/, "");
+  const nearest = findNearest([...NAMES.keys()], words, Math.min(MAX_HINT_DISTANCE, words.length / 2));
+  return nearest === undefined ? undefined : NAMES.get(nearest);
+}
+
+function describeUnknown(key: string, meant: SettingName | undefined): string {
+  const hint = meant === undefined ? ": wsward serve --help lists them" : `, did you mean ${keyOf(meant)}?`;
+  return `Cannot use ${shorten(quoteGiven(key))}: it is no setting${hint}`;
+}
+
+async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    using file = await Deno.open(path);
+    // One byte more than may be there tells as much as all of a file that may have no end.
+    const bytes = new Uint8Array(MAX_CONFIG_SIZE_BYTES + 1);
+    let length = 0;
+    for (let read: number | null = 1; read; length += read ?? 0) {
+      read = await file.read(bytes.subarray(length));
+    }
+    return bytes.subarray(0, length);
+  } catch (cause) {
+    throw new StartError(`Cannot read the settings file ${JSON.stringify(path)}: ${describeFailure(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function describeFailure(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) {
+    return "access to it was not allowed when the program was started";
+  }
+  return error instanceof Error ? error.message : String(error);
+}
