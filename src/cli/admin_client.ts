@@ -5,9 +5,8 @@ import { request as httpRequest } from "node:http";
 import type { Command } from "commander";
 import { StartError } from "../core/errors.ts";
 import { optionalPath, readSetting } from "../core/setting_types.ts";
-import { parseSetting, type SettingName, type Settings } from "../core/settings.ts";
-import { addUrlOption, givenText, readUrl } from "./admin_url.ts";
-import { describedOption, settingOption } from "./setting_options.ts";
+import { addUrlOption, readUrl } from "./admin_url.ts";
+import { addSettingOptions, describedOption, ENV, givenValue, settingReader } from "./setting_options.ts";
 import { mintFromFile } from "./token_create_command.ts";
 
 /** Who a token is for that a command makes for itself, as the server's log shows it. */
@@ -23,7 +22,7 @@ const TOKEN_FILE_FLAG = optionalPath({
   unset: "a token for one minute is made with --key-file",
 });
 
-// What the server will ask of a token is written into it from the same flags and variables.
+// What the server will ask of a token is written into it from the same flags, variables and file.
 const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType", "adminScope"] as const;
 
 /** Adds the flags that say where the server is and how to be its administrator. */
@@ -32,8 +31,7 @@ export function addAdminOptions(command: Command): Command {
   command.addOption(
     describedOption("--token-file", TOKEN_FILE_FLAG, "WSWARD_ADMIN_TOKEN_FILE").helpGroup("Server:"),
   );
-  for (const name of USED_SETTINGS) command.addOption(settingOption(name));
-  return command;
+  return addSettingOptions(command, USED_SETTINGS);
 }
 
 /** Talks to the admin listener that the flags of a command name. */
@@ -48,34 +46,24 @@ export class AdminClient {
   }
 
   /**
-   * Reads flags and variables; those before a subcommand count, too.
+   * Reads flags and variables; those before a subcommand count, too. What a token needs, which can also stand in the file
+   * of settings, is read when the token is made.
    *
    * @throws {UsageError} when one of them can't be used
    */
   static fromCommand(command: Command): AdminClient {
-    const env = (variable: string) => Deno.env.get(variable);
-    const given = (name: string) => givenText(command, name);
     const url = readUrl(command);
     const labels = { flag: "--token-file", variable: "WSWARD_ADMIN_TOKEN_FILE" };
-    const tokenFile = readSetting(TOKEN_FILE_FLAG, labels, given("tokenFile"), env) as string | undefined;
-    const setting = <Name extends SettingName>(name: Name): Settings[Name] =>
-      parseSetting(name, given(name), env);
+    const given = givenValue(command, "tokenFile");
+    const tokenFile = readSetting(TOKEN_FILE_FLAG, labels, given, ENV) as string | undefined;
     if (tokenFile !== undefined) return new AdminClient(url, () => readTokenFile(tokenFile));
-    const options = {
-      user: COMMAND_USER,
-      expiresInMs: TOKEN_LIFETIME_MS,
-      claims: { scope: setting("adminScope") },
-      issuer: setting("issuer"),
-      audience: setting("audience"),
-      tokenType: setting("tokenType"),
-    };
-    const keyFile = setting("keyFile");
-    return new AdminClient(url, () => mintFromFile(keyFile, options));
+    return new AdminClient(url, () => mintForCommand(command));
   }
 
   /**
    * Makes one request and returns the JSON of the answer, undefined where there is none.
    *
+   * @throws {UsageError} when what a token needs can't be used
    * @throws {StartError} when there is no token, the server can't be reached, or it refuses
    */
   async call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
@@ -150,6 +138,18 @@ export async function request(
     call.setTimeout(REQUEST_TIMEOUT_MS, () => call.destroy(new Error("it does not answer")));
     call.on("error", fail);
     call.end(content);
+  });
+}
+
+async function mintForCommand(command: Command): Promise<string> {
+  const setting = await settingReader(command);
+  return await mintFromFile(setting("keyFile"), {
+    user: COMMAND_USER,
+    expiresInMs: TOKEN_LIFETIME_MS,
+    claims: { scope: setting("adminScope") },
+    issuer: setting("issuer"),
+    audience: setting("audience"),
+    tokenType: setting("tokenType"),
   });
 }
 

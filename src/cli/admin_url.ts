@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { optionalText, readSetting } from "../core/setting_types.ts";
-import { describedOption } from "./setting_options.ts";
+import { describedOption, ENV, givenValue } from "./setting_options.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9090";
 const VARIABLE = "WSWARD_ADMIN_URL";
@@ -28,17 +28,8 @@ export function addUrlOption(command: Command): Command {
  */
 export function readUrl(command: Command): string {
   const labels = { flag: "--url", variable: VARIABLE };
-  const given = givenText(command, "url");
-  const url = readSetting(URL_FLAG, labels, given, (variable) => Deno.env.get(variable));
+  const url = readSetting(URL_FLAG, labels, givenValue(command, "url"), ENV);
   return (url as string | undefined ?? DEFAULT_URL).replace(/\/$/, "");
-}
-
-/** The text or texts that a flag was given, on the command itself or on one above it. */
-export function givenText(command: Command, name: string): string | readonly string[] | undefined {
-  for (let at: Command | null = command; at !== null; at = at.parent) {
-    if (at.getOptionValueSource(name) === "cli") return at.getOptionValue(name);
-  }
-  return undefined;
 }
 
 function isAdminUrl(text: string): boolean {

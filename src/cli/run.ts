@@ -5,6 +5,7 @@ import config from "../../deno.json" with { type: "json" };
 import { StartError, UsageError } from "../core/errors.ts";
 import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
+import { addConfigCommand } from "./config_command.ts";
 import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
@@ -48,6 +49,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
     .version(VERSION_LINE, "--version", "print the version");
   addServeCommand(program, exitWith);
+  addConfigCommand(program, exitWith);
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
   addSessionsCommand(program);

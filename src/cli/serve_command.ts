@@ -1,16 +1,16 @@
-// The command `serve`: settings from flags and variables, then the server.
+// The command `serve`: settings from flags, variables and a file, then the server.
 
 import type { Command } from "commander";
 import config from "../../deno.json" with { type: "json" };
-import { parseSettings, SETTING_NAMES } from "../core/settings.ts";
-import { givenSettings, settingOption } from "./setting_options.ts";
+import { parseSettings } from "../core/settings.ts";
+import { addSettingOptions, ENV, givenSettings, readConfig } from "./setting_options.ts";
 
 /** Adds `serve` to `program`; `exitWith` is called with the exit code once the server has stopped. */
 export function addServeCommand(program: Command, exitWith: (code: number) => void): void {
   const command = program.command("serve").description("serve both endpoints until SIGINT or SIGTERM");
-  for (const name of SETTING_NAMES) command.addOption(settingOption(name));
+  addSettingOptions(command);
   command.action(async () => {
-    const settings = parseSettings(givenSettings(command), (variable) => Deno.env.get(variable));
+    const settings = parseSettings(givenSettings(command), ENV, await readConfig(command));
     // Loaded late, so that help and usage errors do not wait for the server's modules.
     const { serve } = await import("../app.ts");
     exitWith(await serve(settings, config.version));

@@ -1,9 +1,32 @@
 // Turns declared settings into flags, and what the flags were given back into text for the settings.
 
 import { type Command, Option } from "commander";
-import type { GivenValue, Setting } from "../core/setting_types.ts";
-import { declarationOf, flagOf, SETTING_NAMES, type SettingName, variableOf } from "../core/settings.ts";
+import type { ConfigFile } from "../config/config_file.ts";
+import { UsageError } from "../core/errors.ts";
+import { type Environment, type GivenValue, readSetting, type Setting } from "../core/setting_types.ts";
+import {
+  CONFIG_FILE,
+  CONFIG_LABELS,
+  declarationOf,
+  flagOf,
+  parseSetting,
+  SETTING_NAMES,
+  type SettingName,
+  type Settings,
+  variableOf,
+} from "../core/settings.ts";
 import { repeatableOption } from "./strict_command.ts";
+
+/** Adds the flags of settings to `command`, and the one that names a file of settings. */
+export function addSettingOptions<Program extends Command>(
+  command: Program,
+  names: readonly SettingName[] = SETTING_NAMES,
+): Program {
+  const { flag, variable } = CONFIG_LABELS;
+  const config = describedOption(flag, CONFIG_FILE, variable).helpGroup(`${CONFIG_FILE.group}:`);
+  for (const option of [config, ...names.map(settingOption)]) command.addOption(option);
+  return command;
+}
 
 /** The flag of one setting; its help names the variable, the range and the default. */
 export function settingOption(name: SettingName): Option {
@@ -24,12 +47,47 @@ export function describedOption(flag: string, setting: Setting, variable?: strin
 
 /** What the flags of `command` were given, by setting; what was not on the command line is not in it. */
 export function givenSettings(command: Command): ReadonlyMap<SettingName, GivenValue> {
-  const given = new Map<SettingName, GivenValue>();
-  for (const name of SETTING_NAMES) {
+  const given = SETTING_NAMES.map((name) => [name, givenValue(command, name)] as const);
+  return new Map(given.filter((pair): pair is [SettingName, GivenValue] => pair[1] !== undefined));
+}
+
+/** What a flag was given, on the command itself or on one above it. */
+export function givenValue(command: Command, name: string): GivenValue | undefined {
+  for (let at: Command | null = command; at !== null; at = at.parent) {
     // The library fills in a value for a switch that was not given, so the source tells, not the value.
-    if (command.getOptionValueSource(name) === "cli") {
-      given.set(name, command.getOptionValue(name) as GivenValue);
-    }
+    if (at.getOptionValueSource(name) === "cli") return at.getOptionValue(name);
   }
-  return given;
+  return undefined;
+}
+
+/** Looks variables up. */
+export const ENV: Environment = (variable) => Deno.env.get(variable);
+
+/**
+ * The file of settings that a command is to use, with its mistakes, if one is named.
+ *
+ * @throws {UsageError} when its name can't be right
+ * @throws {StartError} when it can't be read
+ */
+export async function openConfig(command: Command): Promise<ConfigFile | undefined> {
+  const path = readSetting(CONFIG_FILE, CONFIG_LABELS, givenValue(command, "config"), ENV);
+  if (path === undefined) return undefined;
+  // Loaded late, and the library of its language later still: most start without a file.
+  const { readConfigFile } = await import("../config/config_file.ts");
+  return await readConfigFile(path as string);
+}
+
+/** As {@linkcode openConfig}, but throws the first mistake as a {@linkcode UsageError}. */
+export async function readConfig(command: Command): Promise<ConfigFile | undefined> {
+  const file = await openConfig(command);
+  if (file?.mistakes[0] !== undefined) throw new UsageError(file.mistakes[0]);
+  return file;
+}
+
+/** Reads settings one by one, wherever they are given; see {@linkcode readConfig} for what it throws at once. */
+export async function settingReader(
+  command: Command,
+): Promise<<Name extends SettingName>(name: Name) => Settings[Name]> {
+  const file = await readConfig(command);
+  return (name) => parseSetting(name, givenValue(command, name), ENV, file);
 }

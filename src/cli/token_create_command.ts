@@ -4,8 +4,7 @@ import type { Command } from "commander";
 import type { MintOptions } from "../auth/token.ts";
 import { StartError, UsageError } from "../core/errors.ts";
 import { duration, parseText } from "../core/setting_types.ts";
-import { parseSetting, type SettingName, type Settings } from "../core/settings.ts";
-import { describedOption, givenSettings, settingOption } from "./setting_options.ts";
+import { addSettingOptions, describedOption, settingReader } from "./setting_options.ts";
 import { repeatableOption } from "./strict_command.ts";
 
 const USER = {
@@ -30,7 +29,7 @@ interface Flags {
   readonly claim?: readonly string[];
 }
 
-// What the server will ask for is written into the token from the same flags and variables.
+// What the server will ask for is written into the token from the same flags, variables and file.
 const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType"] as const;
 
 /** Adds `create` to the command `token`. */
@@ -41,11 +40,10 @@ export function addTokenCreateCommand(token: Command): void {
     .addOption(
       repeatableOption("--claim <name=value>", "another claim, as JSON where it is JSON; can be repeated"),
     );
-  for (const name of USED_SETTINGS) command.addOption(settingOption(name));
+  addSettingOptions(command, USED_SETTINGS);
   command.action(async () => {
     const flags = command.opts<Flags>();
-    const setting = <Name extends SettingName>(name: Name): Settings[Name] =>
-      parseSetting(name, givenSettings(command).get(name), (variable) => Deno.env.get(variable));
+    const setting = await settingReader(command);
     const options = {
       user: parseText("--user", USER, flags.user),
       expiresInMs: flags.expiresIn === undefined

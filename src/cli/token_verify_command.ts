@@ -2,9 +2,8 @@
 
 import type { Command } from "commander";
 import type { Verification } from "../auth/token.ts";
-import { parseSetting, type SettingName, type Settings } from "../core/settings.ts";
 import { describeTime } from "./relative_time.ts";
-import { givenSettings, settingOption } from "./setting_options.ts";
+import { addSettingOptions, settingReader } from "./setting_options.ts";
 import { addTokenInput, readTokenInput } from "./token_input.ts";
 
 const USED_SETTINGS = [
@@ -22,7 +21,7 @@ export function addTokenVerifyCommand(token: Command, exitWith: (code: number) =
   const command = addTokenInput(
     token.command("verify").description("tell whether a token is valid, and if not, which rule it breaks"),
   ).option("--json", "print one JSON object");
-  for (const name of USED_SETTINGS) command.addOption(settingOption(name));
+  addSettingOptions(command, USED_SETTINGS);
   command.action(async () => {
     const { json = false } = command.opts<{ json?: boolean }>();
     const verification = await verify(command);
@@ -32,8 +31,7 @@ export function addTokenVerifyCommand(token: Command, exitWith: (code: number) =
 }
 
 async function verify(command: Command): Promise<Verification> {
-  const setting = <Name extends SettingName>(name: Name): Settings[Name] =>
-    parseSetting(name, givenSettings(command).get(name), (variable) => Deno.env.get(variable));
+  const setting = await settingReader(command);
   const options = {
     issuer: setting("issuer"),
     audience: setting("audience"),
