@@ -60,8 +60,10 @@ function judgeFile(from: string, to: string): string | undefined {
   const layer = layerOf(from);
   const height = layer === undefined ? undefined : LAYER_HEIGHTS[layer];
   if (layer === undefined || height === undefined) return "this file is in no layer";
-  // The version is declared in one place, and the command line prints it.
-  if (to === "deno.json") return layer === "cli" ? undefined : "only src/cli reads deno.json";
+  // The version and the packages are declared in one place, and the command line prints them.
+  if (to === "deno.json" || to === "deno.lock") {
+    return layer === "cli" ? undefined : `only src/cli reads ${to}`;
+  }
   const toLayer = layerOf(to);
   const toHeight = toLayer === undefined ? undefined : LAYER_HEIGHTS[toLayer];
   if (toLayer === undefined || toHeight === undefined) return "what is imported is in no layer";

@@ -15,9 +15,9 @@ import { addSessionsCommand } from "./sessions_command.ts";
 import { StrictCommand } from "./strict_command.ts";
 import { addTokenCommand } from "./token_command.ts";
 import { addTopCommand } from "./top_command.ts";
+import { addVersionCommand } from "./version_command.ts";
 
 const HELP_COLUMNS = 100;
-const VERSION_LINE = `wsward ${config.version}`;
 
 /**
  * Runs the command that `args` name and returns the exit code: 0 for success, 1 if it could not be done, 2 for a
@@ -45,9 +45,11 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
     getErrHelpWidth: () => HELP_COLUMNS,
     getOutHasColors: () => false,
     getErrHasColors: () => false,
-  });
+  })
+    // The descriptions name choices and defaults themselves.
+    .configureHelp({ optionDescription: ({ description }) => description });
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
-    .version(VERSION_LINE, "--version", "print the version");
+    .version(`wsward ${config.version}`, "--version", "print the version");
   addServeCommand(program, exitWith);
   addConfigCommand(program, exitWith);
   addTokenCommand(program, exitWith);
@@ -59,7 +61,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addHealthCommand(program);
   addExplainCommand(program);
   addLogCommand(program, exitWith);
-  program.command("version").description("print the version").action(() => console.log(VERSION_LINE));
+  addVersionCommand(program);
   return program;
 }
 

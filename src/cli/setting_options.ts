@@ -42,7 +42,11 @@ export function describedOption(flag: string, setting: Setting, variable?: strin
   const description = `${setting.help} (${facts.filter(Boolean).join("; ")})`;
   if (setting.kind === "switch") return new Option(flag, description);
   const flags = `${flag} <${setting.placeholder}>`;
-  return setting.kind === "list" ? repeatableOption(flags, description) : new Option(flags, description);
+  if (setting.kind === "list") return repeatableOption(flags, description);
+  const option = new Option(flags, description);
+  // For completions only: what is wrong with a value is for the setting to say.
+  if (setting.choices !== undefined) option.argChoices = [...setting.choices];
+  return option;
 }
 
 /** What the flags of `command` were given, by setting; what was not on the command line is not in it. */

@@ -32,6 +32,8 @@ export interface ValueSetting<Value> extends Described, Explained {
   readonly defaultGiven: string | undefined;
   /** Whether a file holds it as a bare number, and not as text. */
   readonly isNumber: boolean;
+  /** All values that there are, where they are few and have names. */
+  readonly choices?: readonly string[];
   /** The value that `text` stands for, or `undefined` if it breaks the rule. */
   parse(text: string): Value | undefined;
 }
@@ -165,6 +167,7 @@ export function choice<const Word extends string>(
     rule: `one of ${options.choices.join(", ")}`,
     range: options.choices.join(", "),
     isNumber: false,
+    choices: options.choices,
     parse: (given) => options.choices.find((word) => word === given),
   });
 }
@@ -288,7 +291,7 @@ function ranged(
 
 function withDefault<Value>(
   { group, help, default: given }: Described & { readonly default: string },
-  type: Pick<ValueSetting<Value>, "placeholder" | "isNumber" | "rule" | "range" | "parse">,
+  type: Pick<ValueSetting<Value>, "placeholder" | "isNumber" | "rule" | "range" | "choices" | "parse">,
 ): ValueSetting<Value> {
   const defaultText = /^\S+$/.test(given) ? given : JSON.stringify(given);
   return {

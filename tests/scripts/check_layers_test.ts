@@ -8,7 +8,7 @@ function moduleOf(path: string, ...imports: readonly string[]): Module {
 }
 
 function importOf(text: string): Import {
-  return /\.(ts|json)$/.test(text) ? { file: text } : { name: text };
+  return /\.(ts|json|lock)$/.test(text) ? { file: text } : { name: text };
 }
 
 function assertWrong(from: string, to: string, rule: RegExp): void {
@@ -74,6 +74,7 @@ Deno.test("refuses files outside the layers", () => {
   assertWrong("src/core/a.ts", "scripts/bench.ts", /in no layer/);
   assertWrong("src/core/a.ts", "tests/core/a.ts", /in no layer/);
   assertWrong("src/core/a.ts", "deno.json", /only src\/cli/);
+  assertWrong("src/core/a.ts", "deno.lock", /only src\/cli/);
 });
 
 Deno.test("refuses cycles, however long", () => {

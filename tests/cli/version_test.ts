@@ -1,0 +1,125 @@
+// `version` as a process with the least permissions: what it says of the program, and of what that is made of.
+
+import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
+
+const ROOT = new URL("../../", import.meta.url);
+
+async function version(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "main.ts", "version", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("tells the version first, then a fact a line", async () => {
+  assert.deepEqual((await version()).split("\n"), [
+    `wsward ${config.version}`,
+    "commit unknown",
+    "built  deno run",
+    `deno   ${Deno.version.deno}`,
+    `v8     ${Deno.version.v8}`,
+    "",
+  ]);
+});
+
+Deno.test("tells the same as JSON", async () => {
+  assert.deepEqual(JSON.parse(await version("--json")), {
+    version: config.version,
+    commit: "unknown",
+    built: "deno run",
+    deno: Deno.version.deno,
+    v8: Deno.version.v8,
+  });
+});
+
+Deno.test("a build says what it is by another module in the import map", async () => {
+  const folder = Deno.makeTempDirSync();
+  const build = new URL(`file://${folder}/build.ts`).href;
+  await Deno.writeTextFile(
+    `${folder}/build.ts`,
+    'export const COMMIT = "c0ffee"; export const BUILT_BY = "hand";',
+  );
+  await Deno.writeTextFile(
+    `${folder}/map.json`,
+    JSON.stringify({ imports: { ...config.imports, "wsward/build": build } }),
+  );
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", `--import-map=${folder}/map.json`, "main.ts", "version"],
+    cwd: ROOT,
+    stdin: "null",
+  }).output();
+  assert.match(new TextDecoder().decode(stdout), /\ncommit c0ffee\nbuilt {2}hand\n/);
+  await Deno.remove(folder, { recursive: true });
+});
+
+interface PackageGraph {
+  readonly modules: readonly { readonly specifier: string }[];
+  readonly npmPackages: Readonly<Record<string, { readonly dependencies: readonly string[] }>>;
+}
+
+/** The packages, by name and version, that the modules of the program import, and all that these need. */
+async function shippedPackages(): Promise<ReadonlySet<string>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "main.ts"],
+    cwd: ROOT,
+  })
+    .output();
+  const { modules, npmPackages }: PackageGraph = JSON.parse(new TextDecoder().decode(stdout));
+  const found = new Set<string>();
+  for (const { specifier } of modules) {
+    const [, id] = /^npm:\/((?:@[^/]+\/)?[^/]+)/.exec(specifier) ?? [];
+    if (id !== undefined) found.add(id);
+  }
+  for (const id of found) {
+    for (const needed of npmPackages[id]!.dependencies) found.add(needed);
+  }
+  return found;
+}
+
+Deno.test("the bill of materials lists every package of the module graph, and no other", async () => {
+  const { components } = JSON.parse(await version("--sbom"));
+  const listed = components.map(({ purl }: { purl: string }) =>
+    decodeURIComponent(purl.replace(/^pkg:npm\//, ""))
+  );
+  assert.deepEqual(listed, [...await shippedPackages()].sort());
+});
+
+Deno.test("the bill of materials has what CycloneDX 1.6 asks for, and the lock file's digests", async () => {
+  const { bomFormat, specVersion, version: revision, metadata, components, dependencies } = JSON.parse(
+    await version("--sbom"),
+  );
+  assert.deepEqual([bomFormat, specVersion, revision], ["CycloneDX", "1.6", 1]);
+  assert.deepEqual(
+    [metadata.component.type, metadata.component.name, metadata.component.version],
+    ["application", "wsward", config.version],
+  );
+  const lock = JSON.parse(await Deno.readTextFile(new URL("deno.lock", ROOT)));
+  for (const { type, group, name, version, purl, hashes, ...rest } of components) {
+    const id = `${group === undefined ? "" : `${group}/`}${name}@${version}`;
+    assert.deepEqual([type, rest], ["library", { "bom-ref": purl }]);
+    assert.equal(purl, `pkg:npm/${id.replace(/^@/, "%40")}`);
+    assert.equal(hashes.length, 1);
+    assert.equal(hashes[0].alg, "SHA-512");
+    assert.match(hashes[0].content, /^[0-9a-f]{128}$/);
+    const digest = Uint8Array.fromHex(hashes[0].content).toBase64();
+    assert.equal(`sha512-${digest}`, lock.npm[id].integrity);
+  }
+
+  // Each component is described once, and what is named exists.
+  const refs: string[] = [metadata.component, ...components].map((component) => component["bom-ref"]);
+  assert.equal(new Set(refs).size, refs.length);
+  assert.deepEqual(dependencies.map(({ ref }: { ref: string }) => ref), refs);
+  for (const { dependsOn } of dependencies) {
+    for (const ref of dependsOn) assert.ok(refs.includes(ref), ref);
+  }
+  const prometheus = dependencies.find(({ ref }: { ref: string }) => ref.startsWith("pkg:npm/prom-client@"));
+  assert.deepEqual(
+    prometheus.dependsOn.map((ref: string) => ref.replace(/@[^@]+$/, "")),
+    ["pkg:npm/%40opentelemetry/api", "pkg:npm/tdigest"],
+  );
+});
