@@ -5,6 +5,7 @@ import config from "../../deno.json" with { type: "json" };
 import { StartError, UsageError } from "../core/errors.ts";
 import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
+import { addCompletionsCommand } from "./completions_command.ts";
 import { addConfigCommand } from "./config_command.ts";
 import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
@@ -46,8 +47,11 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   })
-    // The descriptions name choices and defaults themselves.
-    .configureHelp({ optionDescription: ({ description }) => description });
+    // The descriptions name the choices themselves.
+    .configureHelp({
+      optionDescription: ({ description }) => description,
+      argumentDescription: ({ description }) => description,
+    });
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
     .version(`wsward ${config.version}`, "--version", "print the version");
   addServeCommand(program, exitWith);
@@ -61,6 +65,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addHealthCommand(program);
   addExplainCommand(program);
   addLogCommand(program, exitWith);
+  addCompletionsCommand(program);
   addVersionCommand(program);
   return program;
 }

@@ -46,6 +46,7 @@ export function repeatableOption(flags: string, description: string): Option {
   );
 }
 
-function isRepeatable(option: Option): boolean {
+/** Whether an option is such a one. */
+export function isRepeatable(option: Option): boolean {
   return option.parseArg !== undefined;
 }
