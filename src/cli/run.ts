@@ -10,6 +10,7 @@ import { addConfigCommand } from "./config_command.ts";
 import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
+import { addManCommand } from "./man_command.ts";
 import { addRevokeCommand } from "./revoke_command.ts";
 import { addServeCommand } from "./serve_command.ts";
 import { addSessionsCommand } from "./sessions_command.ts";
@@ -66,6 +67,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addExplainCommand(program);
   addLogCommand(program, exitWith);
   addCompletionsCommand(program);
+  addManCommand(program);
   addVersionCommand(program);
   return program;
 }
