@@ -32,11 +32,11 @@ export async function createKeyFile(
   text: string,
   { mode }: { mode: number },
 ): Promise<boolean> {
-  const draft = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     if (await exists(path)) return false;
-    await writeDraft(draft, text, mode);
+    const { draft, file } = await openDraft(path, mode);
     try {
+      await writeWhole(file, text);
       // Unlike a rename, a link never replaces a key that another process has just created.
       await Deno.link(draft, path);
       return true;
@@ -48,6 +48,11 @@ export async function createKeyFile(
     const state = describe(cause, "its folder does not exist");
     throw new StartError(`Cannot create key file "${path}": ${state}`, { cause });
   }
+}
+
+/** Where a new key file is written before it appears under its name, so that a program can be permitted to write there. */
+export function draftPath(path: string): string {
+  return `${path}.tmp`;
 }
 
 /**
@@ -75,8 +80,21 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function writeDraft(path: string, text: string, mode: number): Promise<void> {
-  using file = await Deno.open(path, { write: true, createNew: true, mode });
+/** Creates the draft, under another name if that one is taken: by a start at the same moment, or by one that was killed. */
+async function openDraft(path: string, mode: number): Promise<{ draft: string; file: Deno.FsFile }> {
+  const options = { write: true, createNew: true, mode };
+  let draft = draftPath(path);
+  try {
+    return { draft, file: await Deno.open(draft, options) };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    draft = `${path}.${crypto.randomUUID()}.tmp`;
+    return { draft, file: await Deno.open(draft, options) };
+  }
+}
+
+async function writeWhole(file: Deno.FsFile, text: string): Promise<void> {
+  using _ = file;
   const bytes = Buffer.from(text);
   for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
   await file.sync();

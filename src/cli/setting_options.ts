@@ -68,17 +68,26 @@ export function givenValue(command: Command, name: string): GivenValue | undefin
 export const ENV: Environment = (variable) => Deno.env.get(variable);
 
 /**
+ * The name of the file of settings that a command is to use, if there is one.
+ *
+ * @throws {UsageError} when it can't be right
+ */
+export function configPath(command: Command): string | undefined {
+  return readSetting(CONFIG_FILE, CONFIG_LABELS, givenValue(command, "config"), ENV) as string | undefined;
+}
+
+/**
  * The file of settings that a command is to use, with its mistakes, if one is named.
  *
  * @throws {UsageError} when its name can't be right
  * @throws {StartError} when it can't be read
  */
 export async function openConfig(command: Command): Promise<ConfigFile | undefined> {
-  const path = readSetting(CONFIG_FILE, CONFIG_LABELS, givenValue(command, "config"), ENV);
+  const path = configPath(command);
   if (path === undefined) return undefined;
   // Loaded late, and the library of its language later still: most start without a file.
   const { readConfigFile } = await import("../config/config_file.ts");
-  return await readConfigFile(path as string);
+  return await readConfigFile(path);
 }
 
 /** As {@linkcode openConfig}, but throws the first mistake as a {@linkcode UsageError}. */

@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import {
   createKeyFileIfMissing,
+  draftPath,
   isOpenMode,
   loadKeys,
   MAX_KEY_FILE_SIZE_BYTES,
@@ -72,6 +73,17 @@ Deno.test("leaves alone whatever is there already", async () => {
     assert.equal(await createKeyFileIfMissing(path), false);
     assert.equal(await Deno.readTextFile(path), "");
     assert.equal(await createKeyFileIfMissing(folder), false);
+  });
+});
+
+Deno.test("creates a key file although the draft of an earlier start was left behind", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/wsward.key`;
+    await Deno.writeTextFile(draftPath(path), "left behind");
+    assert.equal(await createKeyFileIfMissing(path), true);
+    assert.equal((await loadKeys(path)).signer?.alg, "HS256");
+    assert.equal(await Deno.readTextFile(draftPath(path)), "left behind");
+    assert.equal([...Deno.readDirSync(folder)].length, 2);
   });
 });
 

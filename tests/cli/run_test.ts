@@ -101,6 +101,7 @@ const WRONG_COMMAND_LINES: readonly (readonly [name: string, args: readonly stri
   ],
   ["two forms of the version", ["version", "--json", "--sbom"], /Cannot use --json with --sbom/],
   ["a shell that is not known", ["completions", "tcsh"], /shell "tcsh": it must be one of bash, zsh, fish/],
+  ["permissions without a folder", ["serve", "--print-permissions"], /permissions without --runtime-dir/],
   ["no endpoint at all", ["serve", "--no-echo", "--no-secure"], /nothing is left to serve/],
   ["a token without a user", ["token", "create"], /'--user <name>' not specified/],
   ["a token for an empty user", ["token", "create", "--user", ""], /Cannot use --user ""/],

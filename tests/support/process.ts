@@ -51,6 +51,8 @@ export interface StartOptions {
   readonly maxDescriptors?: number;
   /** Permission flags besides those of the start task, with `$WSWARD_RUNTIME_DIR` for the folder of the sockets. */
   readonly permissions?: readonly string[];
+  /** Permission flags in place of all those. */
+  readonly onlyPermissions?: readonly string[];
 }
 
 /** What a process takes of the machine. */
@@ -72,12 +74,12 @@ export class Program implements AsyncDisposable {
 
   constructor(
     args: readonly string[],
-    { folder, env = {}, maxDescriptors, permissions = [] }: StartOptions = {},
+    { folder, env = {}, maxDescriptors, permissions = [], onlyPermissions }: StartOptions = {},
   ) {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
-    const granted = startPermissions(this.runtimeDir, permissions);
+    const granted = onlyPermissions ?? startPermissions(this.runtimeDir, permissions);
     const command = args[0] === "task" ? [...args] : ["run", ...granted, MAIN, ...args];
     const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
     this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {

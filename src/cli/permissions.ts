@@ -1,0 +1,95 @@
+// The permissions that a server with certain settings needs of the runtime, and none beyond them.
+
+import { resolve } from "node:path";
+import { draftPath } from "../auth/key_file.ts";
+import { UsageError } from "../core/errors.ts";
+import type { Settings } from "../core/settings.ts";
+import { rotatedPath } from "../telemetry/rotation.ts";
+
+/** What a shell takes as it is, the address in `[::1]:80` included. */
+const PLAIN = /^([\p{L}\p{N}_./@:+,=-]|\[[\da-f.]*:[\da-f:.]*\])+$/iu;
+
+/**
+ * The flags of `deno run` for a server with these settings, of which some may come from a file. Each is a word for a
+ * shell. One that a shell would not take as it is stands in quotes, which `eval` and a script understand; `$(...)` alone
+ * does not look into them, and starts nothing then.
+ *
+ * @throws {UsageError} when a permission can't be put into words: for the sockets of a folder that the start would choose,
+ * and for a name with a comma
+ */
+export function permissionFlags(settings: Settings, configFile?: string): readonly string[] {
+  const { runtimeDir } = settings;
+  if (runtimeDir === undefined) {
+    throw new UsageError(
+      "Cannot print permissions without --runtime-dir: a socket is permitted by its full path only, so name a folder " +
+        "here and at the start, such as --runtime-dir wsward.run",
+    );
+  }
+  const { read, write } = neededFiles(settings);
+  if (configFile !== undefined) read.push(configFile);
+  const flags = [
+    `--allow-net=${joinNames(neededAddresses(settings, runtimeDir))}`,
+    `--allow-read=${joinNames([...read, runtimeDir])}`,
+    `--allow-write=${joinNames([...write, runtimeDir])}`,
+  ];
+  return ["--no-prompt", ...flags.map(quoteForShell), "--allow-env=WSWARD_*"];
+}
+
+function neededAddresses(settings: Settings, runtimeDir: string): readonly string[] {
+  const { host, echo, echoPort, secure, securePort, adminListen, jwksUrl } = settings;
+  const hostname = host.includes(":") ? `[${host}]` : host;
+  const addresses: string[] = [];
+  if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
+  if (secure) addresses.push(`${hostname}:${securePort}`, `unix:${resolve(runtimeDir, "secure.sock")}`);
+  if (adminListen !== undefined) addresses.push(adminListen);
+  if (jwksUrl !== undefined && judgesTokens(settings)) addresses.push(hostAndPort(new URL(jwksUrl)));
+  return addresses;
+}
+
+function neededFiles(settings: Settings): { readonly read: string[]; readonly write: string[] } {
+  const { logFile, rulesFile, tlsCert, tlsKey, tlsClientCa } = settings;
+  const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa].filter((path) => path !== undefined);
+  const write = [logFile];
+  if (settings.logMaxSize !== Infinity) {
+    // Each full file is looked for and renamed, but for the last one, which is replaced.
+    const full = Array.from({ length: settings.logMaxFiles }, (_, i) => rotatedPath(logFile, i + 1));
+    write.push(...full);
+    read.push(...full.slice(0, settings.logChain ? Math.max(1, full.length - 1) : -1));
+  }
+  if (judgesTokens(settings)) {
+    const { keyFile, jwksUrl, stateFile } = settings;
+    read.push(keyFile);
+    if (jwksUrl === undefined) {
+      read.push(draftPath(keyFile));
+      write.push(keyFile, draftPath(keyFile));
+    }
+    if (stateFile !== undefined) {
+      read.push(stateFile);
+      write.push(stateFile);
+    }
+  }
+  return { read, write };
+}
+
+/** Whether there are tokens to judge, and with them keys and revocations. */
+function judgesTokens({ secure, adminListen }: Settings): boolean {
+  return secure || adminListen !== undefined;
+}
+
+function hostAndPort({ protocol, hostname, port }: URL): string {
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}
+
+function joinNames(names: readonly string[]): string {
+  const wrong = names.find((name) => name.includes(","));
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `Cannot print permissions for ${JSON.stringify(wrong)}: Deno takes a comma for the end of a name`,
+    );
+  }
+  return [...new Set(names)].join(",");
+}
+
+function quoteForShell(word: string): string {
+  return PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
