@@ -1,12 +1,12 @@
 // Text forms of networks, host names and origins: whether a setting may be that.
 
-import { isIP } from "node:net";
+import { ipVersion } from "./ip_address.ts";
 
 /** Whether `text` is an IPv4 or IPv6 address, or one with a prefix length that fits its family (RFC 4632, RFC 4291). */
 export function isNetwork(text: string): boolean {
   const [address = "", prefix, ...rest] = text.split("/");
-  const family = isIP(address);
-  if (family === 0 || address.includes("%") || rest.length > 0) return false;
+  const family = ipVersion(address);
+  if (family === undefined || address.includes("%") || rest.length > 0) return false;
   if (prefix === undefined) return true;
   return /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
 }
@@ -17,7 +17,7 @@ export function isNetwork(text: string): boolean {
  */
 export function isLoopbackAddress(text: string): boolean {
   const [, v4, port] = /^(?:(127\.[\d.]+)|\[::1\]):(0|[1-9]\d{0,4})$/.exec(text) ?? [];
-  return port !== undefined && Number(port) <= 65_535 && (v4 === undefined || isIP(v4) === 4);
+  return port !== undefined && Number(port) <= 65_535 && (v4 === undefined || ipVersion(v4) === 4);
 }
 
 /** Whether `text` is a host name of letters, digits, hyphens and dots, at most 253 characters (RFC 1123 §2.1). */

@@ -1,6 +1,6 @@
 // Who is at the other end when trusted proxies are in between: X-Forwarded-For, read from the right.
 
-import { isIP } from "node:net";
+import { ipVersion } from "../../core/ip_address.ts";
 import { canonicalAddress, type NetworkSet } from "./network_set.ts";
 
 /** Entries that are looked at: no honest chain of proxies is longer. */
@@ -36,6 +36,6 @@ export function clientAddress(
 
 function parseEntry(text: string): string | undefined {
   const bracketed = BRACKETED.exec(text);
-  if (bracketed !== null) return isIP(bracketed[1]!) === 6 ? canonicalAddress(bracketed[1]!) : undefined;
+  if (bracketed !== null) return ipVersion(bracketed[1]!) === 6 ? canonicalAddress(bracketed[1]!) : undefined;
   return canonicalAddress(V4_WITH_PORT.exec(text)?.[1] ?? text);
 }

@@ -1,6 +1,13 @@
 // Addresses and networks as the firewall compares them: one spelling for each address, sets of networks, client keys.
 
-import { BlockList, isIP } from "node:net";
+import {
+  formatIpAddress,
+  type IpAddress,
+  ipVersion,
+  parseIpAddress,
+  V4_LENGTH,
+} from "../../core/ip_address.ts";
+import { isNetwork } from "../../core/network_text.ts";
 
 /** Networks that are asked whether an address is in one of them. */
 export interface NetworkSet {
@@ -10,7 +17,14 @@ export interface NetworkSet {
   has(address: string): boolean;
 }
 
-const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
+/** A network as the first and the last of its addresses. */
+interface Range {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** How many of the 8 groups of an IPv6 address name the network of one client. */
+const CLIENT_GROUPS = 4;
 
 /**
  * The one spelling of an address that everything else compares: IPv4 dotted; IPv6 in lower case, compressed, without
@@ -18,18 +32,9 @@ const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
  * Undefined for what is no address.
  */
 export function canonicalAddress(text: string): string | undefined {
-  const family = isIP(text);
-  if (family === 4) return text;
-  if (family === 0) return undefined;
-  const zone = text.indexOf("%");
-  const host = URL.parse(`http://[${zone < 0 ? text : text.slice(0, zone)}]`)?.hostname;
-  if (host === undefined) return undefined;
-  const address = host.slice(1, -1);
-  const mapped = MAPPED.exec(address);
-  if (mapped === null) return address;
-  const high = parseInt(mapped[1]!, 16);
-  const low = parseInt(mapped[2]!, 16);
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  if (!text.includes(":")) return ipVersion(text) === 4 ? text : undefined;
+  const address = readAddress(text);
+  return address === undefined ? undefined : formatIpAddress(address);
 }
 
 /** Whether `address`, in any spelling, is of the machine itself: 127.0.0.0/8 or ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
@@ -44,18 +49,11 @@ export function isLoopback(address: string): boolean {
  * `::1` is its own key, and what is no address too.
  */
 export function clientKey(address: string): string {
-  const canonical = canonicalAddress(address) ?? address;
-  if (!canonical.includes(":") || canonical === "::1") return canonical;
-  const gap = canonical.indexOf("::");
-  const groups = (gap < 0 ? canonical : canonical.slice(0, gap) || "0").split(":");
-  if (gap >= 0) {
-    const tail = canonical.slice(gap + 2).split(":");
-    while (groups.length + tail.length < 8) groups.push("0");
-    groups.push(...tail);
-  }
-  groups.length = 4;
-  while (groups.at(-1) === "0") groups.pop();
-  return `${groups.join(":")}::/64`;
+  const read = address.includes(":") ? readAddress(address) : undefined;
+  if (read === undefined) return address;
+  const canonical = formatIpAddress(read);
+  if (isV4(read) || canonical === "::1") return canonical;
+  return `${formatIpAddress([...read.slice(0, CLIENT_GROUPS), 0, 0, 0, 0])}/64`;
 }
 
 /**
@@ -66,45 +64,92 @@ export function clientKey(address: string): string {
  */
 export function createNetworkSet(texts: readonly string[]): NetworkSet {
   // One list for each family: in a common one `::/0` would hold every IPv4 address as well.
-  const v4 = new BlockList();
-  const v6 = new BlockList();
-  let hasV4 = false;
-  let hasV6 = false;
+  const v4: Range[] = [];
+  const v6: Range[] = [];
   for (const text of texts) {
     const { address, prefix } = parseNetwork(text);
-    if (isIP(address) === 4) {
-      v4.addSubnet(address, prefix, "ipv4");
-      hasV4 = true;
-    } else {
-      v6.addSubnet(address, prefix, "ipv6");
-      hasV6 = true;
-    }
+    (isV4(address) ? v4 : v6).push(rangeOf(address, prefix));
   }
+  const v4Ranges = withoutNested(v4);
+  const v6Ranges = withoutNested(v6);
   return {
     size: texts.length,
-    has(address) {
-      if (!hasV4 && !hasV6) return false;
-      const canonical = canonicalAddress(address);
-      if (canonical === undefined) return false;
-      // The family must be given: a list that is asked about the wrong one says no, and lets everybody in.
-      return canonical.includes(":")
-        ? hasV6 && v6.check(canonical, "ipv6")
-        : hasV4 && v4.check(canonical, "ipv4");
+    has(text) {
+      if (texts.length === 0) return false;
+      const address = readAddress(text);
+      if (address === undefined) return false;
+      return isInOne(isV4(address) ? v4Ranges : v6Ranges, toNumber(address));
     },
   };
 }
 
-function parseNetwork(text: string): { address: string; prefix: number } {
-  const slash = text.indexOf("/");
-  const given = slash < 0 ? text : text.slice(0, slash);
-  const address = canonicalAddress(given);
-  if (address === undefined) {
-    throw new TypeError(`Cannot read the network ${JSON.stringify(text)}: it has no address`);
+/** The address that `text` is, a mapped one as IPv4. */
+function readAddress(text: string): IpAddress | undefined {
+  const address = parseIpAddress(text);
+  return address !== undefined && isMapped(address) ? unmap(address) : address;
+}
+
+function isV4(address: IpAddress): boolean {
+  return address.length === V4_LENGTH;
+}
+
+/** ::ffff:0:0/96 (RFC 4291 §2.5.5.2). */
+function isMapped(address: IpAddress): boolean {
+  return !isV4(address) && address[5] === 0xffff && address.slice(0, 5).every((group) => group === 0);
+}
+
+function unmap(address: IpAddress): IpAddress {
+  return address.slice(6).flatMap((group) => [group >> 8, group & 255]);
+}
+
+function parseNetwork(text: string): { address: IpAddress; prefix: number } {
+  const [given = "", length] = text.split("/");
+  const address = parseIpAddress(given);
+  if (address === undefined || !isNetwork(text)) {
+    throw new TypeError(`Cannot use the network ${JSON.stringify(text)}: it is no address or network`);
   }
-  const isV4 = isIP(address) === 4;
-  const isMapped = isV4 && isIP(given) === 6;
-  if (slash < 0) return { address, prefix: isV4 ? 32 : 128 };
-  const prefix = Number(text.slice(slash + 1));
-  if (!isMapped) return { address, prefix };
-  return prefix >= 96 ? { address, prefix: prefix - 96 } : { address: given, prefix };
+  const prefix = length === undefined ? (isV4(address) ? 32 : 128) : Number(length);
+  return isMapped(address) && prefix >= 96
+    ? { address: unmap(address), prefix: prefix - 96 }
+    : { address, prefix };
+}
+
+function rangeOf(address: IpAddress, prefix: number): Range {
+  const free = BigInt((isV4(address) ? 32 : 128) - prefix);
+  const first = toNumber(address) >> free << free;
+  return { first, last: first + (1n << free) - 1n };
+}
+
+function toNumber(address: IpAddress): bigint {
+  const bits = isV4(address) ? 8n : 16n;
+  return address.reduce((number, part) => number << bits | BigInt(part), 0n);
+}
+
+/** In ascending order, without those that are in another one: networks that overlap are nested. */
+function withoutNested(ranges: readonly Range[]): readonly Range[] {
+  const sorted = ranges.toSorted((a, b) => compare(a.first, b.first) || compare(b.last, a.last));
+  const outer: Range[] = [];
+  for (const range of sorted) {
+    const previous = outer.at(-1);
+    if (previous === undefined || range.first > previous.last) outer.push(range);
+  }
+  return outer;
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A search by halves: a list may be long, and everyone who connects is looked up in it. */
+function isInOne(ranges: readonly Range[], number: bigint): boolean {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const { first, last } = ranges[middle]!;
+    if (number < first) high = middle;
+    else if (number > last) low = middle + 1;
+    else return true;
+  }
+  return false;
 }

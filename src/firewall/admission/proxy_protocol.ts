@@ -1,6 +1,6 @@
 // The preamble of the PROXY protocol, versions 1 and 2 (HAProxy, proxy-protocol.txt), read on its strictest terms. No I/O.
 
-import { isIP } from "node:net";
+import { ipVersion } from "../../core/ip_address.ts";
 import { canonicalAddress } from "./network_set.ts";
 
 /** What the bytes are so far. A state other than `incomplete` does not change when more bytes come. */
@@ -96,7 +96,9 @@ function parseV1Line(text: string, size: number): ProxyHeader {
   const port = Number(match[4]);
   const version = family === "TCP4" ? 4 : 6;
   const address = canonicalAddress(source);
-  if (isIP(source) !== version || isIP(destination) !== version || address === undefined) return BAD_LINE;
+  if (ipVersion(source) !== version || ipVersion(destination) !== version || address === undefined) {
+    return BAD_LINE;
+  }
   if (port > 65535 || Number(match[5]) > 65535) return BAD_LINE;
   return { state: "complete", size, source: { address, port } };
 }

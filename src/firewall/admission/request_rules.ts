@@ -1,6 +1,6 @@
 // What a handshake may ask for and where it may come from: Host, path and Origin. A new rule is one function and one line.
 
-import { isIP } from "node:net";
+import { ipVersion } from "../../core/ip_address.ts";
 import type { Settings } from "../../core/settings.ts";
 import { badRequest, type Refusal, type RequestHead } from "../../protocol/handshake.ts";
 import { isLoopback } from "./network_set.ts";
@@ -69,7 +69,7 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
     if (parsed === undefined) return BAD_HOST;
     const { host } = parsed;
     if (isLoopbackListener) return isLoopbackHost(host) || hosts.has(host) ? undefined : WRONG_LOOPBACK_HOST;
-    return hosts.size === 0 || hosts.has(host) || isIP(host) !== 0 ? undefined : WRONG_HOST;
+    return hosts.size === 0 || hosts.has(host) || ipVersion(host) !== undefined ? undefined : WRONG_HOST;
   }
 
   function checkPath(head: RequestHead): Refusal | undefined {
@@ -105,7 +105,7 @@ function parseHost(text: string): HostAndPort | undefined {
   const match = HOST_AND_PORT.exec(text.toLowerCase());
   if (match === null) return undefined;
   const [, name, v6] = match;
-  if (v6 !== undefined && isIP(v6) !== 6) return undefined;
+  if (v6 !== undefined && ipVersion(v6) !== 6) return undefined;
   const port = match[3] === undefined ? undefined : Number(match[3]);
   const host = name ?? v6!;
   return host.length > 253 || (port ?? 0) > 65535 ? undefined : { host, port };

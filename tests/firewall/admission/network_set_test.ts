@@ -142,8 +142,41 @@ Deno.test("what is no address is in no network and throws nothing", () => {
   assert.equal(createNetworkSet([]).has("192.0.2.1"), false);
 });
 
-Deno.test("a text that is no network is a mistake of the caller", () => {
-  assert.throws(() => createNetworkSet(["192.0.2.0/24", "example.com"]), TypeError);
+Deno.test("a set of many networks, nested or not, holds what one of them holds", () => {
+  // Few bits, so that networks meet.
+  const networks = fc.record({ bits: fc.nat(255), prefix: fc.integer({ min: 24, max: 32 }) });
+  fc.assert(
+    fc.property(fc.array(networks, { maxLength: 60 }), fc.boolean(), (given, isV6) => {
+      const text = (bits: number) => isV6 ? `2001:db8::${bits.toString(16)}` : `192.0.2.${bits}`;
+      const set = createNetworkSet(
+        given.map(({ bits, prefix }) => `${text(bits)}/${prefix + (isV6 ? 96 : 0)}`),
+      );
+      for (let bits = 0; bits < 256; bits++) {
+        const expected = given.some((network) =>
+          isSameNetwork(BigInt(network.bits), BigInt(bits), network.prefix, 32)
+        );
+        assert.equal(set.has(text(bits)), expected, text(bits));
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("a text that is no network is a mistake of the caller, and never a set that lacks it", () => {
+  for (
+    const text of [
+      "example.com",
+      "",
+      "192.0.2.0/33",
+      "192.0.2.0/-1",
+      "192.0.2.0/x",
+      "192.0.2.0/",
+      "::/129",
+      "::1%1",
+    ]
+  ) {
+    assert.throws(() => createNetworkSet(["192.0.2.0/24", text]), TypeError, text);
+  }
 });
 
 Deno.test("loopback is known in every spelling", () => {
