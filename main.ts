@@ -1,5 +1,5 @@
 // Runs the command of the command line and ends the process with its exit code.
 
-import { run } from "./src/cli/run.ts";
+import { start } from "./src/cli/start.ts";
 
-Deno.exit(await run(Deno.args));
+Deno.exit(await start(Deno.args));

@@ -1,4 +1,5 @@
-// Proves from the module graph that imports point down only, and that each package is known to one layer only.
+// Proves from the module graph that imports point down only, that each package is known to one layer only, and that a
+// start loads nothing large.
 
 /** One module: its path from the root of the repository, and what it imports. */
 export interface Module {
@@ -7,7 +8,10 @@ export interface Module {
 }
 
 /** One import: a file of the repository by its path from the root, or anything else as it is written. */
-export type Import = { readonly file: string } | { readonly name: string };
+export type Import = ({ readonly file: string } | { readonly name: string }) & {
+  /** Whether it is only a type, or loaded when it is needed. */
+  readonly isLate?: boolean;
+};
 
 /** An import that breaks a rule, and the rule. */
 export interface WrongImport {
@@ -43,6 +47,17 @@ const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "validator": ["endpoints"],
 };
 
+/** Where the modules begin that are loaded before the server is ready. */
+const START_MODULES = ["main.ts", "src/app.ts"];
+/** Any of these, and any module of Node's, takes longer to load than all of the server. */
+const LATE_PACKAGES: ReadonlySet<string> = new Set([
+  "commander",
+  "jose",
+  "prom-client",
+  "valibot",
+  "validator",
+]);
+
 /** The imports of `modules` that break a rule, in the order of the modules. */
 export function findWrongImports(modules: readonly Module[]): readonly WrongImport[] {
   const wrong: WrongImport[] = [];
@@ -53,7 +68,25 @@ export function findWrongImports(modules: readonly Module[]): readonly WrongImpo
       if (rule !== undefined) wrong.push({ from: path, to, rule });
     }
   }
-  return [...wrong, ...findCycles(modules)];
+  return [...wrong, ...findCycles(modules), ...findEarlyImports(modules)];
+}
+
+function findEarlyImports(modules: readonly Module[]): readonly WrongImport[] {
+  const importsOf = new Map(modules.map(({ path, imports }) => [path, imports]));
+  const wrong: WrongImport[] = [];
+  const early = new Set(START_MODULES);
+  // A set is walked to its end, also to what is added on the way.
+  for (const path of early) {
+    for (const imported of importsOf.get(path) ?? []) {
+      if (imported.isLate) continue;
+      if ("file" in imported) early.add(imported.file);
+      else if (imported.name.startsWith("node:") || LATE_PACKAGES.has(imported.name.split("/", 1)[0]!)) {
+        const rule = "a start must not wait for this: import it where it is used";
+        wrong.push({ from: path, to: imported.name, rule });
+      }
+    }
+  }
+  return wrong;
 }
 
 function judgeFile(from: string, to: string): string | undefined {
@@ -125,6 +158,7 @@ interface GraphImport {
   readonly specifier: string;
   readonly code?: { readonly specifier?: string };
   readonly type?: { readonly specifier?: string };
+  readonly isDynamic?: boolean;
 }
 
 interface Graph {
@@ -142,9 +176,12 @@ interface Graph {
 export function readGraph(graph: Graph, root: string): readonly Module[] {
   return graph.modules.filter(({ specifier }) => specifier.startsWith(root)).map((module) => {
     if (module.error !== undefined) throw new Error(`Cannot read the module graph: ${module.error}`);
-    const imports = (module.dependencies ?? []).map(({ specifier, code, type }) => {
+    const imports = (module.dependencies ?? []).map(({ specifier, code, type, isDynamic }) => {
       const resolved = code?.specifier ?? type?.specifier ?? "";
-      return resolved.startsWith(root) ? { file: resolved.slice(root.length) } : { name: specifier };
+      const late = code === undefined || isDynamic === true ? { isLate: true } : {};
+      return resolved.startsWith(root)
+        ? { file: resolved.slice(root.length), ...late }
+        : { name: specifier, ...late };
     });
     return { path: module.specifier.slice(root.length), imports };
   });

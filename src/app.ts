@@ -4,13 +4,13 @@ import { EventFeed } from "./admin/event_feed.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
-import { createVerifier, type Verifier } from "./auth/token.ts";
+import { createVerifier, loadSignatures, type Verifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
-import { createSecureEndpoint } from "./endpoints/secure.ts";
+import { createSecureEndpoint, loadSessionProtocol } from "./endpoints/secure.ts";
 import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
 import { Firewall, type GuardedEndpoint } from "./firewall/firewall.ts";
@@ -66,6 +66,7 @@ export async function serve(settings: Settings, version: string): Promise<number
     });
     tellReady();
     manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
+    await app.loadRest();
     log("server.draining", { signal: await stop });
     manager?.notify("STOPPING=1", "STATUS=Draining");
     await app.drain();
@@ -111,25 +112,31 @@ class App {
 
   async start(): Promise<void> {
     const settings = this.#settings;
-    const guarded: GuardedEndpoint[] = [];
     const isAdministered = settings.adminListen !== undefined;
     const judges = settings.secure || isAdministered ? await this.#openJudges() : undefined;
     // First, so that it can tell that the others are not there yet.
     if (judges !== undefined) await this.#startAdmin(judges);
-    if (settings.echo) {
-      const createHandler = createEchoHandler({ prefix: settings.echoPrefix });
-      guarded.push(this.#startEndpoint("echo", settings.echoPort, { createHandler }));
-    }
-    if (settings.secure && judges !== undefined) {
-      guarded.push(this.#startEndpoint("secure", settings.securePort, this.#createSecure(judges)));
-    }
-    this.#firewall = new Firewall({ settings, endpoints: guarded, log: this.#log });
+    const guarded: GuardedEndpoint[] = [];
+    if (settings.echo) guarded.push(this.#guard("echo", settings.echoPort));
+    if (settings.secure) guarded.push(this.#guard("secure", settings.securePort));
+    this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     for (const { name, hostname, port } of this.#firewall.addresses) {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
       console.log(`Listening on ${scheme}://${host}:${port}/ (${name})`);
     }
     if (this.#admin !== undefined) console.log(`Admin on ${this.#admin.url}`);
+    // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
+    // before: until this returns the event loop stands still.
+    if (settings.echo) {
+      this.#startEndpoint("echo", { createHandler: createEchoHandler({ prefix: settings.echoPrefix }) });
+    }
+    if (settings.secure && judges !== undefined) this.#startEndpoint("secure", this.#createSecure(judges));
+  }
+
+  /** Loads what the first session would wait for otherwise. What can't be loaded ends the process, and not that session. */
+  async loadRest(): Promise<void> {
+    if (this.#keys !== undefined) await Promise.all([loadSignatures(), loadSessionProtocol()]);
   }
 
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
@@ -153,23 +160,23 @@ class App {
     await removeRuntimeDir(this.#runtimeDir);
   }
 
-  #startEndpoint(
-    name: EndpointName,
-    port: number,
-    options: Pick<EndpointOptions, "createHandler" | "admit">,
-  ): GuardedEndpoint {
-    const socketPath = `${this.#runtimeDir.path}/${name}.sock`;
-    this.#endpoints.set(
+  #guard(name: EndpointName, port: number): GuardedEndpoint {
+    return { name, port, socketPath: this.#socketPath(name) };
+  }
+
+  #startEndpoint(name: EndpointName, options: Pick<EndpointOptions, "createHandler" | "admit">): void {
+    const endpoint = startEndpoint({
       name,
-      startEndpoint({
-        name,
-        socketPath,
-        outletOf: (connection) => this.#firewall?.outbox(connection),
-        log: this.#log,
-        ...options,
-      }),
-    );
-    return { name, port, socketPath };
+      socketPath: this.#socketPath(name),
+      outletOf: (connection) => this.#firewall?.outbox(connection),
+      log: this.#log,
+      ...options,
+    });
+    this.#endpoints.set(name, endpoint);
+  }
+
+  #socketPath(name: EndpointName): string {
+    return `${this.#runtimeDir.path}/${name}.sock`;
   }
 
   async #openJudges(): Promise<Judges> {

@@ -1,8 +1,7 @@
 // One key, as RFC 7517 writes it: which algorithm it is for, whether it is strong enough, and its import.
 
-import { Buffer } from "node:buffer";
-import { createPublicKey, type JsonWebKey } from "node:crypto";
-import { CompactSign, compactVerify, importJWK, type JWK } from "jose";
+import type { JsonWebKey } from "node:crypto";
+import type { JWK } from "jose";
 import { decodeBase64url } from "./base64url.ts";
 
 interface AlgorithmRule {
@@ -112,7 +111,7 @@ async function importSecret(
   if (secret.length < hmac.sizeBytes) {
     return faulty(`its secret has ${secret.length} bytes, at least ${hmac.sizeBytes} are needed for ${alg}`);
   }
-  if (isPublishedKey(secret)) return faulty("its secret is itself a key in PEM, DER or JSON");
+  if (await isPublishedKey(secret)) return faulty("its secret is itself a key in PEM, DER or JSON");
   const key = await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: hmac.hash }, false, [
     "sign",
     "verify",
@@ -121,9 +120,10 @@ async function importSecret(
 }
 
 /** Whether a secret is the file of a key for something else: everybody knows a public key (RFC 8725 §2.1). */
-function isPublishedKey(secret: Uint8Array): boolean {
-  const text = Buffer.from(secret).toString("latin1");
-  if (/-----BEGIN |^ssh-|^ecdsa-|"kty"\s*:/.test(text)) return true;
+async function isPublishedKey(secret: Uint8Array): Promise<boolean> {
+  if (/-----BEGIN |^ssh-|^ecdsa-|"kty"\s*:/.test(new TextDecoder("latin1").decode(secret))) return true;
+  if (secret[0] !== DER_SEQUENCE) return false;
+  const [{ Buffer }, { createPublicKey }] = await Promise.all([import("node:buffer"), import("node:crypto")]);
   return (["spki", "pkcs1"] as const).some((type) => {
     try {
       createPublicKey({ key: Buffer.from(secret), format: "der", type });
@@ -133,6 +133,9 @@ function isPublishedKey(secret: Uint8Array): boolean {
     }
   });
 }
+
+/** What a key in DER begins with (ITU-T X.690 §8.9). */
+const DER_SEQUENCE = 0x30;
 
 const PUBLIC_MEMBERS = ["kty", "crv", "x", "y", "n", "e"];
 const PRIVATE_MEMBERS = [...PUBLIC_MEMBERS, "d", "p", "q", "dp", "dq", "qi"];
@@ -148,6 +151,7 @@ async function importPair(
   }
   try {
     // The runtime's Web Crypto takes points that are not on their curve.
+    const { createPublicKey } = await import("node:crypto");
     createPublicKey({ key: pick(jwk, PUBLIC_MEMBERS) as JsonWebKey, format: "jwk" });
     const verifyingKey = await importHalf(pick(jwk, PUBLIC_MEMBERS), alg);
     if (!Object.hasOwn(jwk, "d")) return { alg, kid, verifyingKey, signingKey: undefined };
@@ -165,12 +169,14 @@ function pick(jwk: Readonly<Record<string, unknown>>, members: readonly string[]
 }
 
 async function importHalf(jwk: JWK, alg: Algorithm): Promise<CryptoKey> {
+  const { importJWK } = await import("jose");
   const key = await importJWK(jwk, alg, { extractable: false });
   if (key instanceof Uint8Array) throw new TypeError("Cannot import a key pair: it is a secret");
   return key;
 }
 
 async function isPair(alg: Algorithm, signingKey: CryptoKey, verifyingKey: CryptoKey): Promise<boolean> {
+  const { CompactSign, compactVerify } = await import("jose");
   const sample = await new CompactSign(new Uint8Array(1)).setProtectedHeader({ alg }).sign(signingKey);
   return await compactVerify(sample, verifyingKey, { algorithms: [alg] }).then(() => true, () => false);
 }
@@ -179,10 +185,10 @@ function rsaFault({ n, e }: Readonly<Record<string, unknown>>): string | undefin
   const modulus = typeof n === "string" ? decodeBase64url(n) : undefined;
   const exponent = typeof e === "string" ? decodeBase64url(e) : undefined;
   if (modulus === undefined || exponent === undefined) return "it is not a valid RSA key";
-  const bits = BigInt(`0x0${Buffer.from(modulus).toString("hex")}`).toString(2).length;
+  const bits = BigInt(`0x0${modulus.toHex()}`).toString(2).length;
   if (bits < MIN_RSA_BITS) return `its modulus has ${bits} bits, at least ${MIN_RSA_BITS} are needed`;
   if (bits > MAX_RSA_BITS) return `its modulus has ${bits} bits, at most ${MAX_RSA_BITS} are accepted`;
-  const power = BigInt(`0x0${Buffer.from(exponent).toString("hex")}`);
+  const power = BigInt(`0x0${exponent.toHex()}`);
   // With the exponent 1 anybody can write a signature; a huge one makes each verification slow.
   if (power < 3n || power % 2n === 0n || power >= 2n ** 32n) return "its public exponent is not sound";
   return undefined;

@@ -1,7 +1,7 @@
 // Key files: how they are created, how they are read, and which of them are refused.
 
-import { Buffer } from "node:buffer";
 import { StartError } from "../core/errors.ts";
+import { encodeBase64url } from "./base64url.ts";
 import { KeySet } from "./key_set.ts";
 import { parseKeys } from "./key_text.ts";
 
@@ -18,7 +18,7 @@ const NEW_SECRET_SIZE_BYTES = 32;
  */
 export async function createKeyFileIfMissing(path: string): Promise<boolean> {
   const secret = crypto.getRandomValues(new Uint8Array(NEW_SECRET_SIZE_BYTES));
-  return await createKeyFile(path, Buffer.from(secret).toString("base64url") + "\n", { mode: 0o600 });
+  return await createKeyFile(path, encodeBase64url(secret) + "\n", { mode: 0o600 });
 }
 
 /**
@@ -95,7 +95,7 @@ async function openDraft(path: string, mode: number): Promise<{ draft: string; f
 
 async function writeWhole(file: Deno.FsFile, text: string): Promise<void> {
   using _ = file;
-  const bytes = Buffer.from(text);
+  const bytes = new TextEncoder().encode(text);
   for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
   await file.sync();
 }

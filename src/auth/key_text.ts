@@ -1,7 +1,5 @@
 // The text of a key file: a secret, PEM, a JWK or a JWK Set.
 
-import { Buffer } from "node:buffer";
-import { createPrivateKey, createPublicKey } from "node:crypto";
 import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
 import { parseStrictJson } from "./strict_json.ts";
@@ -21,7 +19,7 @@ const NOT_A_KEY = "it is not a key (it must be a secret in base64 or base64url, 
  * @returns At least one key, or a sentence fragment without any of the content that tells what is wrong.
  */
 export async function parseKeys(content: Uint8Array): Promise<readonly Key[] | string> {
-  const text = Buffer.from(content).toString("latin1");
+  const text = new TextDecoder("latin1").decode(content);
   if (/^\s*\{/.test(text)) return await parseJson(content);
   if (text.includes("-----BEGIN ")) return await parsePem(text);
   return await parseSecret(text);
@@ -49,7 +47,7 @@ async function parsePem(text: string): Promise<readonly Key[] | string> {
   for (const [pem, label = ""] of blocks) {
     // What `openssl ecparam` writes before the key; the key names its curve itself.
     if (label === "EC PARAMETERS") continue;
-    const jwk = exportPem(pem, label);
+    const jwk = await exportPem(pem, label);
     if (typeof jwk === "string") return jwk;
     const key = await importKey(jwk);
     if (isUnusable(key)) return key.fault;
@@ -58,7 +56,8 @@ async function parsePem(text: string): Promise<readonly Key[] | string> {
   return keys.length === 0 ? "it has no key for signatures" : keys;
 }
 
-function exportPem(pem: string, label: string): Record<string, unknown> | string {
+async function exportPem(pem: string, label: string): Promise<Record<string, unknown> | string> {
+  const { createPrivateKey, createPublicKey } = await import("node:crypto");
   try {
     switch (label) {
       case "PUBLIC KEY":

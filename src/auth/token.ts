@@ -1,9 +1,7 @@
 // Session tokens: JSON Web Tokens (RFC 7519), minted, and verified as RFC 8725 asks for.
 
-import { Buffer } from "node:buffer";
-import { compactVerify, errors, SignJWT } from "jose";
 import { UsageError } from "../core/errors.ts";
-import { isBase64url } from "./base64url.ts";
+import { decodeBase64url, isBase64url } from "./base64url.ts";
 import {
   type ClaimRules,
   END_OF_TIME_S,
@@ -47,6 +45,17 @@ export interface VerifierOptions extends ClaimRules {
   readonly now?: () => number;
 }
 
+let signatures: Promise<typeof import("jose")> | undefined;
+
+/**
+ * Loads the library that makes and verifies signatures, once. Whatever needs it waits for it: it takes time that a start
+ * does not have. A server calls this when it has started, so that a library that can't be loaded is not found out by
+ * the first token.
+ */
+export function loadSignatures(): Promise<typeof import("jose")> {
+  return signatures ??= import("jose");
+}
+
 /**
  * Creates a verifier for tokens that are signed with any of `keys`. It verifies at most {@linkcode MAX_VERIFICATIONS}
  * signatures at once, off the main thread, so that a flood of bad tokens can't starve open sessions.
@@ -70,7 +79,7 @@ export function createVerifier(keys: KeySource, options: VerifierOptions = {}): 
     }
     if (!isSigned) return invalid("signature does not match");
 
-    const claims = parseStrictJson(Buffer.from(payload, "base64url"));
+    const claims = parseStrictJson(decodeBase64url(payload)!);
     if (!claims.ok) return invalid(`claims: ${claims.fault}`);
     return judgeClaims(claims.value, options, now());
   }
@@ -132,6 +141,7 @@ export async function mintToken(key: Key, options: MintOptions): Promise<string>
     }
   }
   const name = key.kid === undefined ? {} : { kid: key.kid };
+  const { SignJWT } = await loadSignatures();
   const token = await new SignJWT({ ...claims, ...own })
     .setProtectedHeader({ alg: key.alg, typ: tokenType, ...name })
     .sign(key.signingKey);
@@ -159,7 +169,7 @@ function formFault(token: string): string | undefined {
  * sender choose the key (RFC 8725 §3.10).
  */
 function readHeader(part: string, tokenType: string | undefined): WantedKey | string {
-  const json = parseStrictJson(Buffer.from(part, "base64url"));
+  const json = parseStrictJson(decodeBase64url(part)!);
   if (!json.ok) return `header: ${json.fault}`;
   const { alg, kid, typ } = json.value;
   // No extension is understood here, so none may be critical (RFC 7515 §4.1.11). A JWT must not use b64 (RFC 7797 §7).
@@ -179,6 +189,7 @@ function isMediaType(given: unknown, wanted: string): boolean {
 }
 
 async function isSignedBy(keys: readonly Key[], token: string): Promise<boolean> {
+  const { compactVerify, errors } = await loadSignatures();
   for (const { alg, verifyingKey } of keys) {
     try {
       await compactVerify(token, verifyingKey, { algorithms: [alg] });

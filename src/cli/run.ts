@@ -1,8 +1,8 @@
-// The command line: runs the command that the arguments name, and says in one line why it could not.
+// The command line: every command, as the command-line library knows it.
 
 import { CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
-import { StartError, UsageError } from "../core/errors.ts";
+import { UsageError } from "../core/errors.ts";
 import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
 import { addCompletionsCommand } from "./completions_command.ts";
@@ -22,8 +22,8 @@ import { addVersionCommand } from "./version_command.ts";
 const HELP_COLUMNS = 100;
 
 /**
- * Runs the command that `args` name and returns the exit code: 0 for success, 1 if it could not be done, 2 for a
- * command line or a variable that cannot be used. Never throws; what went wrong is one line on stderr.
+ * Runs the command that `args` name and returns the exit code. Throws `UsageError` for a command line or a variable that
+ * cannot be used, and `StartError` for what could not be done.
  */
 export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
@@ -31,7 +31,10 @@ export async function run(args: readonly string[]): Promise<number> {
     await createProgram((code) => exitCode = code).parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    return explain(error);
+    if (!(error instanceof CommanderError)) throw error;
+    // Asked for help or the version, or left out the command: the answer is already printed.
+    if (error.exitCode === 0 || error.code === "commander.help") return 0;
+    throw new UsageError(`Cannot read the command line: ${error.message.replace(/^error: /, "")}`);
   }
 }
 
@@ -74,28 +77,4 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
 
 function printHelp(text: string): void {
   console.log(text.trimEnd());
-}
-
-function explain(error: unknown): number {
-  if (error instanceof CommanderError) {
-    // Asked for help or the version, or left out the command: the answer is already printed.
-    if (error.exitCode === 0 || error.code === "commander.help") return 0;
-    return printError(`Cannot read the command line: ${error.message.replace(/^error: /, "")}`, 2);
-  }
-  if (error instanceof UsageError) return printError(error.message, 2);
-  if (error instanceof StartError) return printError(error.message, 1);
-  return printError(`Cannot go on: ${error instanceof Error ? error.message : String(error)}`, 1);
-}
-
-function printError(message: string, exitCode: number): number {
-  console.error(oneLine(message));
-  return exitCode;
-}
-
-// What was typed, or what a file is called, must neither break the line nor paint the terminal.
-function oneLine(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, " ").replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
 }

@@ -1,8 +1,8 @@
-// The command `serve`: settings from flags, variables and a file, then the server.
+// The command `serve`: its flags and its help.
 
 import type { Command } from "commander";
-import config from "../../deno.json" with { type: "json" };
 import { parseSettings } from "../core/settings.ts";
+import { serveWith } from "./serve.ts";
 import { addSettingOptions, configPath, ENV, givenSettings, readConfig } from "./setting_options.ts";
 
 /** Adds `serve` to `program`; `exitWith` is called with the exit code once the server has stopped. */
@@ -12,12 +12,10 @@ export function addServeCommand(program: Command, exitWith: (code: number) => vo
   command.option("--print-permissions", "print the flags of deno run that this needs, and do not serve");
   command.action(async () => {
     const settings = parseSettings(givenSettings(command), ENV, await readConfig(command));
-    if (command.opts<{ printPermissions?: boolean }>().printPermissions) {
-      const { permissionFlags } = await import("./permissions.ts");
-      return console.log(permissionFlags(settings, configPath(command)).join(" "));
+    if (!command.opts<{ printPermissions?: boolean }>().printPermissions) {
+      return exitWith(await serveWith(settings));
     }
-    // Loaded late, so that help and usage errors do not wait for the server's modules.
-    const { serve } = await import("../app.ts");
-    exitWith(await serve(settings, config.version));
+    const { permissionFlags } = await import("./permissions.ts");
+    console.log(permissionFlags(settings, configPath(command)).join(" "));
   });
 }

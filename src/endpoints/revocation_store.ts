@@ -1,5 +1,5 @@
 // Revocations, kept in memory for every look-up and, with a state file, in SQLite across restarts.
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Identity } from "../auth/token.ts";
 import { StartError } from "../core/errors.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
@@ -203,6 +203,8 @@ function openStateFile(path: string): StateFile {
   let database: DatabaseSync | undefined;
   try {
     createPrivately(path);
+    // Without a state file it is never loaded.
+    const { DatabaseSync } = globalThis.process.getBuiltinModule("node:sqlite");
     database = new DatabaseSync(path);
     prepare(database, path);
     return { database, rows: readRows(database) };

@@ -3,7 +3,6 @@ import type { Identity, Verifier } from "../auth/token.ts";
 import type { Log } from "../telemetry/log.ts";
 import { authenticate, type Authentication, judge } from "./authenticate.ts";
 import { type Cancel, type Clock, SYSTEM_CLOCK } from "./clock.ts";
-import { createPlainConversation, createRpcConversation } from "./conversation.ts";
 import {
   type Admission,
   type Admit,
@@ -14,8 +13,9 @@ import {
   type SocketHandler,
 } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
+import { createPlainConversation } from "./plain_conversation.ts";
+import { readPresentation } from "./presentation.ts";
 import { SecureCounters } from "./secure_counters.ts";
-import { readPresentation, type Subprotocol } from "./presentation.ts";
 import { type Conversation, Session } from "./session.ts";
 import { SessionRegistry } from "./session_registry.ts";
 
@@ -46,9 +46,13 @@ export const MAX_HELD_MESSAGES = 16;
 /** How much those messages may hold together, in bytes (binary) and UTF-16 units (text); one more closes with 1008. */
 export const MAX_HELD_SIZE = 2 ** 20;
 
+/** What is loaded for sessions that speak JSON-RPC. */
+type SessionProtocol = typeof import("./rpc_conversation.ts");
+
 /** What the handshake of a connection found out. */
 interface Start {
-  readonly subprotocol?: Subprotocol | undefined;
+  /** There for a session that is to speak JSON-RPC. */
+  readonly protocol?: SessionProtocol | undefined;
   /** A token that is still to be verified. */
   readonly token?: string;
   /** Whom a token that was verified speaks for. */
@@ -70,6 +74,17 @@ const TOO_LATE: HandshakeRefusal = {
   why: "verification took too long",
   text: ENDINGS.timeout.text,
 };
+
+let protocol: Promise<SessionProtocol> | undefined;
+
+/**
+ * Loads the session protocol and its methods, once. A handshake that asks for it waits for it: it takes time that a start
+ * does not have. A server calls this when it has started, so that a module that can't be loaded is not found out by
+ * the first session.
+ */
+export function loadSessionProtocol(): Promise<SessionProtocol> {
+  return protocol ??= import("./rpc_conversation.ts");
+}
 
 /** The part of `startEndpoint`'s options that makes an endpoint the secure one. */
 export function createSecureEndpoint(
@@ -108,20 +123,21 @@ async function admit(request: Request, options: Required<SecureOptions>): Promis
     return refuseHandshake(request, { ...presentation, ...challenge }, options);
   }
   const { presented, subprotocol } = presentation;
-  if (presented === undefined) return accept({ subprotocol });
-  if (presented.source !== "header") return accept({ subprotocol, token: presented.token });
+  if (presented === undefined) return await accept({});
+  if (presented.source !== "header") return await accept({ token: presented.token });
 
   const authentication = await beforeTimeout(authenticate(presented.token, options), options);
   if (authentication === undefined) return refuseHandshake(request, TOO_LATE, options);
-  if (authentication.ok) return accept({ subprotocol, identity: authentication.identity });
+  if (authentication.ok) return await accept({ identity: authentication.identity });
   const { ending: { why, text = why, code }, detail } = authentication;
   const refusal = code === 3000
     ? { status: 401, challenge: 'Bearer error="invalid_token"' } as const
     : { status: 503 } as const;
   return refuseHandshake(request, { ...refusal, why, text, detail }, options);
 
-  function accept(start: Start): Admission {
-    return { subprotocol, createHandler: (peer) => new SecureHandler(peer, options, start) };
+  async function accept(start: Start): Promise<Admission> {
+    const protocol = subprotocol === "wsward.v1" ? await loadSessionProtocol() : undefined;
+    return { subprotocol, createHandler: (peer) => new SecureHandler(peer, options, { ...start, protocol }) };
   }
 }
 
@@ -226,8 +242,9 @@ class SecureHandler implements SocketHandler {
 
   #createConversation(session: Session): Conversation {
     const { prefix, log, clock, sessions } = this.#options;
-    if (this.#start.subprotocol !== "wsward.v1") return createPlainConversation(session, prefix);
-    return createRpcConversation(session, {
+    const { protocol } = this.#start;
+    if (protocol === undefined) return createPlainConversation(session, prefix);
+    return protocol.createRpcConversation(session, {
       prefix,
       log,
       clock,

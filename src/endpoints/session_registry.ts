@@ -1,5 +1,4 @@
 // All open sessions: who may open one more, which of them a revocation ends, and what an administrator sees.
-import { Buffer } from "node:buffer";
 import type { Identity } from "../auth/token.ts";
 import { isValidCloseCode } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -79,7 +78,7 @@ export class SessionRegistry {
    */
   close(id: string, code: number, reason: string): boolean {
     if (!isValidCloseCode(code)) throw new RangeError(`Cannot close a session with the code ${code}`);
-    if (Buffer.byteLength(reason) > MAX_REASON_SIZE) {
+    if (new TextEncoder().encode(reason).length > MAX_REASON_SIZE) {
       throw new RangeError(`Cannot close a session: the reason has more than ${MAX_REASON_SIZE} bytes`);
     }
     const session = this.#sessions.get(id);

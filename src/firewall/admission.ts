@@ -40,7 +40,7 @@ export class Admission {
   readonly #proxies: NetworkSet;
   readonly #refusals: RefusalLog;
   readonly #admitted = new Map<Admitted, string>();
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
   readonly #refusalCounts = new Map<string, Map<RefusalStatus, number>>();
   #connections = 0;
   #bansBegun = 0;
@@ -53,11 +53,6 @@ export class Admission {
     this.#clients = new ClientTable(settings);
     this.#proxies = createNetworkSet(settings.trustProxy);
     this.#refusals = new RefusalLog(log);
-    this.#sweeper = setInterval(() => {
-      const nowMs = performance.now();
-      this.#clients.sweep(nowMs);
-      this.#refusals.sweep(nowMs);
-    }, SWEEP_INTERVAL_MS);
   }
 
   /** The addresses whose word about a client is believed. */
@@ -72,6 +67,8 @@ export class Admission {
 
   /** Counts an accepted socket in, or says why there are too many. Each that was counted must be given to `leave`. */
   enter(): Refusal | undefined {
+    // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
     if (this.#connections >= this.#settings.maxConnections) {
       const refusal = this.enforce("others", TOO_MANY);
       if (refusal !== undefined) return refusal;
@@ -188,6 +185,12 @@ export class Admission {
   stop(): void {
     clearInterval(this.#sweeper);
     this.#refusals.flush();
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    this.#clients.sweep(nowMs);
+    this.#refusals.sweep(nowMs);
   }
 
   #banned(key: string, forMs: number): void {

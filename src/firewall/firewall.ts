@@ -11,7 +11,7 @@ import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import type { Outbox } from "./outbox.ts";
-import { TlsAcceptor } from "./tls_acceptor.ts";
+import type { TlsAcceptor } from "./tls_acceptor.ts";
 import type { TlsIdentity } from "./tls_identity.ts";
 
 /** An endpoint to stand in front of. */
@@ -43,7 +43,7 @@ export interface BannedClient {
   readonly leftMs: number;
 }
 
-/** Accepts from when it is made until it is drained. */
+/** Accepts from when it is started until it is drained. */
 export class Firewall {
   /** One for each endpoint, with the port that was bound. */
   readonly addresses: readonly PublicAddress[];
@@ -54,12 +54,10 @@ export class Firewall {
   readonly #listeners: readonly FirewallListener[];
   readonly #budget: MemoryBudget;
 
-  /** @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then. */
-  constructor({ settings, endpoints, log }: FirewallOptions) {
+  private constructor({ settings, endpoints, log }: FirewallOptions, tls: TlsAcceptor | undefined) {
     this.#settings = settings;
     this.#log = log;
-    const identity = readIdentity(settings);
-    this.#tls = identity === undefined ? undefined : new TlsAcceptor(identity);
+    this.#tls = tls;
     this.#admission = new Admission(settings, log);
     const budget = this.#budget = new MemoryBudget(settings.maxBufferedMemory);
     const bound: Deno.TcpListener[] = [];
@@ -94,6 +92,19 @@ export class Firewall {
         log,
       })
     );
+  }
+
+  /**
+   * Starts a firewall; it accepts connections when this resolves.
+   *
+   * @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then.
+   */
+  static async start(options: FirewallOptions): Promise<Firewall> {
+    const identity = readIdentity(options.settings);
+    if (identity === undefined) return new Firewall(options, undefined);
+    // Loaded late: without TLS, none of the libraries for it is needed.
+    const { TlsAcceptor } = await import("./tls_acceptor.ts");
+    return new Firewall(options, new TlsAcceptor(identity));
   }
 
   /** The way to the peer of a connection, for an endpoint in this process; undefined when there is none. */

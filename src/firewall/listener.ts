@@ -114,14 +114,13 @@ export class FirewallListener {
   readonly #handshakes = new Set<Handshake>();
   /** The ways to the peers, by connection, from when the endpoint is asked to the end. */
   readonly #outboxes = new Map<string, Outbox>();
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
   #isDraining = false;
   #onEmpty: (() => void) | undefined;
 
   /** Starts to accept at once. */
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), sweepIntervalMs(options.limits));
     void this.#acceptAll();
   }
 
@@ -178,13 +177,15 @@ export class FirewallListener {
   }
 
   async #acceptAll(): Promise<void> {
-    const { listener, endpoint, log } = this.#options;
+    const { listener, endpoint, limits, log } = this.#options;
     let isFailing = false;
     while (!this.#isDraining) {
       try {
         const peer = await listener.accept();
         if (isFailing) log("server.accepting", { endpoint });
         isFailing = false;
+        // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
+        this.#sweeper ??= setInterval(() => this.#sweep(), sweepIntervalMs(limits));
         void this.#serve(peer);
       } catch (error) {
         if (this.#isDraining) return;

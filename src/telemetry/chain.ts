@@ -1,7 +1,5 @@
 // The chain of a log: each record names the SHA-256 of what stands before it, so that nothing can change unseen.
 
-import { createHash } from "node:crypto";
-
 /** What the very first record of a chain names instead of a hash. */
 export const GENESIS = "0".repeat(64);
 
@@ -26,10 +24,16 @@ export class Chain {
 
   /** Goes on behind a line, given without its line break. */
   add(line: Uint8Array): void {
-    const hash = createHash("sha256");
+    const hash = createSha256();
     if (readPrev(line) === undefined) hash.update(this.prev).update("\n");
     this.prev = hash.update(line).digest("hex");
   }
+}
+
+// Web Crypto hashes asynchronously, and a process that dies can't wait. The module is loaded by the first chain and not
+// at every start, because that takes long.
+function createSha256() {
+  return globalThis.process.getBuiltinModule("node:crypto").createHash("sha256");
 }
 
 /** A line of JSON as a record that comes after `prev`: the same object with `prev` as its first member. */

@@ -1,6 +1,5 @@
 // Appends log lines to a file: buffered, written synchronously, rotated, and never a reason to stop.
 
-import { Buffer } from "node:buffer";
 import { StartError } from "../core/errors.ts";
 import { Chain, sealLine } from "./chain.ts";
 import { isTorn, resumeChain } from "./chain_end.ts";
@@ -101,7 +100,7 @@ class BufferedFile implements FileSink {
   write(line: string): void {
     if (this.#closed) return;
     this.#lines.push(line);
-    this.#bufferedBytes += Buffer.byteLength(line) + 1;
+    this.#bufferedBytes += encode(line).length + 1;
     if (this.#bufferedBytes >= BUFFER_SIZE_BYTES) return this.flush();
     if (this.#timer === undefined) {
       this.#timer = setTimeout(() => this.flush(), FLUSH_AFTER_MS);
@@ -160,7 +159,7 @@ class BufferedFile implements FileSink {
     const room = this.#options.maxSize - size;
     const records = this.#encode(lines, room);
     if (size > 0 && records[0]!.length > room && this.#rotate()) return;
-    const bytes = Buffer.concat(this.#torn ? [Buffer.from("\n"), ...records] : records);
+    const bytes = concat(this.#torn ? [Uint8Array.of(NEWLINE), ...records] : records);
     let written = 0;
     try {
       while (written < bytes.length) {
@@ -174,12 +173,12 @@ class BufferedFile implements FileSink {
   }
 
   /** The first lines, at least one and no more than there is room for, each with its line break. */
-  #encode(lines: readonly string[], room: number): Buffer<ArrayBuffer>[] {
+  #encode(lines: readonly string[], room: number): Uint8Array[] {
     const chain = this.#chain === undefined ? undefined : new Chain(this.#chain.prev);
-    const records: Buffer<ArrayBuffer>[] = [];
+    const records: Uint8Array[] = [];
     let size = this.#torn ? 1 : 0;
     for (const line of lines) {
-      const record = Buffer.from((chain === undefined ? line : sealLine(line, chain.prev)) + "\n");
+      const record = encode((chain === undefined ? line : sealLine(line, chain.prev)) + "\n");
       size += record.length;
       if (records.length > 0 && size > room) break;
       records.push(record);
@@ -189,7 +188,7 @@ class BufferedFile implements FileSink {
   }
 
   /** Takes note of what is in the file now; returns how many of the records are whole. */
-  #account(records: readonly Buffer<ArrayBuffer>[], written: Uint8Array): number {
+  #account(records: readonly Uint8Array[], written: Uint8Array): number {
     this.#written += written.length;
     const newlines = written.filter((byte) => byte === NEWLINE).length;
     const complete = Math.max(0, newlines - (this.#torn ? 1 : 0));
@@ -253,6 +252,20 @@ class BufferedFile implements FileSink {
       return !(error instanceof Deno.errors.NotFound);
     }
   }
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    bytes.set(part, end);
+    end += part.length;
+  }
+  return bytes;
 }
 
 function withoutLineBreak(record: Uint8Array): Uint8Array {

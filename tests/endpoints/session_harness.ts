@@ -1,11 +1,11 @@
 // What the tests of sessions share: tokens that say themselves what they are worth, and sessions in memory.
 import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
-import { createRpcConversation, type RpcOptions } from "../../src/endpoints/conversation.ts";
+import { createRpcConversation, type RpcOptions } from "../../src/endpoints/rpc_conversation.ts";
 import type { Message } from "../../src/endpoints/endpoint.ts";
 import type { RpcId } from "../../src/endpoints/json_rpc.ts";
 import { authenticate } from "../../src/endpoints/authenticate.ts";
-import { createPlainConversation } from "../../src/endpoints/conversation.ts";
+import { createPlainConversation } from "../../src/endpoints/plain_conversation.ts";
 import { Session } from "../../src/endpoints/session.ts";
 import { SessionRegistry, type SessionRegistryOptions } from "../../src/endpoints/session_registry.ts";
 import { ManualClock, MemoryLog, MemoryPeer } from "./harness.ts";

@@ -20,9 +20,15 @@ function assertWrong(from: string, to: string, rule: RegExp): void {
 
 Deno.test("accepts imports that point down, within a layer, and packages in the layer that knows them", () => {
   const modules = [
-    moduleOf("main.ts", "src/cli/run.ts"),
+    { path: "main.ts", imports: [{ file: "src/cli/run.ts", isLate: true }] },
     moduleOf("src/cli/run.ts", "src/app.ts", "src/core/errors.ts", "deno.json", "commander"),
-    moduleOf("src/app.ts", "src/admin/a.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "src/auth/a.ts"),
+    {
+      path: "src/app.ts",
+      imports: ["admin", "firewall", "endpoints", "auth"].map((layer) => ({
+        file: `src/${layer}/a.ts`,
+        isLate: true,
+      })),
+    },
     moduleOf("src/admin/a.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "valibot"),
     moduleOf("src/firewall/a.ts", "src/firewall/b.ts", "src/telemetry/a.ts", "src/protocol/a.ts", "node:net"),
     moduleOf("src/endpoints/a.ts", "src/auth/a.ts"),
@@ -52,7 +58,7 @@ Deno.test("refuses imports between firewall and endpoints", () => {
 });
 
 Deno.test("refuses a package outside the layer that knows it", () => {
-  assertWrong("src/app.ts", "commander", /only src\/cli/);
+  assertWrong("src/admin/a.ts", "commander", /only src\/cli/);
   assertWrong("src/endpoints/a.ts", "jose/jwt/verify", /only src\/auth/);
   assertWrong("src/firewall/a.ts", "@logtape/logtape", /only src\/telemetry/);
   assertWrong("src/protocol/a.ts", "jose", /only src\/auth/);
@@ -101,15 +107,39 @@ Deno.test("reads value, type-only and package imports out of a module graph", ()
           { specifier: "./b.ts", code: { specifier: "file:///repo/src/core/b.ts" } },
           { specifier: "./c.ts", type: { specifier: "file:///repo/src/core/c.ts" } },
           { specifier: "jose", code: { specifier: "npm:jose@6.2.17" } },
+          { specifier: "valibot", code: { specifier: "npm:valibot@1.5.0" }, isDynamic: true },
         ],
       },
       { specifier: "npm:/jose@6.2.17" },
     ],
   }, root);
-  assert.deepEqual(modules, [moduleOf("src/core/a.ts", "src/core/b.ts", "src/core/c.ts", "jose")]);
+  assert.deepEqual(modules, [{
+    path: "src/core/a.ts",
+    imports: [
+      { file: "src/core/b.ts" },
+      { file: "src/core/c.ts", isLate: true },
+      { name: "jose" },
+      { name: "valibot", isLate: true },
+    ],
+  }]);
 });
 
 Deno.test("refuses a module graph with a module that could not be loaded", () => {
   const graph = { modules: [{ specifier: "file:///repo/src/a.ts", error: "Module not found" }] };
   assert.throws(() => readGraph(graph, "file:///repo/"), /Module not found/);
+});
+
+Deno.test("refuses what a start would wait for, however deep, unless it is loaded when it is needed", () => {
+  const graph = (imported: Import) => [
+    { path: "main.ts", imports: [{ file: "src/cli/a.ts" }] },
+    { path: "src/cli/a.ts", imports: [{ file: "src/app.ts", isLate: true }] },
+    { path: "src/app.ts", imports: [{ file: "src/auth/a.ts" }, { file: "src/admin/a.ts", isLate: true }] },
+    { path: "src/auth/a.ts", imports: [imported] },
+    { path: "src/admin/a.ts", imports: [{ name: "node:http" }, { name: "valibot" }] },
+  ];
+  for (const name of ["node:crypto", "jose", "jose/jwt/verify"]) {
+    const wrong = findWrongImports(graph({ name }));
+    assert.deepEqual(wrong.map(({ from, to }) => [from, to]), [["src/auth/a.ts", name]]);
+    assert.deepEqual(findWrongImports(graph({ name, isLate: true })), []);
+  }
 });

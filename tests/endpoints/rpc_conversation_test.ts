@@ -1,6 +1,6 @@
 // Tests of how a session speaks: JSON-RPC 2.0 envelopes, batches, notifications, failures and abuse; and plain text.
 import assert from "node:assert/strict";
-import { ERROR_WINDOW_MS, MAX_ERRORS } from "../../src/endpoints/conversation.ts";
+import { ERROR_WINDOW_MS, MAX_ERRORS } from "../../src/endpoints/rpc_conversation.ts";
 import { MAX_BATCH_LENGTH } from "../../src/endpoints/json_rpc.ts";
 import type { Method } from "../../src/endpoints/methods/method.ts";
 import { METHODS } from "../../src/endpoints/methods/list.ts";

@@ -1,6 +1,5 @@
-// How a session speaks: plain text by default, JSON-RPC 2.0 with the subprotocol wsward.v1.
+// How a session speaks with the subprotocol wsward.v1: JSON-RPC 2.0.
 import type { Clock } from "./clock.ts";
-import { echo } from "./echo.ts";
 import type { Message } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 import { describeFailure } from "./failure.ts";
@@ -33,14 +32,6 @@ export interface RpcOptions extends Omit<MethodContext, "session" | "endAfterRep
 export const MAX_ERRORS = 100;
 /** In milliseconds, from the first error that is counted. */
 export const ERROR_WINDOW_MS = 10_000;
-
-/** Plain text: a text message is answered with the prefix in front, a binary one with the same bytes. */
-export function createPlainConversation(session: Session, prefix: string): Conversation {
-  return {
-    message: (data) => session.send(echo(prefix, data)),
-    farewell: (text) => text,
-  };
-}
 
 /**
  * JSON-RPC 2.0. Every message of the session is JSON: also the warning before its end (`token_expiring`) and what is said

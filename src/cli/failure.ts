@@ -1,0 +1,23 @@
+// What went wrong, as one line on stderr and an exit code.
+
+import { StartError, UsageError } from "../core/errors.ts";
+
+/** Says why a command could not be run; returns 2 for what was typed, 1 for everything else. */
+export function explainFailure(error: unknown): number {
+  if (error instanceof UsageError) return printError(error.message, 2);
+  if (error instanceof StartError) return printError(error.message, 1);
+  return printError(`Cannot go on: ${error instanceof Error ? error.message : String(error)}`, 1);
+}
+
+function printError(message: string, exitCode: number): number {
+  console.error(oneLine(message));
+  return exitCode;
+}
+
+// What was typed, or what a file is called, must neither break the line nor paint the terminal.
+function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ").replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+}

@@ -1,0 +1,11 @@
+// The server with its version, for both ways to come to it.
+
+import config from "../../deno.json" with { type: "json" };
+import type { Settings } from "../core/settings.ts";
+
+/** Serves until SIGINT or SIGTERM; returns the exit code. Throws `StartError`. */
+export async function serveWith(settings: Settings): Promise<number> {
+  // Loaded late, so that usage errors do not wait for the server's modules.
+  const { serve } = await import("../app.ts");
+  return await serve(settings, config.version);
+}
