@@ -1,6 +1,7 @@
 // Makes a release: runs the gate, builds every target, and puts checksums, SBOM and changelog beside them in dist/.
 
 import { parseArgs } from "node:util";
+import { TARGETS } from "./compile.ts";
 
 const HELP = `Usage: deno task release [options]
 
@@ -13,15 +14,6 @@ publishes nothing; the command for the tag is printed.
 
 Ends with 0 when the release is made, 1 when it is refused or fails, 2 when the command line can't be used.`;
 
-/** Every target of `deno compile`. */
-const TARGETS = [
-  "x86_64-unknown-linux-gnu",
-  "aarch64-unknown-linux-gnu",
-  "x86_64-apple-darwin",
-  "aarch64-apple-darwin",
-  "x86_64-pc-windows-msvc",
-  "aarch64-pc-windows-msvc",
-];
 const OUT = "dist";
 const GATE = ["task", "ok"];
 const SBOM = ["run", "--no-prompt", "--allow-read=.", "main.ts", "version", "--sbom"];
