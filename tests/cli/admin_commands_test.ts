@@ -4,7 +4,14 @@ import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import type { Status } from "../../src/admin/status.ts";
 import { formatTop } from "../../src/cli/top_command.ts";
-import { type Program, type Result, run, startServer } from "../support/process.ts";
+import {
+  type Program,
+  type ProgramCommand,
+  programCommand,
+  type Result,
+  run,
+  startServer,
+} from "../support/process.ts";
 import { frame, OPCODE, RawClient } from "../support/raw_client.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -18,20 +25,24 @@ async function urlOf(program: Program): Promise<string> {
   return (await program.stdout.until(/Admin on (http:\/\/\S+\/)\n/))[1]!;
 }
 
-/** The command line with which the task `admin` runs a command. */
-function adminArgs(args: readonly string[]): string[] {
+/** How the task `admin` runs a command against a server. */
+async function adminCommand(program: Program, args: readonly string[]): Promise<ProgramCommand> {
   const flags = config.tasks.admin.split(" ").filter((word) => word.startsWith("--"));
   const readable = flags.map((flag) => flag.replace("--allow-read=.", `--allow-read=.,${ROOT}`));
-  return ["run", ...readable, `${ROOT}main.ts`, ...args];
+  return programCommand(args, readable, {
+    WSWARD_ADMIN_URL: await urlOf(program),
+    // A proxy must never see a token.
+    HTTP_PROXY: "http://127.0.0.1:9",
+    NO_COLOR: "1",
+  });
 }
 
 /** Runs a command against a server, in its folder. */
 async function admin(program: Program, ...args: string[]): Promise<Result> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: adminArgs(args),
+  const command = await adminCommand(program, args);
+  const { code, stdout, stderr } = await new Deno.Command(command.path, {
+    ...command,
     cwd: program.folder,
-    // A proxy must never see a token.
-    env: { WSWARD_ADMIN_URL: await urlOf(program), HTTP_PROXY: "http://127.0.0.1:9", NO_COLOR: "1" },
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
@@ -462,11 +473,13 @@ Deno.test("top prints one picture where the output is no terminal", async () => 
 
 /** Runs `top` in a pseudo-terminal, types `keys` after its second picture, and returns all that it wrote. */
 async function runTop(program: Program, keys: string): Promise<{ code: number; text: string }> {
-  const quoted = [Deno.execPath(), ...adminArgs(["top"])].map((word) => `'${word}'`).join(" ");
+  const command = await adminCommand(program, ["top"]);
+  const quoted = [command.path, ...command.args].map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("script", {
+    ...command,
     args: ["-qec", `stty rows 24 cols 80; ${quoted}; code=$?; stty -a; exit $code`, "/dev/null"],
     cwd: program.folder,
-    env: { WSWARD_ADMIN_URL: await urlOf(program), TERM: "xterm" },
+    env: { ...command.env, TERM: "xterm" },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

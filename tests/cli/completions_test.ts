@@ -9,18 +9,12 @@ import {
   completeInZshByName,
 } from "../support/shells.ts";
 import { findProgram } from "../support/deploy.ts";
-
-const ROOT = new URL("../../", import.meta.url);
+import { run } from "../support/process.ts";
 
 async function runMain(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "main.ts", ...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
-  return new TextDecoder().decode(stdout);
+  const { code, stdout, stderr } = await run(args, { onlyPermissions: ["--no-prompt"] });
+  assert.deepEqual([code, stderr], [0, ""]);
+  return stdout;
 }
 
 /** What the help of a command lists: flags, or the commands below it. */

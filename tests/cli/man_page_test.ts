@@ -6,8 +6,7 @@ import { createManPage } from "../../src/cli/man_page.ts";
 import { flagOf, SETTING_NAMES, variableOf } from "../../src/core/settings.ts";
 import { CLOSE_CODES } from "../../src/protocol/close_code.ts";
 import { findProgram } from "../support/deploy.ts";
-
-const ROOT = new URL("../../", import.meta.url);
+import { run } from "../support/process.ts";
 
 async function execute(
   program: string,
@@ -16,7 +15,6 @@ async function execute(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = new Deno.Command(program, {
     args: [...args],
-    cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
@@ -30,7 +28,7 @@ async function execute(
 }
 
 async function readPage(): Promise<string> {
-  const { code, stdout, stderr } = await execute(Deno.execPath(), ["run", "--no-prompt", "main.ts", "man"]);
+  const { code, stdout, stderr } = await run(["man"], { onlyPermissions: ["--no-prompt"] });
   assert.deepEqual([code, stderr], [0, ""]);
   return stdout;
 }

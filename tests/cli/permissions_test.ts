@@ -6,7 +6,7 @@ import { permissionFlags } from "../../src/cli/permissions.ts";
 import { UsageError } from "../../src/core/errors.ts";
 import type { GivenValue } from "../../src/core/setting_types.ts";
 import { parseSettings, type SettingName } from "../../src/core/settings.ts";
-import { Program, run } from "../support/process.ts";
+import { EXECUTABLE, Program, run } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
@@ -191,7 +191,8 @@ function covers(permission: string, asked: string): boolean {
 }
 
 for (const which of CASES) {
-  Deno.test(`a server works with the permissions that it prints, and uses each of them, ${which.name}`, async () => {
+  const name = `a server works with the permissions that it prints, and uses each of them, ${which.name}`;
+  Deno.test(`${name} (source tree only)`, { ignore: EXECUTABLE !== undefined }, async () => {
     const folder = await createFolder();
     const create = ["key", "create", "--alg", "EdDSA", "--out", "issuer.key", "--public-out", "issuer.jwks"];
     await run(create, { folder, onlyPermissions: ["-A"] });
@@ -241,7 +242,9 @@ for (const which of CASES) {
   });
 }
 
-Deno.test("deno run takes the printed flags as they are from $(...)", async () => {
+Deno.test("deno run takes the printed flags as they are from $(...) (source tree only)", {
+  ignore: EXECUTABLE !== undefined,
+}, async () => {
   const folder = await Deno.makeTempDir();
   const deno = `${Deno.execPath()} run`;
   const main = new URL("../../main.ts", import.meta.url).pathname;

@@ -6,6 +6,7 @@ import { generateKey } from "../../src/auth/new_key.ts";
 import { describeTime } from "../../src/cli/relative_time.ts";
 import { UsageError } from "../../src/core/errors.ts";
 import { parseClaims } from "../../src/cli/token_create_command.ts";
+import { programCommand } from "../support/process.ts";
 
 Deno.test("a claim that is JSON other than text is read as JSON", () => {
   const given = ["admin=true", "n=5", "f=-1.5", "gone=null", "list=[1,2]", 'map={"a":{"b":1}}'];
@@ -71,10 +72,11 @@ class Bench implements AsyncDisposable {
   }
 
   async token(args: readonly string[], stdin = "", env: Record<string, string> = {}) {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--allow-read=.", "--allow-env=WSWARD_*", MAIN, "token", ...args],
+    const permissions = ["--no-prompt", "--allow-read=.", "--allow-env=WSWARD_*"];
+    const command = programCommand(["token", ...args], permissions, { ...env, NO_COLOR: "1" });
+    const child = new Deno.Command(command.path, {
+      ...command,
       cwd: this.folder,
-      env: { ...env, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -98,8 +100,6 @@ class Bench implements AsyncDisposable {
     await Deno.remove(this.folder, { recursive: true });
   }
 }
-
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 Deno.test("what create writes is what verify asks for, by the same flags and variables", async () => {
   await using bench = await Bench.open();

@@ -1,9 +1,13 @@
-// The program as a user runs it: a process of its own, with the permissions of the start task, in an empty folder.
+// The program as a user runs it: a process of its own, in an empty folder, from the source tree with the permissions of
+// the start task, or as the executable that is to be tested.
 
 import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const MAIN = `${ROOT}main.ts`;
+
+/** The executable that is tested in place of the source tree, if WSWARD_TEST_EXECUTABLE gives an absolute path. */
+export const EXECUTABLE = Deno.env.get("WSWARD_TEST_EXECUTABLE");
 
 /** How long any wait for a process may take, in milliseconds. */
 const TIMEOUT_MS = 20_000;
@@ -63,7 +67,32 @@ export interface Usage {
   readonly residentBytes: number;
 }
 
-/** `main.ts` with `args`, or `deno task` if that is the first of them. Dispose of it to be sure that it has ended. */
+/** A command line with its variables, as `Deno.Command` takes them. */
+export interface ProgramCommand {
+  readonly path: string;
+  readonly args: string[];
+  readonly env: Record<string, string>;
+  readonly clearEnv: boolean;
+}
+
+/**
+ * How the program is started with `args`: as `main.ts` with the flags `permissions`; or as the executable, which has its
+ * own, with no variables but `env` and one that says where it may unpack itself.
+ */
+export function programCommand(
+  args: readonly string[],
+  permissions: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ProgramCommand {
+  if (EXECUTABLE === undefined) {
+    const command = ["run", ...permissions, MAIN, ...args];
+    return { path: Deno.execPath(), args: command, env: { ...env }, clearEnv: false };
+  }
+  const cache = { XDG_CACHE_HOME: `${EXECUTABLE}.cache` };
+  return { path: EXECUTABLE, args: [...args], env: { ...cache, ...env }, clearEnv: true };
+}
+
+/** The program with `args`, or `deno task` if that is the first of them. Dispose of it to be sure that it has ended. */
 export class Program implements AsyncDisposable {
   readonly folder: string;
   readonly runtimeDir: string;
@@ -80,12 +109,15 @@ export class Program implements AsyncDisposable {
     this.folder = folder ?? Deno.makeTempDirSync();
     this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
     const granted = onlyPermissions ?? startPermissions(this.runtimeDir, permissions);
-    const command = args[0] === "task" ? [...args] : ["run", ...granted, MAIN, ...args];
-    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, Deno.execPath(), ...command];
-    this.#child = new Deno.Command(maxDescriptors === undefined ? Deno.execPath() : "sh", {
-      args: maxDescriptors === undefined ? command : limited,
+    const variables = { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" };
+    const command = args[0] === "task"
+      ? { path: Deno.execPath(), args: [...args], env: variables, clearEnv: false }
+      : programCommand(args, granted, variables);
+    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, command.path, ...command.args];
+    this.#child = new Deno.Command(maxDescriptors === undefined ? command.path : "/bin/sh", {
+      ...command,
+      args: maxDescriptors === undefined ? command.args : limited,
       cwd: this.folder,
-      env: { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
