@@ -1,7 +1,5 @@
 // The administrator's side of the admin listener: where it is, with which token, and what it answered in words.
 
-import { Buffer } from "node:buffer";
-import { request as httpRequest } from "node:http";
 import type { Command } from "commander";
 import { StartError } from "../core/errors.ts";
 import { optionalPath, readSetting } from "../core/setting_types.ts";
@@ -67,7 +65,7 @@ export class AdminClient {
    * @throws {StartError} when there is no token, the server can't be reached, or it refuses
    */
   async call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
-    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const content = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const headers = {
       authorization: `Bearer ${await this.#currentToken()}`,
       accept: "application/json",
@@ -114,24 +112,26 @@ export async function request(
   { content, ...options }: {
     readonly method?: string;
     readonly headers?: Readonly<Record<string, string | number>>;
-    readonly content?: Buffer | undefined;
+    readonly content?: Uint8Array<ArrayBuffer> | undefined;
   } = {},
 ): Promise<{ status: number; text: string }> {
+  // Loaded late: of all commands only a few need it.
+  const { request: httpRequest } = await import("node:http");
   // Not `fetch`: that would hand the token to the proxy of HTTP_PROXY, even for an address of this machine.
   return await new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(new StartError(describeFailure(new URL(url).origin, error), { cause: error }));
     const call = httpRequest(url, { ...options, agent: false }, (response) => {
-      const parts: Buffer[] = [];
+      const parts: Uint8Array<ArrayBuffer>[] = [];
       let size = 0;
-      response.on("data", (part: Buffer) => {
+      response.on("data", (part: Uint8Array<ArrayBuffer>) => {
         size += part.length;
         if (size > MAX_ANSWER_SIZE) call.destroy(new Error("the answer is too large"));
         else parts.push(part);
       });
       response.on(
         "end",
-        () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
+        async () => resolve({ status: response.statusCode ?? 0, text: await new Blob(parts).text() }),
       );
       response.on("error", fail);
     });
