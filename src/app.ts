@@ -25,6 +25,7 @@ interface RuntimeDir {
   readonly isOurs: boolean;
 }
 
+const ENDPOINT_NAMES: readonly EndpointName[] = ["echo", "secure"];
 const STOPPING = { code: 1001, reason: "the server is stopping" };
 
 /** What tokens are judged by, for the secure endpoint and for administrators. */
@@ -183,7 +184,10 @@ class App {
     const settings = this.#settings;
     const log = this.#log;
     if (settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile)) {
-      log("key.created", { file: settings.keyFile, hint: "make a token with: deno task token --user NAME" });
+      log("key.created", {
+        file: settings.keyFile,
+        hint: "make a token with: wsward token create --user NAME",
+      });
     }
     this.#keys = await openKeyRing({
       keyFile: settings.keyFile,
@@ -337,10 +341,20 @@ async function createRuntimeDir(path: string | undefined): Promise<RuntimeDir> {
       `Cannot use the runtime folder "${path}": it must be a folder that only its user can enter (mode 0700)`,
     );
   }
+  for (const name of ENDPOINT_NAMES) await removeStale(`${path}/${name}.sock`);
   return { path, isOurs: false };
 }
 
+/** A process that was killed leaves its sockets behind, and where one is, no other can be made. */
+async function removeStale(socketPath: string): Promise<void> {
+  try {
+    (await Deno.connect({ transport: "unix", path: socketPath })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(socketPath);
+  }
+}
+
 async function removeRuntimeDir({ path, isOurs }: RuntimeDir): Promise<void> {
-  for (const name of ["echo", "secure"]) await Deno.remove(`${path}/${name}.sock`).catch(() => {});
+  for (const name of ENDPOINT_NAMES) await Deno.remove(`${path}/${name}.sock`).catch(() => {});
   if (isOurs) await Deno.remove(path).catch(() => {});
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { WebSocket as ForeignWebSocket } from "ws";
 import { frame, OPCODE, RawClient } from "../support/raw_client.ts";
-import { EXECUTABLE, Program, run, startServer } from "../support/process.ts";
+import { EXECUTABLE, Program, run, startPermissions, startServer } from "../support/process.ts";
 
 async function stop(program: Program, signal: Deno.Signal = "SIGTERM"): Promise<void> {
   program.signal(signal);
@@ -234,5 +234,26 @@ Deno.test("what can't be used at start is said in one line, with exit code 1, an
     assert.throws(() => Deno.statSync(program.runtimeDir), Deno.errors.NotFound);
   }
   taken.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("starts again in the runtime folder of a server that was killed", async () => {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const env = { WSWARD_RUNTIME_DIR: runtimeDir };
+  const options = { folder, env, onlyPermissions: startPermissions(runtimeDir) };
+  {
+    await using killed = startServer([], options);
+    using client = await RawClient.connect({ port: await killed.port("echo") });
+    await client.sendText("once");
+    await client.nextText();
+    killed.signal("SIGKILL");
+    await killed.result();
+  }
+  assert.ok(Deno.statSync(`${runtimeDir}/echo.sock`).isSocket);
+  await using program = startServer([], options);
+  using client = await RawClient.connect({ port: await program.port("echo") });
+  await client.sendText("again");
+  assert.equal(await client.nextText(), "Server received: again");
   await Deno.remove(folder, { recursive: true });
 });
