@@ -63,13 +63,15 @@ class NoAnswerError extends Error {}
 
 function readPins(folder: string): Pin[] {
   const imports: Record<string, string> = readFile(folder, "deno.json", JSON.parse).imports ?? {};
-  const packages = Object.entries(imports).map(([name, specifier]) => {
-    const [, packageName = "", version = ""] = /^npm:(@?[^@]+)@([^@/]+)$/.exec(specifier) ?? [];
-    if (!VERSION.test(version)) {
-      throw new Error(`Cannot use "${specifier}" in deno.json: ${name} must be pinned, as npm:NAME@1.2.3`);
-    }
-    return { name: packageName, version, files: ["deno.json"] };
-  });
+  const packages = Object.entries(imports).filter(([, specifier]) => !specifier.startsWith("./")).map(
+    ([name, specifier]) => {
+      const [, packageName = "", version = ""] = /^npm:(@?[^@]+)@([^@/]+)$/.exec(specifier) ?? [];
+      if (!VERSION.test(version)) {
+        throw new Error(`Cannot use "${specifier}" in deno.json: ${name} must be pinned, as npm:NAME@1.2.3`);
+      }
+      return { name: packageName, version, files: ["deno.json"] };
+    },
+  );
   const denos = DENO_FILES.flatMap((file) =>
     [...new Set(readFile(folder, file, findDenos))].map((version) => ({ version, file }))
   );

@@ -69,7 +69,10 @@ async function deps(
     return answer(pathname) ?? goodAnswer(pathname);
   });
   const project = {
-    "deno.json": JSON.stringify({ imports: { jose: "npm:jose@6.2.9", ws: "npm:ws@8.23.0" } }),
+    "deno.json": JSON.stringify({
+      // The last one is a module of the project's own.
+      imports: { jose: "npm:jose@6.2.9", ws: "npm:ws@8.23.0", "own/build": "./src/build.ts" },
+    }),
     "deno.lock": JSON.stringify({
       npm: { "jose@6.2.9": {}, "ws@8.23.0_bufferutil@4.0.0": {}, "@a/b@1.0.0": {} },
     }),
