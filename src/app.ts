@@ -56,10 +56,11 @@ export async function serve(settings: Settings, version: string): Promise<number
   const stop = nextSignal(openedLog);
   const runtimeDir = await createRuntimeDir(settings.runtimeDir);
   const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost }, runtimeDir);
-  const manager = await findServiceManager(runtimeDir, log);
+  let manager: ServiceManager | undefined;
   const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
   try {
     await app.start();
+    manager = await findServiceManager(runtimeDir, log);
     addSignalListener("SIGHUP", () => {
       openedLog.reopen();
       manager?.notify("RELOADING=1", "STATUS=Reloading");
@@ -122,11 +123,12 @@ class App {
     if (settings.secure) guarded.push(this.#guard("secure", settings.securePort));
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
-    for (const { name, hostname, port } of this.#firewall.addresses) {
+    const lines = this.#firewall.addresses.map(({ name, hostname, port }) => {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-      console.log(`Listening on ${scheme}://${host}:${port}/ (${name})`);
-    }
-    if (this.#admin !== undefined) console.log(`Admin on ${this.#admin.url}`);
+      return `Listening on ${scheme}://${host}:${port}/ (${name})`;
+    });
+    if (this.#admin !== undefined) lines.push(`Admin on ${this.#admin.url}`);
+    console.log(lines.join("\n"));
     // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
     // before: until this returns the event loop stands still.
     if (settings.echo) {
@@ -324,9 +326,9 @@ function containErrors(openedLog: OpenLog, log: Log): void {
 
 /** A folder that only its user can enter: the one that was asked for, made if need be, or a fresh one. */
 async function createRuntimeDir(path: string | undefined): Promise<RuntimeDir> {
-  if (path === undefined) return { path: await Deno.makeTempDir({ prefix: "wsward-" }), isOurs: true };
+  if (path === undefined) return { path: Deno.makeTempDirSync({ prefix: "wsward-" }), isOurs: true };
   try {
-    await Deno.mkdir(path, { mode: 0o700 });
+    Deno.mkdirSync(path, { mode: 0o700 });
     return { path, isOurs: true };
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AlreadyExists)) {
@@ -335,7 +337,7 @@ async function createRuntimeDir(path: string | undefined): Promise<RuntimeDir> {
       });
     }
   }
-  const info = await Deno.lstat(path);
+  const info = Deno.lstatSync(path);
   if (!info.isDirectory || (info.mode! & 0o077) !== 0) {
     throw new StartError(
       `Cannot use the runtime folder "${path}": it must be a folder that only its user can enter (mode 0700)`,

@@ -2,6 +2,7 @@
 
 import type { JsonWebKey } from "node:crypto";
 import type { JWK } from "jose";
+import { latin1 } from "../core/latin1.ts";
 import { decodeBase64url } from "./base64url.ts";
 
 interface AlgorithmRule {
@@ -121,7 +122,7 @@ async function importSecret(
 
 /** Whether a secret is the file of a key for something else: everybody knows a public key (RFC 8725 §2.1). */
 async function isPublishedKey(secret: Uint8Array): Promise<boolean> {
-  if (/-----BEGIN |^ssh-|^ecdsa-|"kty"\s*:/.test(new TextDecoder("latin1").decode(secret))) return true;
+  if (/-----BEGIN |^ssh-|^ecdsa-|"kty"\s*:/.test(latin1(secret))) return true;
   if (secret[0] !== DER_SEQUENCE) return false;
   const [{ Buffer }, { createPublicKey }] = await Promise.all([import("node:buffer"), import("node:crypto")]);
   return (["spki", "pkcs1"] as const).some((type) => {

@@ -33,7 +33,7 @@ export async function createKeyFile(
   { mode }: { mode: number },
 ): Promise<boolean> {
   try {
-    if (await exists(path)) return false;
+    if (exists(path)) return false;
     const { draft, file } = await openDraft(path, mode);
     try {
       await writeWhole(file, text);
@@ -62,7 +62,7 @@ export function draftPath(path: string): string {
  * @throws {StartError} `Cannot use key file "...": ...`; never with any of its content
  */
 export async function loadKeys(path: string): Promise<KeySet> {
-  const { content, mode } = await readKeyFile(path);
+  const { content, mode } = readKeyFile(path);
   const keys = await parseKeys(content);
   if (typeof keys === "string") throw unusable(path, keys);
   const set = new KeySet(keys);
@@ -70,9 +70,9 @@ export async function loadKeys(path: string): Promise<KeySet> {
   return set;
 }
 
-async function exists(path: string): Promise<boolean> {
+function exists(path: string): boolean {
   try {
-    await Deno.lstat(path);
+    Deno.lstatSync(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
@@ -101,10 +101,10 @@ async function writeWhole(file: Deno.FsFile, text: string): Promise<void> {
 }
 
 /** The content, and the mode where the system has one. */
-async function readKeyFile(path: string): Promise<{ content: Uint8Array; mode: number | undefined }> {
+function readKeyFile(path: string): { content: Uint8Array; mode: number | undefined } {
   try {
     // Look before opening: a pipe would never answer, a device never end.
-    const info = await Deno.stat(path);
+    const info = Deno.statSync(path);
     if (info.isDirectory) throw unusable(path, "it is a folder");
     if (!info.isFile) throw unusable(path, "it is not a regular file");
     if (info.size === 0) throw unusable(path, "it is not a key (it is empty)");
@@ -112,7 +112,7 @@ async function readKeyFile(path: string): Promise<{ content: Uint8Array; mode: n
       throw unusable(path, `it is too large (${info.size} bytes, at most ${MAX_KEY_FILE_SIZE_BYTES})`);
     }
     const mode = Deno.build.os === "windows" ? undefined : info.mode ?? undefined;
-    return { content: await Deno.readFile(path), mode };
+    return { content: Deno.readFileSync(path), mode };
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
     const missing = "it does not exist (the server creates it on its first start)";

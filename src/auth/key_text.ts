@@ -1,5 +1,6 @@
 // The text of a key file: a secret, PEM, a JWK or a JWK Set.
 
+import { latin1 } from "../core/latin1.ts";
 import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
 import { parseStrictJson } from "./strict_json.ts";
@@ -19,7 +20,7 @@ const NOT_A_KEY = "it is not a key (it must be a secret in base64 or base64url, 
  * @returns At least one key, or a sentence fragment without any of the content that tells what is wrong.
  */
 export async function parseKeys(content: Uint8Array): Promise<readonly Key[] | string> {
-  const text = new TextDecoder("latin1").decode(content);
+  const text = latin1(content);
   if (/^\s*\{/.test(text)) return await parseJson(content);
   if (text.includes("-----BEGIN ")) return await parsePem(text);
   return await parseSecret(text);

@@ -1,5 +1,6 @@
 // The opening handshake of RFC 6455 §4, on the strictest reading of HTTP/1.1 (RFC 9112). No I/O.
 
+import { latin1 } from "../core/latin1.ts";
 import type { RefusalRule } from "./refusal_rule.ts";
 import { REFUSAL_STATUSES, type RefusalStatus } from "./refusal_status.ts";
 
@@ -250,10 +251,4 @@ export function isRefusalStatus(status: number): status is RefusalStatus {
 
 function hasToken(value: string | undefined, token: string): boolean {
   return value !== undefined && value.split(",").some((item) => item.trim().toLowerCase() === token);
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]!);
-  return text;
 }

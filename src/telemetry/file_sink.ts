@@ -80,8 +80,8 @@ class BufferedFile implements FileSink {
   #lost = 0;
   #reportedLost = 0;
   #failing = { write: false, rotate: false };
-  /** The file ends in the middle of a line. */
-  #torn: boolean;
+  /** Whether the file ends in the middle of a line; undefined until that matters. */
+  #torn: boolean | undefined;
   /** Bytes written to it since it was opened. */
   #written = 0;
   #closed = false;
@@ -90,7 +90,6 @@ class BufferedFile implements FileSink {
     this.#file = file;
     this.#chain = chain;
     this.#options = options;
-    this.#torn = isTorn(options.path);
   }
 
   get lost(): number {
@@ -141,6 +140,7 @@ class BufferedFile implements FileSink {
     const count = lines.length;
     try {
       if (!this.#isInPlace()) this.#open();
+      this.#torn ??= isTorn(this.#options.path);
       while (lines.length > 0) this.#appendSome(lines);
       this.#reportedLost += this.#lost;
       this.#lost = 0;
