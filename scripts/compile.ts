@@ -3,6 +3,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { median } from "./bench/report.ts";
+import { bundle } from "./compile/bundle.ts";
 import { writeSelfExtracting } from "./compile/self_extracting.ts";
 
 /** What `deno compile` makes executables for. */
@@ -76,24 +77,20 @@ async function findObstacle(target: string): Promise<string | undefined> {
   }
 }
 
-/** Bundles the program into `folder`/program, where it needs nothing else; `builtBy` is what it says of its making. */
-async function bundle(folder: string, imports: Config["imports"], builtBy: string): Promise<string> {
+/** Bundles the program into `folder`/program, where it needs nothing else; it says how it was made. */
+async function bundleInto(
+  folder: string,
+  imports: Config["imports"],
+  unpacksItself: boolean,
+): Promise<string> {
   const commit = await readCommit();
+  const builtBy = unpacksItself ? "self-extracting" : "deno compile";
   const build = `export const COMMIT = ${JSON.stringify(commit)}; export const BUILT_BY = "${builtBy}";`;
   await Deno.writeTextFile(`${folder}/build.ts`, build);
   const map = { imports: { ...imports, "wsward/build": "./build.ts" } };
   await Deno.writeTextFile(`${folder}/import_map.json`, JSON.stringify(map));
   const program = `${folder}/program`;
-  await runDeno(
-    "bundle",
-    "--platform=deno",
-    "--minify",
-    // So that what a command loads late stays in a file of its own.
-    "--code-splitting",
-    `--import-map=${folder}/import_map.json`,
-    `--outdir=${program}`,
-    "main.ts",
-  );
+  await bundle({ outDir: program, importMap: `${folder}/import_map.json`, hideLate: unpacksItself });
   return program;
 }
 
@@ -192,8 +189,7 @@ async function main({ target, output }: Options): Promise<number> {
   try {
     const startedMs = performance.now();
     const made = `${folder}/${basename(output)}`;
-    const builtBy = obstacle === undefined ? "deno compile" : "self-extracting";
-    const program = await bundle(folder, imports, builtBy);
+    const program = await bundleInto(folder, imports, obstacle !== undefined);
     const flags = [...SELF_CONTAINED, ...unstable.map((name) => `--unstable-${name}`), ...PERMISSIONS];
     if (obstacle === undefined) {
       const files = [`--target=${target}`, `--output=${made}`, `${program}/main.js`];
