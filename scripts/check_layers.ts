@@ -40,7 +40,6 @@ const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "commander": ["cli"],
   "jose": ["auth"],
   "jsonc-parser": ["config"],
-  "@logtape": ["telemetry"],
   "toml-eslint-parser": ["config"],
   "prom-client": ["telemetry"],
   "valibot": ["endpoints", "admin"],

@@ -39,8 +39,7 @@ export async function bundle({ outDir, importMap, hideLate = true }: BundleOptio
       "main.ts",
     ],
     cwd: ROOT,
-    // Of the variants of a package, the one that needs no module of Node's.
-    env: { NO_COLOR: "1", DENO_CONDITIONS: "browser" },
+    env: { NO_COLOR: "1" },
   }).output();
   if (!success) throw new Error(`Cannot bundle the program: ${new TextDecoder().decode(stderr).trim()}`);
   const names = Array.from(Deno.readDirSync(outDir), ({ name }) => name);

@@ -6,7 +6,6 @@ import lockText from "../../deno.lock" with { type: "text" };
 
 /** The packages of deno.json that are part of the program; the others belong to tests and scripts. */
 const SHIPPED = [
-  "@logtape/logtape",
   "commander",
   "jose",
   "jsonc-parser",
@@ -45,7 +44,7 @@ export interface Bom {
 export interface Component {
   readonly type: "application" | "library";
   readonly "bom-ref": string;
-  /** The scope of an npm package: `@logtape`. */
+  /** The scope of an npm package: `@opentelemetry`. */
   readonly group?: string;
   readonly name: string;
   readonly version: string;
@@ -114,7 +113,7 @@ function describe(id: string, { integrity }: LockedPackage): Component {
   };
 }
 
-/** The package's URL: `pkg:npm/%40logtape/logtape@2.4.2`. */
+/** The package's URL: `pkg:npm/%40opentelemetry/api@1.10.0`. */
 function purlOf(id: string): string {
   const { name, version } = splitId(id);
   return `pkg:npm/${name.replace("@", "%40")}@${version}`;

@@ -3,8 +3,11 @@
 import type { Explanation } from "../core/explanation.ts";
 import type { FieldName, FieldValues } from "./fields.ts";
 
-/** Severity of a log record, lowest first. */
-export type LogLevel = "debug" | "info" | "warning" | "error" | "fatal";
+/** Severities of log records, lowest first. */
+export const LOG_LEVELS = ["debug", "info", "warning", "error", "fatal"] as const;
+
+/** Severity of a log record. */
+export type LogLevel = typeof LOG_LEVELS[number];
 
 /** What is fixed about an event: how severe it is, the sentence that people read, and the fields it may have. */
 export interface EventDeclaration extends Explanation {

@@ -1,14 +1,6 @@
 // The log: events go in; readable lines come out on the terminal and, from level error up, in a file.
 
-import {
-  compareLogLevel,
-  configureSync,
-  getLogger,
-  type LogRecord,
-  type Sink,
-  withFilter,
-} from "@logtape/logtape";
-import { type EventName, EVENTS, type LogFields, type LogLevel } from "./events.ts";
+import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
 import { openFileSink } from "./file_sink.ts";
 import { formatJsonLine, formatLine } from "./line.ts";
 
@@ -54,18 +46,8 @@ export interface OpenLog {
   close(): void;
 }
 
-interface Route {
-  readonly terminal: Sink;
-  readonly file: Sink;
-  readonly lowestLevel: LogLevel;
-}
-
 /** Levels that the file keeps: this one and above, whatever the terminal shows. */
 const FILE_LEVEL: LogLevel = "error";
-
-// LogTape has one configuration per process; each open log is a category in it.
-const routes = new Map<string, Route>();
-let opened = 0;
 
 /**
  * Opens a log.
@@ -82,11 +64,6 @@ export function openLog(options: LogOptions): OpenLog {
     return format({ time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields });
   }
 
-  function formatRecord(record: LogRecord, formatTime: (timestamp: number) => string): string {
-    const { event, ...fields } = record.properties;
-    return formatEvent(event as EventName, fields, formatTime(record.timestamp));
-  }
-
   const file = openFileSink({
     path: options.file,
     maxSize,
@@ -99,60 +76,41 @@ export function openLog(options: LogOptions): OpenLog {
     },
   });
 
-  const id = `log${++opened}`;
-  routes.set(id, {
-    terminal: withFilter((record) => writeTerminal(formatRecord(record, terminalTime)), options.level),
-    file: withFilter((record) => file.write(formatRecord(record, isoTime)), FILE_LEVEL),
-    lowestLevel: compareLogLevel(options.level, FILE_LEVEL) < 0 ? options.level : FILE_LEVEL,
-  });
-  configureRoutes();
+  const onTerminal = eventsFrom(options.level);
+  const inFile = eventsFrom(FILE_LEVEL);
 
-  const enabled = enabledEvents(options.level);
-  const logger = getLogger(["wsward", id]);
-
-  const log: Log = (event, fields) => {
-    if (!enabled.has(event)) return;
-    const { level, text } = EVENTS[event];
-    try {
-      // `emit` and not `info(text, fields)`: nothing is ever read as a message template.
-      const properties = { ...fields, event };
-      logger.emit({ level, message: [text], rawMessage: text, timestamp: Date.now(), properties });
-    } catch {
-      // A record that can't be written must not end the process. (What a sink throws is caught by LogTape.)
-    }
+  const log: Log = (event, fields = {}) => {
+    const isShown = onTerminal.has(event);
+    const isKept = inFile.has(event);
+    if (!isShown && !isKept) return;
+    const timeMs = Date.now();
+    // A record that can't be written in one place must not end the process, nor be missing in the other.
+    if (isShown) attempt(() => writeTerminal(formatEvent(event, fields, terminalTime(timeMs))));
+    if (isKept) attempt(() => file.write(formatEvent(event, fields, isoTime(timeMs))));
   };
 
   function close(): void {
     file.close();
-    enabled.clear();
-    if (routes.delete(id)) configureRoutes();
+    onTerminal.clear();
+    inFile.clear();
   }
 
   return { log, lost: () => file.lost, flush: () => file.flush(), reopen: () => file.reopen(), close };
 }
 
-function enabledEvents(level: LogLevel): Set<EventName> {
+/** The events of this level and above. */
+function eventsFrom(level: LogLevel): Set<EventName> {
   const names = Object.keys(EVENTS) as EventName[];
-  return new Set(
-    names.filter((name) => {
-      const eventLevel = EVENTS[name].level;
-      return compareLogLevel(eventLevel, level) >= 0 || compareLogLevel(eventLevel, FILE_LEVEL) >= 0;
-    }),
-  );
+  const lowest = LOG_LEVELS.indexOf(level);
+  return new Set(names.filter((name) => LOG_LEVELS.indexOf(EVENTS[name].level) >= lowest));
 }
 
-function configureRoutes(): void {
-  const sinks: Record<string, Sink> = {};
-  // LogTape's own category has no sink: it would write to the console past our escaping.
-  const loggers: Parameters<typeof configureSync>[0]["loggers"] = [
-    { category: "logtape", sinks: [], lowestLevel: "fatal" },
-  ];
-  for (const [id, { terminal, file, lowestLevel }] of routes) {
-    sinks[`${id}.terminal`] = terminal;
-    sinks[`${id}.file`] = file;
-    loggers.push({ category: ["wsward", id], sinks: [`${id}.terminal`, `${id}.file`], lowestLevel });
+function attempt(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // The log is the last place that could tell about it.
   }
-  configureSync({ reset: true, sinks, loggers });
 }
 
 /** Full date in UTC: a file is read later and elsewhere. */
