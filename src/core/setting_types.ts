@@ -216,8 +216,11 @@ export function findGiven(
 export function readSetting(...where: Parameters<typeof findGiven>): unknown {
   const [setting] = where;
   const given = findGiven(...where);
-  if (given === undefined) return setting.default;
-  const { label, value } = given;
+  return given === undefined ? setting.default : readGiven(setting, given);
+}
+
+/** Reads what a setting was given. Throws {@linkcode UsageError} with its label if the rule is broken. */
+export function readGiven(setting: Setting, { label, value }: Given): unknown {
   if (typeof value === "boolean") return value;
   if (typeof value === "string") return parseText<unknown>(label, setting, value);
   return value.map((item) => parseText<unknown>(label, setting, item));

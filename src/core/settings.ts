@@ -18,6 +18,7 @@ import {
   path,
   port,
   rate,
+  readGiven,
   readSetting,
   type Setting,
   size,
@@ -583,10 +584,14 @@ export function checkSettings(
   const mistakes: string[] = [];
   for (const name of SETTING_NAMES) {
     const found = findSetting(name, flags.get(name), env, file);
-    if (found !== undefined) given.set(name, found);
-    else if (file?.unknown.has(name)) continue;
+    const setting = declarationOf(name);
+    if (found === undefined) {
+      if (!file?.unknown.has(name)) values.set(name, setting.default);
+      continue;
+    }
+    given.set(name, found);
     try {
-      values.set(name, parseSetting(name, flags.get(name), env, file));
+      values.set(name, readGiven(setting, found));
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       mistakes.push(error.message);
