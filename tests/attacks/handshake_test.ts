@@ -438,7 +438,7 @@ Deno.test("connections are limited in total and for each address, just under, at
       port,
       program,
     ) => {
-      const before = await program.usage();
+      const before = await program.usageAtRest("echo");
       const clients: RawClient[] = [];
       for (const address of ["127.0.0.51", "127.0.0.51", "127.0.0.51", "127.0.0.52"]) {
         clients.push(await handshakeFrom(address, port));

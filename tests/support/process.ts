@@ -1,6 +1,7 @@
 // The program as a user runs it: a process of its own, in an empty folder, from the source tree with the permissions of
 // the start task, or as the executable that is to be tested.
 
+import { existsSync } from "node:fs";
 import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -155,6 +156,13 @@ export class Program implements AsyncDisposable {
       throw new Error(`Cannot read the usage of process ${this.pid}: it has ended`);
     }
     return { descriptors: Number(match[1]), residentBytes: Number(match[2]) * 1024 };
+  }
+
+  /** What the process takes when its start is over: the private socket of `endpoint` is the last thing that it opens. */
+  async usageAtRest(endpoint: "echo" | "secure"): Promise<Usage> {
+    const socket = `${this.runtimeDir}/${endpoint}.sock`;
+    await this.usageUntil(socket, () => existsSync(socket));
+    return await this.usage();
   }
 
   /** Resolves with the usage that `isDone` is content with; nothing else tells when a process has let go of something. */
