@@ -34,7 +34,7 @@ closed() {
 
 # Prints what the system knows about each file in $1. Nobody can set a ctime, so whatever is done to one shows.
 look() {
-  cd "$1" && export TZ=UTC0 && exec @STAT@ $files
+  cd "$1" && export TZ=UTC0 LC_ALL=C && exec @STAT@ $files
 }
 
 digest() {
