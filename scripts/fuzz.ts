@@ -1,7 +1,7 @@
 // Sends generated frames and handshakes, right and broken, to the running program and to its parsers, and compares what
 // happens with a model of RFC 6455 that shares no code with them.
 //
-//   deno run --no-prompt --allow-net=127.0.0.1 --allow-read --allow-write --allow-run scripts/fuzz.ts
+//   deno task fuzz
 //     [--seed N] [--count N] [--seconds N] [--connections N]
 //     [--only parsers|program] [--case N]        replays one case of that part
 //

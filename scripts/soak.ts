@@ -1,6 +1,6 @@
 // Holds the running program under attack and measures that it does not suffer.
 //
-//   deno run --no-prompt --allow-net=127.0.0.1 --allow-read --allow-write --allow-run scripts/soak.ts
+//   deno task soak
 //     [--seconds N]        of the mix, 30 by default: a third quiet, the rest under attack
 //     [--attack-rate N]    attacks a second, 40 by default; on two cores many more leave the good clients no time
 //     [--only mix|memory|idle|handshakes]
