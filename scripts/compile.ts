@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { median } from "./bench/report.ts";
 import { bundle } from "./compile/bundle.ts";
 import { writeSelfExtracting } from "./compile/self_extracting.ts";
+import { runScript } from "./run_script.ts";
 
 /** What `deno compile` makes executables for. */
 export const TARGETS = [
@@ -234,14 +235,4 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   return { target: target ?? Deno.build.target, output: `${out}/${name}${isWindows ? ".exe" : ""}`, help };
 }
 
-if (import.meta.main) {
-  Deno.exitCode = 2;
-  try {
-    const options = readOptions(Deno.args);
-    Deno.exitCode = 1;
-    if (options.help) console.log(HELP);
-    Deno.exitCode = options.help ? 0 : await main(options);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-  }
-}
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { escapeText, formatColumns } from "../src/cli/table.ts";
+import { messageOf, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task deps [options]
 
@@ -288,10 +289,6 @@ function formatPackage({ name, version }: Package): string {
   return `${name}@${version}`;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function main({ timeoutSeconds, json }: { timeoutSeconds: number; json: boolean }): Promise<number> {
   const pinned = readPins(Deno.cwd());
   const locked = readLocked(Deno.cwd());
@@ -325,14 +322,4 @@ function readOptions(args: readonly string[]): { timeoutSeconds: number; json: b
   return { timeoutSeconds: Number(values.timeout), json: values.json, help: values.help };
 }
 
-if (import.meta.main) {
-  Deno.exitCode = 2;
-  try {
-    const options = readOptions(Deno.args);
-    Deno.exitCode = 1;
-    if (options.help) console.log(HELP);
-    Deno.exitCode = options.help ? 0 : await main(options);
-  } catch (error) {
-    console.error(messageOf(error));
-  }
-}
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

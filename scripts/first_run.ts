@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { formatColumns } from "../src/cli/table.ts";
 import { startPermissions } from "../tests/support/process.ts";
 import { median } from "./bench/report.ts";
+import { messageOf, runScript } from "./run_script.ts";
 
 /** How many times as long as an empty server the program may take to start. */
 const MOST_TIMES = 1.5;
@@ -298,10 +299,6 @@ function tell(line: string): void {
   console.error(line);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function main(options: Options): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "first-run-" });
   const interrupt = () => interruption.reject(new Error("interrupted"));
@@ -354,14 +351,4 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   };
 }
 
-if (import.meta.main) {
-  Deno.exitCode = 2;
-  try {
-    const options = readOptions(Deno.args);
-    Deno.exitCode = 1;
-    if (options.help) console.log(HELP);
-    Deno.exitCode = options.help ? 0 : await main(options);
-  } catch (error) {
-    tell(messageOf(error));
-  }
-}
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { TARGETS } from "./compile.ts";
+import { messageOf, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task release [options]
 
@@ -228,10 +229,6 @@ function isRefused(repository: Repository): boolean {
   return obstacles.length > 0;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
   const { values } = parseArgs({
     args: [...args],
@@ -248,14 +245,4 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   };
 }
 
-if (import.meta.main) {
-  Deno.exitCode = 2;
-  try {
-    const options = readOptions(Deno.args);
-    Deno.exitCode = 1;
-    if (options.help) console.log(HELP);
-    Deno.exitCode = options.help ? 0 : await main(options);
-  } catch (error) {
-    console.error(messageOf(error));
-  }
-}
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

@@ -1,0 +1,29 @@
+// How a script of ours begins and ends: its options, its help, and its exit code.
+
+/** A script with options of the type `Options`. */
+export interface Script<Options> {
+  /** What `--help` prints. */
+  readonly help: string;
+  /** Reads the command line; throws an `Error` that says what is wrong with it. */
+  readOptions(args: readonly string[]): Options & { readonly help: boolean };
+  /** Does the work and returns the exit code; throws an `Error` that says why it can't be done. */
+  main(options: Options): Promise<number>;
+}
+
+/** Runs a script and sets the exit code of the process: what `main` returns, 1 if it throws, 2 for a wrong command line. */
+export async function runScript<Options>({ help, readOptions, main }: Script<Options>): Promise<void> {
+  Deno.exitCode = 2;
+  try {
+    const options = readOptions(Deno.args);
+    Deno.exitCode = 1;
+    if (options.help) console.log(help);
+    Deno.exitCode = options.help ? 0 : await main(options);
+  } catch (error) {
+    console.error(messageOf(error));
+  }
+}
+
+/** What an error says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
