@@ -8,7 +8,7 @@ import { createVerifier, loadSignatures, type Verifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
-import { type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
+import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
 import { createSecureEndpoint, loadSessionProtocol } from "./endpoints/secure.ts";
 import { SecureCounters } from "./endpoints/secure_counters.ts";
@@ -121,6 +121,8 @@ class App {
     const guarded: GuardedEndpoint[] = [];
     if (settings.echo) guarded.push(this.#guard("echo", settings.echoPort));
     if (settings.secure) guarded.push(this.#guard("secure", settings.securePort));
+    // What could fail after the ready line has to fail before it.
+    for (const { socketPath } of guarded) checkSocketPath(socketPath);
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     const lines = this.#firewall.addresses.map(({ name, hostname, port }) => {

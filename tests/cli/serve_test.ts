@@ -257,3 +257,20 @@ Deno.test("starts again in the runtime folder of a server that was killed", asyn
   assert.equal(await client.nextText(), "Server received: again");
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("does not say that it listens when its private sockets can't be made", async () => {
+  const folder = Deno.makeTempDirSync();
+  // Longer than the name of a Unix socket may be.
+  const runtimeDir = `${folder}/${"x".repeat(120)}`;
+  const options = {
+    folder,
+    env: { WSWARD_RUNTIME_DIR: runtimeDir },
+    onlyPermissions: startPermissions(runtimeDir),
+  };
+  await using program = startServer([], options);
+  const { code, stdout, stderr } = await program.result();
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /^Cannot listen on ".*echo\.sock": /m);
+  assert.throws(() => Deno.statSync(runtimeDir), Deno.errors.NotFound);
+  await Deno.remove(folder, { recursive: true });
+});
