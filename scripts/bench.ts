@@ -10,6 +10,7 @@ import type { LoadOrder, LoadResult, MessageKind } from "./bench/load.ts";
 import { formatReport, type Sample, summarize } from "./bench/report.ts";
 import { DEFAULT_ROWS, parseRow, type Row } from "./bench/rows.ts";
 import { type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
+import { messageOf } from "./run_script.ts";
 
 const HELP = `Usage: deno task bench [options] [-- wsward flags]
 
@@ -211,10 +212,6 @@ function machine(): string {
 /** What is no result goes to stderr, so that `--json` stays pure. */
 function tell(line: string): void {
   console.error(line);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 if (import.meta.main) {
