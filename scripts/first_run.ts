@@ -15,7 +15,7 @@ Clones the last commit into an empty folder and runs the README's start command 
 on the path, first with nothing cached and then again. Then starts an empty Deno.serve, main.ts and dist/wsward, if
 it exists, in turns. All times are from the start of the process to the first ready line.
 
-  --rounds N   how many turns (10)
+  --rounds N   how many turns (30)
   --no-clone   leave the clone out
   --test       run the README's test command in the clone too, which takes minutes
   --json       print JSON
@@ -328,7 +328,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   const { values } = parseArgs({
     args: dashes < 0 ? [...args] : args.slice(0, dashes),
     options: {
-      rounds: { type: "string", default: "10" },
+      rounds: { type: "string", default: "30" },
       "no-clone": { type: "boolean", default: false },
       test: { type: "boolean", default: false },
       json: { type: "boolean", default: false },

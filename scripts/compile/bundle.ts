@@ -1,5 +1,7 @@
 // Bundles the program into a folder of files, of which a start loads no more than it needs.
 
+import { type AstNodeLocation, type Plugin, type ProgramNode, rollup } from "rollup";
+
 /** What is bundled, and where to. */
 export interface BundleOptions {
   /** The folder to write to; `main.js` is the program. */
@@ -13,68 +15,124 @@ export interface BundleOptions {
   readonly hideLate?: boolean;
 }
 
+/** Files by name, with their text. */
+type Files = ReadonlyMap<string, string>;
+
 const ROOT = new URL("../../", import.meta.url);
 
 // How `deno bundle` lets a CommonJS package ask for a module of Node's. It would load all of Node's at every start.
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/g;
-const LATE_IMPORT = /\bimport\("(\.\/[^"]+)"\)/g;
-const STATIC_IMPORT = /\b(?:from|import)\s*"((?:\.\/|node:)[^"]+)"/g;
 
-/** The files that are loaded before the server is ready, besides what they import: the program, and the server. */
-const START_FILES = /^(?:main|app-\w+)\.js$/;
+/** The name of the file that holds what a start loads. */
+const START = "start";
+const PROGRAM = "main.js";
+const SERVER = /^app-\w+\.js$/;
 
 /** Throws an `Error` if it can't be bundled, or a start would load a module of Node's. */
 export async function bundle({ outDir, importMap, hideLate = true }: BundleOptions): Promise<void> {
-  const map = importMap === undefined ? [] : [`--import-map=${importMap}`];
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--platform=deno",
-      "--minify",
-      // So that what is loaded late stays in files of its own.
-      "--code-splitting",
-      ...map,
-      `--outdir=${outDir}`,
-      "main.ts",
-    ],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-  }).output();
-  if (!success) throw new Error(`Cannot bundle the program: ${new TextDecoder().decode(stderr).trim()}`);
-  const names = Array.from(Deno.readDirSync(outDir), ({ name }) => name);
-  const files = new Map(names.map((name) => [name, Deno.readTextFileSync(`${outDir}/${name}`)]));
-  for (const [name, text] of files) {
-    const quick = quicken(text, hideLate);
-    files.set(name, quick);
-    Deno.writeTextFileSync(`${outDir}/${name}`, quick);
-  }
-  refuseSlowStart(files);
+  const files = await joinEarly(await split(importMap), hideLate);
+  await Deno.mkdir(outDir, { recursive: true });
+  for (const [name, text] of files) await Deno.writeTextFile(`${outDir}/${name}`, text);
 }
 
-/** One file of a bundle, without what makes every start slower. */
-export function quicken(text: string, hideLate: boolean): string {
-  const quick = text.replace(
+/** A file for each part of the program that is loaded late, and one for whatever some of them have in common. */
+async function split(importMap: string | undefined): Promise<Files> {
+  const map = importMap === undefined ? [] : [`--import-map=${importMap}`];
+  const folder = await Deno.makeTempDir();
+  try {
+    const options = ["--platform=deno", "--minify", "--code-splitting", ...map, `--outdir=${folder}`];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["bundle", ...options, "main.ts"],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    }).output();
+    if (!success) throw new Error(`Cannot bundle the program: ${new TextDecoder().decode(stderr).trim()}`);
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    return new Map(names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/**
+ * Joins all that is loaded before the server is ready into `start.js`, because each file costs a start time; `main.js` is
+ * the program. Throws an `Error` if a module of Node's is loaded so early, or `files` are no bundle of the program.
+ */
+export async function joinEarly(files: Files, hideLate: boolean): Promise<Files> {
+  const inMemory: Plugin = {
+    name: "in-memory",
+    resolveId: (name) => name.replace("./", ""),
+    load: (name) => files.get(name),
+    transform: askOneByOne,
+    renderDynamicImport: () =>
+      hideLate ? { left: "import(new URL(", right: ",import.meta.url).href)" } : null,
+    renderChunk(text, { name, isEntry }) {
+      return isEntry || name === START ? compileWhole(text, this.parse(text)) : null;
+    },
+  };
+  const program = await rollup({
+    input: PROGRAM,
+    external: /^node:/,
+    plugins: [inMemory],
+    preserveEntrySignatures: false,
+    treeshake: false,
+  });
+  const { output } = await program.generate({
+    compact: true,
+    chunkFileNames: "[name].js",
+    manualChunks: (name, { getModuleIds, getModuleInfo }) => {
+      const early = new Set(Array.from(getModuleIds()).filter((id) => id === PROGRAM || SERVER.test(id)));
+      if (early.size < 2) throw new Error(`Cannot tell what a start loads: the bundle has no app-*.js`);
+      // A set is walked to its end, also to what is added on the way.
+      for (const id of early) {
+        for (const imported of getModuleInfo(id)?.importedIds ?? []) {
+          if (imported.startsWith("node:")) {
+            throw new Error(`Cannot use the bundle: ${id}, which every start loads, imports ${imported}`);
+          }
+          early.add(imported);
+        }
+      }
+      // main.js waits for the end of the program, so that nothing which is loaded late may wait for it.
+      return early.has(name) && name !== PROGRAM ? START : undefined;
+    },
+  });
+  return new Map(
+    output.flatMap((file) => file.type === "chunk" ? [[file.fileName, file.code] as const] : []),
+  );
+}
+
+/** Lets a file ask for a module of Node's when it needs it, and for no other. */
+function askOneByOne(text: string): string {
+  return text.replace(
     REQUIRE,
     (_, _createRequire, require) => `var ${require}=(id)=>globalThis.process.getBuiltinModule(id);`,
   );
-  if (!hideLate) return quick;
-  return quick.replace(LATE_IMPORT, (_, path) => `import(new URL("${path}",import.meta.url).href)`);
 }
 
-/** Throws an `Error` if a start would load a module of Node's; `files` are all files of a bundle, by name. */
-export function refuseSlowStart(files: ReadonlyMap<string, string>): void {
-  const early = new Set([...files.keys()].filter((name) => START_FILES.test(name)));
-  if (early.size < 2) {
-    throw new Error("Cannot tell what a start loads: the bundle has no main.js or no app-*.js");
+/**
+ * Puts the functions of a file in parentheses: the runtime compiles those together with the file, and keeps what comes of
+ * it; all others it compiles anew in each process that calls them.
+ */
+function compileWhole(text: string, { body }: ProgramNode): string {
+  let functions = "";
+  let rest = "";
+  let read = 0;
+  for (const node of body) {
+    if (node.type !== "FunctionDeclaration") continue;
+    const whole = spanOf(node);
+    const name = spanOf(node.id);
+    functions += `var ${node.id.name}=(${text.slice(whole.start, name.start)}${
+      text.slice(name.end, whole.end)
+    });`;
+    rest += text.slice(read, whole.start);
+    read = whole.end;
   }
-  // A set is walked to its end, also to what is added on the way.
-  for (const name of early) {
-    for (const [, imported = ""] of (files.get(name) ?? "").matchAll(STATIC_IMPORT)) {
-      if (imported.startsWith("node:")) {
-        throw new Error(`Cannot use the bundle: ${name}, which every start loads, imports ${imported}`);
-      }
-      early.add(imported.slice("./".length));
-    }
-  }
+  // First, because what is declared as a function is there from the beginning.
+  return functions + rest + text.slice(read);
+}
+
+/** Where a node stands; its type does not tell that it says so. */
+function spanOf(node: object): AstNodeLocation {
+  return node as AstNodeLocation;
 }

@@ -260,7 +260,9 @@ function textRule({ accepts = isPlainText, rule }: TextRule) {
 }
 
 function isPlainText(given: string): boolean {
-  return /^\P{Cc}+$/u.test(given);
+  // All of \p{Cc}, which to ask for by its name takes half a millisecond of every start.
+  // deno-lint-ignore no-control-regex
+  return /^[^\x00-\x1f\x7f-\x9f]+$/.test(given);
 }
 
 function parseInteger(given: string): number | undefined {

@@ -134,6 +134,15 @@ Deno.test("text and paths are not empty and have no control characters unless de
   });
 });
 
+Deno.test("text refuses every control character and accepts every other one", () => {
+  const setting = text({ ...about, default: "x" });
+  for (let codePoint = 0; codePoint <= 0x10ffff; codePoint++) {
+    const character = String.fromCodePoint(codePoint);
+    const expected = /\p{Cc}/u.test(character) ? undefined : character;
+    if (setting.parse(character) !== expected) assert.fail(`U+${codePoint.toString(16)}`);
+  }
+});
+
 Deno.test("a setting that breaks its own rule cannot be declared", () => {
   assert.throws(() => port({ ...about, default: "65536" }), TypeError);
   assert.throws(() => size({ ...about, default: "1B", min: "0", max: "1MiB" }), TypeError);

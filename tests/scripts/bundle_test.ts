@@ -1,7 +1,7 @@
 // The bundle: that it is the program, and that a start loads nothing of Node's.
 
 import assert from "node:assert/strict";
-import { bundle, quicken, refuseSlowStart } from "../../scripts/compile/bundle.ts";
+import { bundle, joinEarly } from "../../scripts/compile/bundle.ts";
 import { RawClient } from "../support/raw_client.ts";
 
 const SELF_CONTAINED = ["--no-config", "--no-lock", "--no-npm", "--no-remote"];
@@ -58,29 +58,60 @@ for (const hideLate of [true, false]) {
   });
 }
 
-Deno.test("a file of a bundle asks for modules of Node's one by one, and hides late files on request", () => {
-  const text =
-    'import{createRequire as a} from "node:module";var m=a(import.meta.url);m("util");import("./b.js");';
-  const require = "var m=(id)=>globalThis.process.getBuiltinModule(id);";
-  assert.equal(quicken(text, false), `${require}m("util");import("./b.js");`);
-  assert.equal(quicken(text, true), `${require}m("util");import(new URL("./b.js",import.meta.url).href);`);
+/** The least that a bundle has, and its functions in every form; `main.js` prints what comes of them. */
+const PARTS = {
+  "main.js": 'import{a}from"./c.js";console.log(a(1)+await b()+[...d()]);' +
+    'async function b(){return a(1)}function*d(){yield a(2)}a.x=import("./app-A.js");import("./late.js");',
+  "app-A.js": 'import"./d.js";',
+  "c.js": "export{a};function a(n){return a=(m)=>m+n,n*10}",
+  "d.js": 'var x="away from",y="node:fs"',
+  "late.js": 'import f from"node:fs";f',
+};
+
+Deno.test("all that a start loads is in one file, and works as it did", async () => {
+  for (const hideLate of [true, false]) {
+    const joined = await joinEarly(new Map(Object.entries(PARTS)), hideLate);
+    assert.deepEqual([...joined.keys()].sort(), ["late.js", "main.js", "start.js"]);
+    const folder = await Deno.makeTempDir();
+    for (const [name, text] of joined) await Deno.writeTextFile(`${folder}/${name}`, text);
+    const { code, stdout } = await start(folder).output();
+    assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "123\n"]);
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
-Deno.test("a bundle of which every start loads a module of Node's is refused", () => {
-  const files = {
-    "main.js": 'import"./c.js";import("./late.js")',
-    "app-A.js": 'import{a}from"./d.js";',
-    "c.js": "",
-    "d.js": 'var x="away from",y="node:fs"',
-    "late.js": 'import f from"node:fs"',
-  };
-  refuseSlowStart(new Map(Object.entries(files)));
-  for (const name of ["main.js", "app-A.js", "c.js", "d.js"]) {
-    const slow = { ...files, [name]: `${files[name as keyof typeof files]};import{b}from"node:util"` };
-    assert.throws(
-      () => refuseSlowStart(new Map(Object.entries(slow))),
-      new RegExp(`${name}.* imports node:util`),
+Deno.test("late files are hidden on request", async () => {
+  const files = new Map(Object.entries(PARTS));
+  const hidden = (await joinEarly(files, true)).get("main.js")!;
+  assert.match(hidden, /import\(new URL\('\.\/late\.js',import\.meta\.url\)\.href\)/);
+  assert.match((await joinEarly(files, false)).get("main.js")!, /import\('\.\/late\.js'\)/);
+});
+
+Deno.test("functions that a start calls are compiled with their file", async () => {
+  const joined = await joinEarly(new Map(Object.entries(PARTS)), true);
+  for (const [name, functions] of [["main.js", 2], ["start.js", 1]] as const) {
+    assert.equal(joined.get(name)!.match(/=\((?:async )?function/g)?.length, functions, name);
+    assert.doesNotMatch(joined.get(name)!, /function\*? \w/, name);
+  }
+});
+
+Deno.test("a file of a bundle asks for modules of Node's one by one", async () => {
+  const text =
+    'import{createRequire as a} from "node:module";var m=a(import.meta.url);m("util");import("./app-A.js");';
+  const joined = await joinEarly(new Map([["main.js", text], ["app-A.js", ""]]), true);
+  assert.match(
+    joined.get("main.js")!,
+    /var m=\(id\)=>globalThis\.process\.getBuiltinModule\(id\);m\("util"\);/,
+  );
+});
+
+Deno.test("a bundle of which every start loads a module of Node's is refused", async () => {
+  for (const name of ["main.js", "app-A.js", "c.js", "d.js"] as const) {
+    const slow = { ...PARTS, [name]: `import"node:util";${PARTS[name]}` };
+    await assert.rejects(
+      () => joinEarly(new Map(Object.entries(slow)), true),
+      new RegExp(`${name}, which every start loads, imports node:util`),
     );
   }
-  assert.throws(() => refuseSlowStart(new Map([["main.js", ""]])), /no app-/);
+  await assert.rejects(() => joinEarly(new Map([["main.js", ""]]), true), /no app-/);
 });
