@@ -24,10 +24,11 @@ const ROOT = new URL("../../", import.meta.url);
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/g;
 
-/** The name of the file that holds what a start loads. */
-const START = "start";
+// The files that are loaded before the server is ready, besides what they import.
 const PROGRAM = "main.js";
 const SERVER = /^app-\w+\.js$/;
+/** The name, without `.js`, of the file into which all of them but the program are joined. */
+const START = "start";
 
 /** Throws an `Error` if it can't be bundled, or a start would load a module of Node's. */
 export async function bundle({ outDir, importMap, hideLate = true }: BundleOptions): Promise<void> {
