@@ -49,10 +49,15 @@ function tokenOf(key: ForeignKey, kid?: string): string {
 /** A key ring without a key file, and a verifier with it. */
 async function open(issuer: Issuer, clock: { nowMs: number } = { nowMs: 0 }) {
   const outcomes: unknown[] = [];
+  let told = Promise.withResolvers<void>();
   const ring = await openKeyRing({
     keyFile: "/nonexistent/wsward.key",
     jwksUrl: issuer.url,
-    onFetch: (outcome) => outcomes.push(outcome),
+    onFetch: (outcome) => {
+      outcomes.push(outcome);
+      told.resolve();
+      told = Promise.withResolvers();
+    },
     now: () => clock.nowMs,
   });
   const verifier = createVerifier(ring);
@@ -60,7 +65,7 @@ async function open(issuer: Issuer, clock: { nowMs: number } = { nowMs: 0 }) {
     const verification = await verifier.verify(token);
     return verification.ok ? "ok" : verification.detail;
   };
-  return { ring, judge, outcomes, verifier };
+  return { ring, judge, outcomes, verifier, nextOutcome: () => told.promise };
 }
 
 Deno.test("fetches the keys at the start, once for all tokens", async () => {
@@ -149,14 +154,15 @@ Deno.test("asks again for old keys in the background, so that a withdrawn key en
   const clock = { nowMs: 0 };
   await using issuer = new Issuer();
   issuer.publish(published(OLD, "old"));
-  const { judge, ring } = await open(issuer, clock);
+  const { judge, nextOutcome } = await open(issuer, clock);
   issuer.publish(published(NEW, "new"));
   clock.nowMs = MAX_KEY_SET_AGE_MS - 1;
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
   assert.equal(issuer.requests, 1);
   clock.nowMs = MAX_KEY_SET_AGE_MS;
+  const fetched = nextOutcome();
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
-  await ring.reload(); // Joins what is under way.
+  await fetched;
   assert.equal(issuer.requests, 2);
   assert.equal(await judge(tokenOf(OLD, "old")), "key id is unknown");
   assert.equal(await judge(tokenOf(NEW, "new")), "ok");

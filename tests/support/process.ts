@@ -108,7 +108,7 @@ export class Program implements AsyncDisposable {
   ) {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
-    this.runtimeDir = `${Deno.makeTempDirSync()}/run`;
+    this.runtimeDir = env.WSWARD_RUNTIME_DIR ?? `${Deno.makeTempDirSync()}/run`;
     const granted = onlyPermissions ?? startPermissions(this.runtimeDir, permissions);
     const variables = { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" };
     const command = args[0] === "task"
@@ -158,26 +158,21 @@ export class Program implements AsyncDisposable {
     return { descriptors: Number(match[1]), residentBytes: Number(match[2]) * 1024 };
   }
 
-  /** What the process takes when its start is over: the private socket of `endpoint` is the last thing that it opens. */
-  async usageAtRest(endpoint: "echo" | "secure"): Promise<Usage> {
-    const socket = `${this.runtimeDir}/${endpoint}.sock`;
-    await this.usageUntil(socket, () => existsSync(socket));
+  /** Resolves when the start is over: the private socket of the last endpoint is opened after the ready line, as the last thing. */
+  async atRest(lastEndpoint: "echo" | "secure"): Promise<void> {
+    const socket = `${this.runtimeDir}/${lastEndpoint}.sock`;
+    await this.#polled(socket, () => existsSync(socket), Boolean);
+  }
+
+  /** What the process takes when its start is over. */
+  async usageAtRest(lastEndpoint: "echo" | "secure"): Promise<Usage> {
+    await this.atRest(lastEndpoint);
     return await this.usage();
   }
 
   /** Resolves with the usage that `isDone` is content with; nothing else tells when a process has let go of something. */
   async usageUntil(what: string, isDone: (usage: Usage) => boolean): Promise<Usage> {
-    const deadlineMs = performance.now() + TIMEOUT_MS;
-    for (;;) {
-      const usage = await this.usage();
-      if (isDone(usage)) return usage;
-      if (performance.now() > deadlineMs) {
-        throw new Error(
-          `Timed out waiting for ${what}: ${JSON.stringify(usage)}; stderr: ${this.stderr.text.slice(-2000)}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    return await this.#polled(what, () => this.usage(), isDone);
   }
 
   signal(signal: Deno.Signal): void {
@@ -205,6 +200,25 @@ export class Program implements AsyncDisposable {
     await this.#child.status;
     await Promise.all([this.stdout.ended, this.stderr.ended]);
     if (this.#ownsFolder) await Deno.remove(this.folder, { recursive: true });
+  }
+
+  /** Looks again and again, for what tells nobody when it happens. */
+  async #polled<Value>(
+    what: string,
+    look: () => Value | Promise<Value>,
+    isDone: (seen: Value) => boolean,
+  ): Promise<Value> {
+    const deadlineMs = performance.now() + TIMEOUT_MS;
+    for (;;) {
+      const seen = await look();
+      if (isDone(seen)) return seen;
+      if (performance.now() > deadlineMs) {
+        throw new Error(
+          `Timed out waiting for ${what}: ${JSON.stringify(seen)}; stderr: ${this.stderr.text.slice(-2000)}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   async #bounded<Value>(what: string, wait: Promise<Value>): Promise<Value> {

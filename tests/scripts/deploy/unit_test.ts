@@ -133,6 +133,7 @@ Deno.test({
     });
     await program.port("secure");
     assert.match(program.stdout.text, /^Listening on wss:/);
+    await program.atRest("secure");
     for (const file of ["run/wsward/echo.sock", "state/wsward/state.sqlite", "logs/wsward/errors.log"]) {
       assert.ok(Deno.statSync(`${root}/${file}`));
     }
