@@ -183,7 +183,7 @@ async function runClone(folder: string, withTest: boolean): Promise<CloneResult>
     ...Object.fromEntries(inherited),
     ...FREE_PORTS,
     HOME: home,
-    PATH: await pathWithoutDeno(`${folder}/bin`),
+    PATH: pathWithoutDeno(`${folder}/bin`),
     NO_COLOR: "1",
   };
   const start = { command: ["sh", "-c", command], folder: clone, env };
@@ -220,18 +220,23 @@ async function runTests(start: Start): Promise<NonNullable<CloneResult["test"]>>
   return { command, summary, ms };
 }
 
-/** A path on which Node and npm are found, put into `bin`, and no Deno is. */
-async function pathWithoutDeno(bin: string): Promise<string> {
+/** A path with all that is on ours but Deno; folders in which it is are stood in for by links to the rest, below `root`. */
+function pathWithoutDeno(root: string): string {
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
-  await Deno.mkdir(bin);
   for (const name of ["node", "npm", "npx"]) {
-    const folder = folders.find((folder) => isThere(`${folder}/${name}`));
-    if (folder === undefined) {
-      throw new Error(`Cannot find ${name} on the path: the README's command needs it`);
-    }
-    await Deno.symlink(`${folder}/${name}`, `${bin}/${name}`);
+    if (folders.some((folder) => isThere(`${folder}/${name}`))) continue;
+    throw new Error(`Cannot find ${name} on the path: the README's command needs it`);
   }
-  return [bin, ...folders.filter((folder) => !isThere(`${folder}/deno`))].join(":");
+  return folders.map((folder, index) => {
+    if (!isThere(`${folder}/deno`)) return folder;
+    const links = `${root}/${index}`;
+    const original = Deno.realPathSync(folder);
+    Deno.mkdirSync(links, { recursive: true });
+    for (const { name } of Deno.readDirSync(original)) {
+      if (name !== "deno") Deno.symlinkSync(`${original}/${name}`, `${links}/${name}`);
+    }
+    return links;
+  }).join(":");
 }
 
 async function compareStarts(folder: string, { rounds, command }: Options): Promise<StartResult[]> {

@@ -44,7 +44,8 @@ async function firstRun(args: readonly string[], env: Record<string, string> = {
 async function firstRunWithNpx(npx: string, args: readonly string[], env = {}): Promise<Outcome> {
   const bin = await Deno.makeTempDir();
   try {
-    for (const name of ["node", "npm", "npx"]) {
+    // Deno may be where everything else is.
+    for (const name of ["node", "npm", "npx", "deno"]) {
       await Deno.writeTextFile(`${bin}/${name}`, npx, { mode: 0o700 });
     }
     return await firstRun([...args, "--rounds", "1", "--", ...READY], {
