@@ -6,6 +6,7 @@ import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
 import { createVerifier, loadSignatures, type Verifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
+import { Readiness } from "./core/readiness.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
@@ -103,6 +104,8 @@ class App {
   #revocations: RevocationStore | undefined;
   #firewall: Firewall | undefined;
   #admin: AdminServer | undefined;
+  /** Whoever makes a part that can be out of order adds a check of it. */
+  readonly #readiness = new Readiness();
   #isDraining = false;
 
   constructor(options: AppOptions, runtimeDir: RuntimeDir) {
@@ -110,6 +113,14 @@ class App {
     this.#settings = options.settings;
     this.#log = options.log;
     this.#runtimeDir = runtimeDir;
+    this.#readiness.add(() => {
+      if (this.#isDraining) return ["draining"];
+      return this.#firewall === undefined ? ["starting"] : [];
+    });
+    this.#readiness.add(() =>
+      Array.from(this.#endpoints).filter(([, { isListening }]) => !isListening)
+        .map(([name]) => `the endpoint ${name} is down`)
+    );
   }
 
   async start(): Promise<void> {
@@ -238,8 +249,7 @@ class App {
       isRevoked: (identity) => judges.revocations.covers(identity),
       banTimeMs: settings.banTime,
       firewall: () => this.#firewall,
-      isDraining: () => this.#isDraining,
-      endpoints: this.#endpoints,
+      readiness: this.#readiness,
       sessions: judges.sessions,
       counters: this.#counters,
       feed,

@@ -1,6 +1,6 @@
 // How the program is: whether it accepts connections, and all that its parts have counted, read at one moment.
 
-import type { Endpoint } from "../endpoints/endpoint.ts";
+import type { Readiness } from "../core/readiness.ts";
 import type { SecureCounters } from "../endpoints/secure_counters.ts";
 import type { SessionRegistry } from "../endpoints/session_registry.ts";
 import type { FirewallMetrics } from "../firewall/counters.ts";
@@ -18,8 +18,7 @@ export interface MonitoredParts {
   readonly isSecure: boolean;
   /** Undefined until it has started. */
   readonly firewall: () => AdministeredFirewall | undefined;
-  readonly isDraining: () => boolean;
-  readonly endpoints: ReadonlyMap<string, Endpoint>;
+  readonly readiness: Readiness;
   readonly sessions: SessionRegistry;
   readonly counters: SecureCounters;
   readonly feed: EventFeed;
@@ -53,11 +52,7 @@ export class Monitor {
 
   /** Why not all new connections are accepted; empty when they are. */
   problems(): readonly string[] {
-    const { firewall, isDraining, endpoints } = this.parts;
-    if (isDraining()) return ["draining"];
-    if (firewall() === undefined) return ["starting"];
-    return Array.from(endpoints).filter(([, { isListening }]) => !isListening)
-      .map(([name]) => `the endpoint ${name} is down`);
+    return this.parts.readiness.problems();
   }
 
   /** Reads everything. */

@@ -3,7 +3,7 @@
 import { EventFeed } from "../../src/admin/event_feed.ts";
 import type { AdministeredFirewall } from "../../src/admin/monitor.ts";
 import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.ts";
-import type { Endpoint } from "../../src/endpoints/endpoint.ts";
+import { Readiness } from "../../src/core/readiness.ts";
 import { SecureCounters } from "../../src/endpoints/secure_counters.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
 import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
@@ -97,14 +97,15 @@ export class AdminBench implements AsyncDisposable {
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
   readonly counters = new SecureCounters();
-  readonly endpoint = { connections: 0, isListening: true };
+  readonly readiness = new Readiness();
   readonly server: AdminServer;
   isStarted = true;
-  isDraining = false;
+  problems: readonly string[] = [];
   revokedUser = "";
 
   constructor(overrides: Partial<AdminOptions> = {}) {
-    const endpoint: Endpoint = Object.assign(this.endpoint, { stop: () => Promise.resolve() });
+    this.readiness.add(() => this.isStarted ? [] : ["starting"]);
+    this.readiness.add(() => this.problems);
     this.server = startAdmin({
       listen: "127.0.0.1:0",
       version: "1.2.3",
@@ -114,8 +115,7 @@ export class AdminBench implements AsyncDisposable {
       isRevoked: ({ user }) => user === this.revokedUser,
       banTimeMs: 600_000,
       firewall: () => this.isStarted ? this.firewall : undefined,
-      isDraining: () => this.isDraining,
-      endpoints: new Map([["echo", endpoint]]),
+      readiness: this.readiness,
       sessions: this.sessions.sessions,
       counters: this.counters,
       feed: this.feed,

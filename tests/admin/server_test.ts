@@ -18,23 +18,23 @@ Deno.test("is alive, and ready, without a token", async () => {
   assert.deepEqual([ready.status, ready.json], [200, { ready: true, problems: [] }]);
 });
 
-Deno.test("says which part is not ready, and is alive all the same", async () => {
+Deno.test("says which parts are not ready, all of them, and is alive all the same", async () => {
   await using bench = new AdminBench();
   const problems = async () => {
     const { status, json } = await bench.send({ path: "/readyz" });
     assert.equal(status, json.problems.length === 0 ? 200 : 503);
+    assert.equal(json.ready, status === 200);
     assert.equal((await bench.send({ path: "/healthz" })).status, 200);
     return json.problems;
   };
   bench.isStarted = false;
   assert.deepEqual(await problems(), ["starting"]);
+  bench.problems = ["no usable key", "the endpoint echo is down"];
+  assert.deepEqual(await problems(), ["starting", "no usable key", "the endpoint echo is down"]);
   bench.isStarted = true;
-  bench.endpoint.isListening = false;
-  assert.deepEqual(await problems(), ["the endpoint echo is down"]);
-  bench.endpoint.isListening = true;
+  assert.deepEqual(await problems(), ["no usable key", "the endpoint echo is down"]);
+  bench.problems = [];
   assert.deepEqual(await problems(), []);
-  bench.isDraining = true;
-  assert.deepEqual(await problems(), ["draining"]);
 });
 
 for (
