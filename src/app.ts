@@ -4,7 +4,7 @@ import { EventFeed } from "./admin/event_feed.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
-import { createVerifier, loadSignatures, type Verifier } from "./auth/token.ts";
+import { createVerifier, type Verifier } from "./auth/token.ts";
 import { StartError } from "./core/errors.ts";
 import { Readiness } from "./core/readiness.ts";
 import type { Settings } from "./core/settings.ts";
@@ -152,7 +152,7 @@ class App {
 
   /** Loads what the first session would wait for otherwise. What can't be loaded ends the process, and not that session. */
   async loadRest(): Promise<void> {
-    if (this.#keys !== undefined) await Promise.all([loadSignatures(), loadSessionProtocol()]);
+    if (this.#keys !== undefined) await loadSessionProtocol();
   }
 
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */

@@ -2,7 +2,7 @@
 
 import type { Key } from "./jwk.ts";
 import { readKeySet } from "./key_set.ts";
-import { parseStrictJson } from "./strict_json.ts";
+import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
 
 /** How long a fetch may take in all, in milliseconds. */
 export const FETCH_TIMEOUT_MS = 5000;
@@ -143,7 +143,7 @@ async function readAtMost(response: Response, limitBytes: number): Promise<Uint8
 async function readPublicKeys(
   body: Uint8Array,
 ): Promise<{ keys: readonly Key[]; ignored: number } | string> {
-  const json = parseStrictJson(body);
+  const json = parseStrictJson(body, KEY_SET_LIMITS);
   if (!json.ok) return `the answer is not a JWK Set (${json.fault})`;
   const members = Array.isArray(json.value.keys) ? json.value.keys : undefined;
   // A secret that is published is none, and neither is a private key.
