@@ -10,9 +10,11 @@ import type { LoadOrder, LoadResult, MessageKind } from "./bench/load.ts";
 import { formatReport, type Sample, summarize } from "./bench/report.ts";
 import { DEFAULT_ROWS, parseRow, type Row } from "./bench/rows.ts";
 import { type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
-import { messageOf } from "./run_script.ts";
+import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task bench [options] [-- wsward flags]
+
+Compares wsward with other echo servers, interleaved over several rounds.
 
   --rounds N        how often each server is driven in each row (5)
   --seconds N       how long each time (2)
@@ -20,7 +22,8 @@ const HELP = `Usage: deno task bench [options] [-- wsward flags]
   --servers LIST    separated by commas (${SERVER_NAMES})
   --type KIND       text or binary messages (text)
   --json            print JSON
-`;
+
+Ends with 0 if everything that was started was measured, with 1 if not, with 2 if the command line can't be used.`;
 
 interface Options {
   readonly rounds: number;
@@ -39,9 +42,7 @@ const WARM_UP_SECONDS = 0.3;
 const LOAD_GRACE_MS = 10_000;
 
 /** Runs the benchmark; the exit code is 0 if everything that was started was measured. */
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) return 0;
+async function main(options: Options): Promise<number> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error("interrupted"));
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -51,6 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     await startServers(options, folder, servers, interrupted.signal);
     const { samples, failures } = await driveAll(options, servers, interrupted.signal);
+    assertRan(samples.length, "measurements");
     const handshakes = await measureAllHandshakes(options, folder, interrupted.signal);
     const rows = summarize(samples);
     const versions = Object.fromEntries(servers.map(({ name, version }) => [name, version]));
@@ -162,8 +164,7 @@ async function drive(
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Undefined if help was asked for. Throws an `Error` that names what is wrong. */
-function readOptions(args: readonly string[]): Options | undefined {
+function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
   const dashes = args.indexOf("--");
   const { values } = parseArgs({
     args: dashes < 0 ? [...args] : args.slice(0, dashes),
@@ -177,32 +178,23 @@ function readOptions(args: readonly string[]): Options | undefined {
       help: { type: "boolean", default: false },
     },
   });
-  if (values.help) {
-    console.log(HELP);
-    return undefined;
-  }
-  const asked = values.servers.split(",");
-  const unknown = asked.find((name) => !SERVER_NAMES.some((known) => known === name));
-  if (unknown !== undefined) {
-    throw new Error(`Cannot use --servers "${unknown}": the servers are ${SERVER_NAMES}`);
-  }
-  if (values.type !== "text" && values.type !== "binary") {
-    throw new Error(`Cannot use --type "${values.type}": it must be text or binary`);
-  }
+  const asked = values.servers.split(",").map((name) => readWord("--servers", name, SERVER_NAMES));
   return {
-    rounds: readNumber("--rounds", values.rounds, /^[1-9]\d{0,3}$/),
-    seconds: readNumber("--seconds", values.seconds, /^(?=.*[1-9])\d{1,4}(\.\d+)?$/),
+    rounds: readWhole("--rounds", values.rounds, { most: 9999 }),
+    seconds: readSeconds(values.seconds),
     rows: values.rows?.split(",").map(parseRow) ?? DEFAULT_ROWS,
     servers: SERVER_NAMES.filter((name) => asked.includes(name)),
-    kind: values.type,
+    kind: readWord("--type", values.type, ["text", "binary"]),
     json: values.json,
     wswardFlags: dashes < 0 ? [] : args.slice(dashes + 1),
+    help: values.help,
   };
 }
 
-function readNumber(flag: string, text: string, form: RegExp): number {
-  if (!form.test(text)) throw new Error(`Cannot use ${flag} "${text}": it must be a positive number`);
-  return Number(text);
+/** Seconds, with parts of them. */
+function readSeconds(text: string): number {
+  if (/^(?=.*[1-9])\d{1,4}(\.\d+)?$/.test(text)) return Number(text);
+  throw new Error(`Cannot use --seconds "${text}": it must be a positive number below 10000`);
 }
 
 function machine(): string {
@@ -214,11 +206,4 @@ function tell(line: string): void {
   console.error(line);
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exitCode = await main(Deno.args);
-  } catch (error) {
-    tell(messageOf(error));
-    Deno.exitCode = 1;
-  }
-}
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { escapeText, formatColumns } from "../src/cli/table.ts";
-import { messageOf, runScript } from "./run_script.ts";
+import { messageOf, readWhole, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task deps [options]
 
@@ -316,10 +316,8 @@ function readOptions(args: readonly string[]): { timeoutSeconds: number; json: b
       help: { type: "boolean", default: false },
     },
   });
-  if (!/^[1-9]\d{0,3}$/.test(values.timeout)) {
-    throw new Error(`Cannot use --timeout "${values.timeout}": it must be from 1 to 9999 seconds`);
-  }
-  return { timeoutSeconds: Number(values.timeout), json: values.json, help: values.help };
+  const timeoutSeconds = readWhole("--timeout", values.timeout, { most: 9999 });
+  return { timeoutSeconds, json: values.json, help: values.help };
 }
 
 if (import.meta.main) await runScript({ help: HELP, readOptions, main });

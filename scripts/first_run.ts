@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { formatColumns } from "../src/cli/table.ts";
 import { startPermissions } from "../tests/support/process.ts";
 import { median } from "./bench/report.ts";
-import { messageOf, runScript } from "./run_script.ts";
+import { messageOf, readWhole, runScript } from "./run_script.ts";
 
 /** How many times as long as an empty server the program may take to start. */
 const MOST_TIMES = 1.5;
@@ -340,14 +340,11 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
       help: { type: "boolean", default: false },
     },
   });
-  if (!/^[1-9]\d{0,3}$/.test(values.rounds)) {
-    throw new Error(`Cannot use --rounds "${values.rounds}": it must be from 1 to 9999`);
-  }
   if (values.test && values["no-clone"]) {
     throw new Error("Cannot use --test with --no-clone: it runs in the clone");
   }
   return {
-    rounds: Number(values.rounds),
+    rounds: readWhole("--rounds", values.rounds, { most: 9999 }),
     clone: !values["no-clone"],
     test: values.test,
     json: values.json,

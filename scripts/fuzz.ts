@@ -1,17 +1,29 @@
 // Sends generated frames and handshakes, right and broken, to the running program and to its parsers, and compares what
 // happens with a model of RFC 6455 that shares no code with them.
-//
-//   deno task fuzz
-//     [--seed N] [--count N] [--seconds N] [--connections N]
-//     [--only parsers|program] [--case N]        replays one case of that part
-//
-// A million frames and handshakes by default, a quarter of them for the parsers. Ends with 0 after PASS, with 1 after
-// FAIL; then it prints how to run the failed case again.
 
 import { parseArgs } from "node:util";
 import { Program, startServer } from "../tests/support/process.ts";
 import { fuzzParsers } from "./fuzz/parsers.ts";
 import { fuzzProgram, PROGRAM_FLAGS } from "./fuzz/program.ts";
+import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
+
+const PARTS = ["parsers", "program"] as const;
+
+const HELP = `Usage: deno task fuzz [options]
+
+Sends generated frames and handshakes, right and broken, to the parsers and to the running program.
+
+  --seed N          what all choices come from (the time)
+  --count N         how many frames and handshakes, a quarter of them for the parsers (1000000)
+  --seconds N       how long each part may take at most (1800)
+  --connections N   how many are open to the program at once (24)
+  --only PART       ${PARTS.join(" or ")}
+  --case N          replay one case of that part
+
+Ends with
+  0   PASS: all went as the model of RFC 6455 says
+  1   FAIL; what is printed then says how to run the failed case again
+  2   the command line can't be used`;
 
 const MIB = 2 ** 20;
 
@@ -26,6 +38,11 @@ interface Order {
   readonly count: number;
   readonly seconds: number;
   readonly connections: number;
+}
+
+interface Options extends Order {
+  readonly only: typeof PARTS[number] | undefined;
+  readonly case: number | undefined;
 }
 
 /** A case whose result was not what the model says. */
@@ -110,6 +127,7 @@ async function settled(program: Program) {
 }
 
 function report(part: string, done: number, cases: number, startedMs: number): void {
+  assertRan(done, `cases for the ${part}`);
   const seconds = (performance.now() - startedMs) / 1000;
   console.log(`${part}: ${done} frames and handshakes in ${cases} cases, ${seconds.toFixed(1)} s`);
 }
@@ -124,26 +142,12 @@ async function replay(part: string, seed: number, index: number): Promise<void> 
   await fuzzProgram(await program.port("echo"), seed, index);
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: {
-      seed: { type: "string", default: String(Date.now() % 2 ** 31) },
-      count: { type: "string", default: "1000000" },
-      seconds: { type: "string", default: "1800" },
-      connections: { type: "string", default: "24" },
-      only: { type: "string" },
-      case: { type: "string" },
-    },
-  });
-  const { only } = values;
-  const seed = Number(values.seed);
-  const count = Number(values.count);
-  const order = { seed, seconds: Number(values.seconds), connections: Number(values.connections) };
+async function main({ only, case: index, ...order }: Options): Promise<number> {
+  const { seed, count } = order;
   console.log(`seed ${seed}`);
   try {
-    if (values.case !== undefined) {
-      await replay(only ?? "program", seed, Number(values.case));
+    if (index !== undefined) {
+      await replay(only ?? "program", seed, index);
     } else {
       const share = only === "parsers" ? 1 : PARSER_SHARE;
       if (only !== "program") runParsers({ ...order, count: count * share });
@@ -152,11 +156,35 @@ async function main(): Promise<number> {
       }
     }
   } catch (error) {
-    console.log(`FAIL: ${error instanceof Error ? error.message : error}`);
+    console.log(`FAIL: ${messageOf(error)}`);
     return 1;
   }
   console.log("PASS");
   return 0;
 }
 
-Deno.exit(await main());
+function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: "string", default: String(Date.now() % 2 ** 31) },
+      count: { type: "string", default: "1000000" },
+      seconds: { type: "string", default: "1800" },
+      connections: { type: "string", default: "24" },
+      only: { type: "string" },
+      case: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return {
+    seed: readWhole("--seed", values.seed, { least: 0, most: 2 ** 32 - 1 }),
+    count: readWhole("--count", values.count, { most: 1e12 }),
+    seconds: readWhole("--seconds", values.seconds, { most: 1e6 }),
+    connections: readWhole("--connections", values.connections, { most: 1000 }),
+    only: values.only === undefined ? undefined : readWord("--only", values.only, PARTS),
+    case: values.case === undefined ? undefined : readWhole("--case", values.case, { least: 0, most: 1e12 }),
+    help: values.help,
+  };
+}
+
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });

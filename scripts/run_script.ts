@@ -27,3 +27,28 @@ export async function runScript<Options>({ help, readOptions, main }: Script<Opt
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A whole number that was given as `flag`; throws an `Error` that says what would be right. */
+export function readWhole(
+  flag: string,
+  text: string,
+  { least = 1, most }: { least?: number; most: number },
+): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (value >= least && value <= most) return value;
+  throw new Error(`Cannot use ${flag} "${text}": it must be from ${least} to ${most}`);
+}
+
+/** A word that was given as `flag`, one of `known`; throws an `Error` that lists them. */
+export function readWord<Word extends string>(flag: string, text: string, known: readonly Word[]): Word {
+  const word = known.find((candidate) => candidate === text);
+  if (word === undefined) {
+    throw new Error(`Cannot use ${flag} "${text}": it must be one of ${known.join(", ")}`);
+  }
+  return word;
+}
+
+/** Throws if nothing was done: a check that looked at nothing has not passed. */
+export function assertRan(count: number, what: string): void {
+  if (!(count > 0)) throw new Error(`Nothing ran: there were no ${what}`);
+}

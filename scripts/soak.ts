@@ -1,17 +1,32 @@
 // Holds the running program under attack and measures that it does not suffer.
-//
-//   deno task soak
-//     [--seconds N]        of the mix, 30 by default: a third quiet, the rest under attack
-//     [--attack-rate N]    attacks a second, 40 by default; on two cores many more leave the good clients no time
-//     [--only mix|memory|idle|handshakes]
-//
-// Prints a PASS or a FAIL for each check; ends with 0 if all have passed, otherwise with 1.
 
 import { parseArgs } from "node:util";
 import { frame, OPCODE } from "../tests/support/raw_client.ts";
 import { type Program, startServer } from "../tests/support/process.ts";
 import { HEAD, LoadClient, writeAll } from "./load.ts";
+import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
 import { GoodClients, Histogram } from "./soak/good_clients.ts";
+
+const CHECKS = ["mix", "memory", "idle", "handshakes"] as const;
+
+const HELP = `Usage: deno task soak [options]
+
+Holds the running program under attack and measures that it does not suffer.
+
+  --only CHECK      ${CHECKS.join(", ")}
+  --seconds N       how long the mix takes: a third quiet, the rest under attack (30)
+  --attack-rate N   its attacks a second; on two cores many more than these leave the good clients no time (40)
+
+Prints a PASS or a FAIL for each check, and ends with
+  0   all have passed
+  1   one has not
+  2   the command line can't be used`;
+
+interface Options {
+  readonly only: typeof CHECKS[number] | undefined;
+  readonly seconds: number;
+  readonly attackRate: number;
+}
 
 const MIB = 2 ** 20;
 const KIB = 2 ** 10;
@@ -68,7 +83,10 @@ async function checkMix(seconds: number, attackRate: number): Promise<void> {
   }).output();
   good.histogram = new Histogram();
   await good.stop();
-  console.log(`  attacks: ${new TextDecoder().decode(attackers.stdout).trim()}`);
+  const attacks = new TextDecoder().decode(attackers.stdout).trim();
+  console.log(`  attacks: ${attacks}`);
+  assertRan(Object.keys(attackers.success ? JSON.parse(attacks) : {}).length, "attacks");
+  for (const { count } of [quiet, attacked]) assertRan(count, "messages of good clients");
   for (const [name, histogram] of [["quiet", quiet], ["attacked", attacked]] as const) {
     const [p50, p99] = [histogram.quantile(0.5), histogram.quantile(0.99)];
     console.log(`  ${name}: ${histogram.count} messages, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
@@ -243,34 +261,43 @@ function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: {
-      seconds: { type: "string", default: "30" },
-      "attack-rate": { type: "string", default: "40" },
-      only: { type: "string" },
-    },
-  });
-  const checks: Readonly<Record<string, () => Promise<void>>> = {
-    mix: () => checkMix(Number(values.seconds), Number(values["attack-rate"])),
+async function main({ only, seconds, attackRate }: Options): Promise<number> {
+  const checks: Readonly<Record<typeof CHECKS[number], () => Promise<void>>> = {
+    mix: () => checkMix(seconds, attackRate),
     memory: checkMemory,
     idle: checkIdle,
     handshakes: checkHandshakes,
   };
   let failed = 0;
-  for (const [name, check] of Object.entries(checks)) {
-    if (values.only !== undefined && values.only !== name) continue;
+  for (const name of only === undefined ? CHECKS : [only]) {
     console.log(`${name}:`);
     try {
-      await check();
+      await checks[name]();
       console.log(`PASS ${name}`);
     } catch (error) {
       failed++;
-      console.log(`FAIL ${name}: ${error instanceof Error ? error.message : error}`);
+      console.log(`FAIL ${name}: ${messageOf(error)}`);
     }
   }
   return failed === 0 ? 0 : 1;
 }
 
-Deno.exit(await main());
+function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: "string", default: "30" },
+      "attack-rate": { type: "string", default: "40" },
+      only: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return {
+    seconds: readWhole("--seconds", values.seconds, { most: 1e6 }),
+    attackRate: readWhole("--attack-rate", values["attack-rate"], { most: 1e6 }),
+    only: values.only === undefined ? undefined : readWord("--only", values.only, CHECKS),
+    help: values.help,
+  };
+}
+
+if (import.meta.main) await runScript({ help: HELP, readOptions, main });
