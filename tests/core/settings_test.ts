@@ -170,6 +170,31 @@ Deno.test("a log can be chained as JSON only", () => {
   assert.equal(parse({ logChain: true, logFormat: "json" }).logChain, true);
 });
 
+Deno.test("what needs another setting is refused without it", () => {
+  const alone = "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed";
+  assertRefused(alone, { proxyProtocol: true });
+  assertRefused(alone, { proxyProtocol: true }, { WSWARD_TRUST_PROXY: "" });
+  assert.equal(parse({ proxyProtocol: true, trustProxy: ["192.0.2.1"] }).proxyProtocol, true);
+  const client = { tlsClientCa: "ca.pem" };
+  assertRefused("Cannot use --tls-client-ca without TLS: it needs --tls-cert and --tls-key", client);
+  assert.equal(parse({ ...client, tlsCert: "c", tlsKey: "k" }).tlsClientCa, "ca.pem");
+});
+
+// It stands in quotes in a header.
+Deno.test("the scope of administrators is one word that needs no escaping in quotes", () => {
+  for (const scope of ["a", "wsward:admin", "!#[]^~", "https://example.com/admin"]) {
+    assert.equal(parse({ adminScope: scope }).adminScope, scope);
+  }
+  for (const scope of ["", 'a"b', '"', "a\\b", "a b", " a", "a\t", "a\r\nb", "\x7f", "\u00e9"]) {
+    assertRefused(
+      `Cannot use --admin-scope ${
+        JSON.stringify(scope)
+      }: it must be a word of ASCII without quotes, spaces or backslashes`,
+      { adminScope: scope },
+    );
+  }
+});
+
 /** A file that gives `values`, each in the line of its place in the list. */
 function fileOf(
   values: Partial<Record<SettingName, GivenValue>>,

@@ -219,6 +219,11 @@ Deno.test("a Close frame carries nothing or a valid code and a UTF-8 reason", ()
     return frame({ opcode: OPCODE.close, payload: Uint8Array.from(bytes) });
   }
   assertViolation(close(3), "close_payload", 1002);
+  // What follows would make it the code 1000.
+  const [secondKey] = frame({ opcode: OPCODE.close, payload: new Uint8Array(2) }).subarray(3);
+  const completed = feed(concat(close(3), Uint8Array.of(232 ^ secondKey!, 0x80)), [100]);
+  assert.equal(completed.frames.violation?.rule, "close_payload");
+  assert.equal(completed.frames.close, undefined);
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]) {
     assertViolation(close(code >> 8, code & 255), "close_payload", 1002);
   }

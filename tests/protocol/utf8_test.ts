@@ -73,3 +73,27 @@ Deno.test("long ASCII with one bad byte anywhere is refused", () => {
     assert.equal(validate(bytes, 0xdeadbeef, []), false);
   }
 });
+
+// A word that is compared with the mask of another byte looks like ASCII exactly where this pattern is not.
+Deno.test("bad bytes in a pattern that a mask could hide are refused, wherever the text and the pattern begin", () => {
+  const size = 70;
+  const block = 32;
+  const validator = new Utf8Validator();
+  for (let start = 0; start < 4; start++) {
+    const buffer = new Uint8Array(start + size);
+    for (let bits = 0; bits < 16; bits++) {
+      const key = Array.from({ length: 4 }, (_, i) => (bits >> i & 1) * 0x80 | i + 1);
+      const maskKey = new DataView(Uint8Array.from(key).buffer).getUint32(0);
+      for (let pattern = 0; pattern < 16; pattern++) {
+        for (let at = 1; at <= 8; at++) {
+          for (let i = 0; i < size; i++) {
+            const isBad = i >= at && i < at + block && (pattern >> (i & 3) & 1) === 1;
+            buffer[start + i] = (isBad ? 0xff : 0x61) ^ key[i & 3]!;
+          }
+          validator.reset();
+          assert.equal(validator.accepts(buffer, start, start + size, maskKey), pattern === 0);
+        }
+      }
+    }
+  }
+});
