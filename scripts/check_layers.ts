@@ -30,6 +30,7 @@ const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   endpoints: 4,
   firewall: 4,
   admin: 5,
+  tools: 5,
   app: 6,
   cli: 7,
   main: 8,

@@ -7,6 +7,7 @@ import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
 import { addCompletionsCommand } from "./completions_command.ts";
 import { addConfigCommand } from "./config_command.ts";
+import { addConnectCommand } from "./connect_command.ts";
 import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
@@ -62,6 +63,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addConfigCommand(program, exitWith);
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
+  addConnectCommand(program, exitWith);
   addSessionsCommand(program);
   addRevokeCommand(program);
   addBansCommand(program);

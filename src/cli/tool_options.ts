@@ -1,0 +1,56 @@
+// What the commands that test have in common: how a server is named, how colour is turned off, examples in the help.
+
+import { type Command, Option } from "commander";
+import { StartError } from "../core/errors.ts";
+import { parseText } from "../core/setting_types.ts";
+import { parseTarget, type Target, URL_RULE } from "../tools/target.ts";
+
+/** Reads the argument that names a server. Throws {@linkcode UsageError}. */
+export function readTarget(text: string): Target {
+  return parseText("URL", { rule: URL_RULE, parse: parseTarget }, text);
+}
+
+/** Adds `--no-color`. */
+export function addColorOption(command: Command): Command {
+  return command.option(
+    "--no-color",
+    "do not use colours; they are used on a terminal only, and not with NO_COLOR",
+  );
+}
+
+/** Whether to use colours on stdout. */
+export function usesColor(command: Command): boolean {
+  return command.opts<{ color: boolean }>().color && !Deno.noColor && Deno.stdout.isTerminal();
+}
+
+/** Adds examples to the end of the help: what they do, and the command line after the program's name. */
+export function addExamples(
+  command: Command,
+  examples: readonly (readonly [line: string, text: string])[],
+): Command {
+  const width = Math.max(...examples.map(([line]) => line.length));
+  const lines = examples.map(([line, text]) => `  ${line.padEnd(width)}  # ${text}`);
+  return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
+}
+
+/** A switch under a heading. */
+export function groupedSwitch(group: string, flags: string, description: string): Option {
+  return new Option(flags, description).helpGroup(`${group}:`);
+}
+
+/** Reads a file that a flag names. Throws {@linkcode StartError}. */
+export async function readNamedFile(flag: string, path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    throw new StartError(`Cannot read ${flag} ${JSON.stringify(path)}: ${why}`, { cause });
+  }
+}
+
+/** A token out of a file. Throws {@linkcode StartError}, which never holds what is in the file. */
+export async function readTokenFile(path: string): Promise<string> {
+  const text = (await readNamedFile("--token-file", path)).trim();
+  if (/^[\w.-]+$/.test(text)) return text;
+  throw new StartError(`Cannot use the token in file ${JSON.stringify(path)}: it is not a JWT`);
+}

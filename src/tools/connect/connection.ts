@@ -1,0 +1,152 @@
+// An open connection between what is typed and what is shown.
+
+import { MAX_CONTROL_PAYLOAD } from "../../protocol/frame.ts";
+import type { ConnectOptions } from "./options.ts";
+import type { Output } from "./output.ts";
+import type { Ending, WebSocketClient } from "./web_socket.ts";
+
+/** How long the answers of a server that does not answer each message are waited for. */
+const DEFAULT_WAIT_MS = 5000;
+const RTT_INTERVAL_MS = 1000;
+
+/** What is typed or piped in; the connection that is open changes under it. */
+export interface Input {
+  /** Starts to read for a connection, or goes on; `ended` is called at the end of input. */
+  attach(connection: Connection): void;
+  /** Stops to read until the next `attach`. */
+  detach(): void;
+  close(): void;
+}
+
+/** An open connection as the input sees it. */
+export class Connection {
+  readonly #socket: WebSocketClient;
+  readonly #options: ConnectOptions;
+  readonly #output: Output;
+  readonly #startedAtMs = performance.now();
+  readonly #rttsMs: number[] = [];
+  readonly #pings = new Map<string, number>();
+  #sent = 0;
+  #received = 0;
+  #inputHasEnded = false;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #rttTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(socket: WebSocketClient, options: ConnectOptions, output: Output) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#output = output;
+  }
+
+  /** Sends one message. */
+  async send(data: string | Uint8Array): Promise<void> {
+    this.#sent++;
+    await this.#socket.send(
+      typeof data === "string" && this.#options.binary ? new TextEncoder().encode(data) : data,
+    );
+  }
+
+  async ping(text: string): Promise<void> {
+    const payload = new TextEncoder().encode(text).subarray(0, MAX_CONTROL_PAYLOAD);
+    this.#pings.set(hex(payload), performance.now());
+    // A server that answers no Ping must not make this grow.
+    if (this.#pings.size > 100) this.#pings.delete(this.#pings.keys().next().value!);
+    await this.#socket.sendControl("ping", payload);
+  }
+
+  async pong(text: string): Promise<void> {
+    await this.#socket.sendControl("pong", new TextEncoder().encode(text).subarray(0, MAX_CONTROL_PAYLOAD));
+  }
+
+  /** The end comes when the server has answered, or not in time. */
+  async close(code = 1000, reason = ""): Promise<void> {
+    await this.#socket.close(code, reason);
+  }
+
+  /** Nothing more will be sent: closes when the answers are there. */
+  endInput(): void {
+    this.#inputHasEnded = true;
+    this.#considerEnd();
+  }
+
+  /** Ends at once. */
+  abort(): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  /** What was counted, in one line. */
+  stats(): string {
+    const seconds = ((performance.now() - this.#startedAtMs) / 1000).toFixed(1);
+    const rtts = this.#rttsMs.toSorted((a, b) => a - b);
+    const rtt = rtts.length === 0
+      ? ""
+      : `, round trips ${rtts[0]!.toFixed(2)} / ${rtts[rtts.length >> 1]!.toFixed(2)} / ${
+        rtts.at(-1)!.toFixed(2)
+      } ms (least, median, most of ${rtts.length})`;
+    return `${this.#sent} sent, ${this.#received} received in ${seconds} s${rtt}`;
+  }
+
+  /** Shows what comes until the end. */
+  async run(input: Input): Promise<Ending> {
+    const { firstMessage, execute, rtt, one } = this.#options;
+    let answersToIgnore = 0;
+    if (firstMessage !== undefined) {
+      await this.send(firstMessage);
+      answersToIgnore = 1;
+    }
+    if (rtt) {
+      this.#rttTimer = setInterval(() => void this.ping(`rtt ${this.#rttsMs.length}`), RTT_INTERVAL_MS);
+    }
+    let hasStarted = false;
+    // What is to be sent waits for the answer to the token: a message before that is a violation.
+    const start = async () => {
+      hasStarted = true;
+      for (const message of execute) await this.send(message);
+      if (execute.length > 0 && !this.#output.isPrompt) this.endInput();
+      else input.attach(this);
+    };
+    if (answersToIgnore === 0) void start();
+    try {
+      for (;;) {
+        const incoming = await this.#socket.next();
+        if (incoming.kind === "closed") return incoming;
+        if (incoming.kind === "pong") this.#measure(incoming.payload);
+        if (incoming.kind === "text" || incoming.kind === "binary") {
+          this.#received++;
+          await this.#output.show(incoming);
+          if (!hasStarted) void start();
+          if (one && --answersToIgnore < 0) await this.close();
+        } else if (this.#options.showPings) {
+          await this.#output.show(incoming);
+        }
+        this.#considerEnd();
+      }
+    } finally {
+      clearTimeout(this.#idleTimer);
+      clearInterval(this.#rttTimer);
+      input.detach();
+    }
+  }
+
+  #measure(payload: Uint8Array): void {
+    const key = hex(payload);
+    const atMs = this.#pings.get(key);
+    if (atMs === undefined) return;
+    this.#pings.delete(key);
+    const rttMs = performance.now() - atMs;
+    if (this.#rttsMs.length < 100_000) this.#rttsMs.push(rttMs);
+    if (this.#options.rtt) this.#output.tell(`round trip ${rttMs.toFixed(2)} ms`);
+  }
+
+  #considerEnd(): void {
+    const { noClose, waitMs } = this.#options;
+    if (!this.#inputHasEnded || noClose) return;
+    clearTimeout(this.#idleTimer);
+    if (waitMs === undefined && this.#received >= this.#sent) return void this.close();
+    this.#idleTimer = setTimeout(() => void this.close(), waitMs ?? DEFAULT_WAIT_MS);
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16)).join(" ");
+}

@@ -1,0 +1,113 @@
+// Where what happens is written: data to stdout, everything else to stderr, or all of it around a prompt.
+
+import { jsonLine } from "../json_line.ts";
+import { asJson, describeEnding, describeIncoming, describeRefusal, showHead } from "./view.ts";
+import type { ResponseHead } from "../raw_client.ts";
+import type { ConnectOptions } from "./options.ts";
+import type { Ending, Incoming } from "./web_socket.ts";
+
+const encoder = new TextEncoder();
+
+/** Writes everything. */
+export class Output {
+  /** Whether somebody types. */
+  readonly isPrompt: boolean;
+  /** Whether nobody reads stdout any more. */
+  isBroken = false;
+  /** Writes a line above the prompt. */
+  showAbovePrompt: ((line: string) => void) | undefined;
+  readonly #options: Pick<ConnectOptions, "json" | "binary" | "timestamps" | "color" | "verbose">;
+  readonly #isTerminal = Deno.stdout.isTerminal();
+
+  constructor(options: ConnectOptions, isPrompt: boolean) {
+    this.#options = options;
+    this.isPrompt = isPrompt;
+  }
+
+  /** A message, a Ping or a Pong. Resolves when it is written, so that nothing is read faster than that. */
+  async show(incoming: Exclude<Incoming, Ending>): Promise<void> {
+    if (this.#options.json) return await this.#json(asJson(incoming));
+    if (incoming.kind !== "text" && incoming.kind !== "binary") return this.tell(describeIncoming(incoming));
+    if (this.isPrompt) return this.#line(describeIncoming(incoming), "36");
+    if (this.#isTerminal) {
+      return await this.#write(encoder.encode(`${this.#time()}${describeIncoming(incoming).slice(2)}\n`));
+    }
+    // A program reads this: it gets what came.
+    if (incoming.kind === "text") {
+      return await this.#write(encoder.encode(`${this.#time()}${incoming.text}\n`));
+    }
+    if (this.#options.binary) return await this.#write(incoming.bytes);
+    await this.#write(encoder.encode(`${this.#time()}${hex(incoming.bytes)}\n`));
+  }
+
+  async opened(url: string, subprotocol: string | undefined): Promise<void> {
+    if (this.#options.json) {
+      return await this.#json({ type: "open", url, ...(subprotocol ? { subprotocol } : {}) });
+    }
+    const chosen = subprotocol === undefined ? "" : ` (subprotocol ${subprotocol})`;
+    if (this.isPrompt) this.#line(`Connected to ${url}${chosen}; /help tells what can be typed`, "2");
+    else if (this.#options.verbose) this.tell(`Connected to ${url}${chosen}`);
+  }
+
+  async closed(ending: Ending): Promise<void> {
+    if (this.#options.json) return await this.#json(asJson(ending));
+    this.tell(describeEnding(ending));
+  }
+
+  async refused(head: ResponseHead, body: Uint8Array): Promise<void> {
+    if (!this.#options.json) return this.failed(describeRefusal(head, body));
+    const headers = Object.fromEntries(
+      Array.from(
+        head.headers,
+        ([name, values]) => [name, name === "set-cookie" ? "(not shown)" : values.join(", ")],
+      ),
+    );
+    await this.#json({ type: "refused", status: head.status, headers, body: new TextDecoder().decode(body) });
+  }
+
+  failed(text: string): void {
+    this.#line(text, "31");
+  }
+
+  /** Something that is no data. */
+  tell(text: string): void {
+    this.#line(text, "2");
+  }
+
+  tellHead(direction: ">" | "<", head: string): void {
+    this.tell(showHead(head).split("\n").map((line) => `${direction} ${line}`).join("\n"));
+  }
+
+  #line(text: string, style: string): void {
+    const plain = this.#time() + text;
+    const painted = this.#options.color ? `\x1b[${style}m${plain}\x1b[0m` : plain;
+    if (this.showAbovePrompt !== undefined) this.showAbovePrompt(painted);
+    else if (this.isPrompt) console.log(painted);
+    else console.error(Deno.stderr.isTerminal() ? painted : plain);
+  }
+
+  async #json(value: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#write(encoder.encode(`${jsonLine({ time: new Date().toISOString(), ...value })}\n`));
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    if (this.isBroken) return;
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += await Deno.stdout.write(bytes.subarray(written));
+      }
+    } catch (error) {
+      // Whoever read has seen enough.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      this.isBroken = true;
+    }
+  }
+
+  #time(): string {
+    return this.#options.timestamps && !this.#options.json ? `${new Date().toISOString()} ` : "";
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,169 @@
+// Opens the byte stream under a WebSocket: TCP, TLS or a Unix socket, in a time.
+
+import { type ByteSocket, closeQuietly } from "../firewall/byte_socket.ts";
+import type { Target } from "./target.ts";
+
+/** How to dial. */
+export interface DialOptions {
+  /** The address to connect to, so that a name is resolved once; the target's own host if left out. */
+  readonly address?: string | undefined;
+  readonly timeoutMs: number;
+  readonly tls?: TlsOptions;
+}
+
+/** What is asked of the other side of TLS, and what is shown to it. All certificates and keys are PEM. */
+export interface TlsOptions {
+  /** Takes any certificate. */
+  readonly insecure?: boolean;
+  /** Authorities that are trusted besides the system's. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name that is asked for; the target's if left out. */
+  readonly serverName?: string;
+  /** `http/1.1` alone if left out. */
+  readonly alpnProtocols?: readonly string[];
+}
+
+/** A connection could not be made; the message says why, without a "Cannot". */
+export class DialError extends Error {
+  override readonly name = "DialError";
+  /** Whether something answered, and only TLS failed. */
+  readonly isTls: boolean;
+
+  constructor(message: string, isTls: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.isTls = isTls;
+  }
+}
+
+/** Connects. Throws {@linkcode DialError}. */
+export async function dial(
+  target: Target,
+  { address, timeoutMs, tls = {} }: DialOptions,
+): Promise<ByteSocket> {
+  // The runtime shows a certificate only on a connection that it opens itself.
+  if (target.isTls && tls.cert !== undefined && !tls.insecure) {
+    return await within(timeoutMs, connectTls(target, tls), "no answer");
+  }
+  const socket = await within(timeoutMs, connect(target, address), "no answer");
+  if (!target.isTls) return socket;
+  try {
+    return await within(timeoutMs, startTls(socket, target, tls), "the TLS handshake got no answer");
+  } catch (error) {
+    closeQuietly(socket);
+    throw error;
+  }
+}
+
+async function connectTls(target: Target, { ca, cert, key }: TlsOptions): Promise<ByteSocket> {
+  const { hostname, port } = target;
+  const options = { hostname, port, caCerts: ca === undefined ? [] : [ca], alpnProtocols: ["http/1.1"] };
+  try {
+    const socket = await Deno.connectTls({ ...options, cert: cert!, key: key! });
+    await socket.handshake();
+    return socket;
+  } catch (cause) {
+    throw new DialError(describe(cause, target), true, { cause });
+  }
+}
+
+async function connect(target: Target, address: string | undefined): Promise<Deno.TcpConn> {
+  try {
+    if (target.socketPath !== undefined) {
+      return await Deno.connect({ transport: "unix", path: target.socketPath }) as unknown as Deno.TcpConn;
+    }
+    const socket = await Deno.connect({ hostname: address ?? target.hostname, port: target.port });
+    socket.setNoDelay(true);
+    return socket;
+  } catch (cause) {
+    throw new DialError(describe(cause, target), false, { cause });
+  }
+}
+
+function describe(error: unknown, { host, socketPath }: Target): string {
+  if (error instanceof Deno.errors.ConnectionRefused) return "connection refused: nothing listens there";
+  if (error instanceof Deno.errors.NotFound) return "there is no such socket";
+  if (error instanceof Deno.errors.NotCapable) {
+    return `permission was not granted; run with ${
+      socketPath === undefined ? `--allow-net=${host}` : `--allow-net=unix:${socketPath}`
+    }`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function startTls(socket: Deno.TcpConn, target: Target, tls: TlsOptions): Promise<ByteSocket> {
+  const serverName = tls.serverName ?? target.hostname;
+  const alpn = [...tls.alpnProtocols ?? ["http/1.1"]];
+  try {
+    // The runtime's own TLS can't do without a valid certificate.
+    if (tls.insecure) return await startNodeTls(socket, serverName, alpn, tls);
+    const options = {
+      hostname: serverName,
+      caCerts: tls.ca === undefined ? [] : [tls.ca],
+      alpnProtocols: alpn,
+    };
+    const secured = await Deno.startTls(socket, options);
+    await secured.handshake();
+    return secured;
+  } catch (cause) {
+    throw new DialError(`TLS failed: ${cause instanceof Error ? cause.message : String(cause)}`, true, {
+      cause,
+    });
+  }
+}
+
+async function startNodeTls(
+  socket: ByteSocket,
+  servername: string,
+  ALPNProtocols: string[],
+  { cert, key }: TlsOptions,
+): Promise<ByteSocket> {
+  const [{ connect }, { TlsStream }, { TlsSocket }] = await Promise.all([
+    import("node:tls"),
+    import("../firewall/tls_stream.ts"),
+    import("../firewall/tls_socket.ts"),
+  ]);
+  const stream = new TlsStream(socket);
+  return await new Promise((resolve, reject) => {
+    const options = {
+      socket: stream,
+      servername,
+      ALPNProtocols,
+      rejectUnauthorized: false,
+      ...(cert === undefined ? {} : { cert, key }),
+    };
+    const secured = connect(options);
+    secured.once("secureConnect", () => {
+      secured.off("error", reject);
+      stream.off("error", reject).off("end", onEnd);
+      resolve(new TlsSocket(secured, stream));
+    });
+    const onEnd = () => reject(new Error("the server ended the handshake"));
+    secured.on("error", reject);
+    stream.on("error", reject).on("end", onEnd);
+  });
+}
+
+/** A promise that is left behind after a time; what it brings then is closed. */
+async function within<Socket extends ByteSocket>(
+  timeoutMs: number,
+  work: Promise<Socket>,
+  late: string,
+): Promise<Socket> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isLate = false;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      reject(new DialError(`${late} within ${timeoutMs} ms`, false));
+    }, timeoutMs);
+  });
+  // What comes too late, or fails then, is nobody's any more.
+  work.then((socket) => isLate && closeQuietly(socket), () => {});
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,66 @@
+// Which server a tool is to talk to: read from a URL, resolved once, and judged whether it is on this machine.
+
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { StartError } from "../core/errors.ts";
+
+/** A WebSocket server as a URL names it. */
+export interface Target {
+  /** As it was given, without a name or a password. */
+  readonly url: string;
+  readonly isTls: boolean;
+  /** What the header Host says: `localhost:8765`. */
+  readonly host: string;
+  /** The name or address without a port and without brackets; `localhost` for a Unix socket. */
+  readonly hostname: string;
+  readonly port: number;
+  /** The request target: path and query. */
+  readonly path: string;
+  /** The path of a Unix socket in place of host and port. */
+  readonly socketPath?: string;
+}
+
+/** What a URL must be, to be read after "it must be". */
+export const URL_RULE = "ws://HOST[:PORT]/PATH, wss:// the same, or unix:///SOCKET[:/PATH]";
+
+/** Reads a URL; undefined if it names no WebSocket server. */
+export function parseTarget(text: string): Target | undefined {
+  const [, socketPath, path = "/"] = /^(?:ws\+)?unix:(?:\/\/)?(\/[^:\0]+)(?::(\/[!-~]*))?$/.exec(text) ?? [];
+  if (socketPath !== undefined) {
+    return { url: text, isTls: false, host: "localhost", hostname: "localhost", port: 0, path, socketPath };
+  }
+  if (!/^wss?:\/\/[!-~]+$/.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, hostname, port, host, pathname, search, username, password, hash } = new URL(text);
+  if (username !== "" || password !== "" || hash !== "" || hostname === "") return undefined;
+  const isTls = protocol === "wss:";
+  return {
+    url: `${protocol}//${host}${pathname}${search}`,
+    isTls,
+    host,
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (isTls ? 443 : 80) : Number(port),
+    path: pathname + search,
+  };
+}
+
+/** Whether an address is this machine's own: 127.0.0.0/8 or ::1, also written as IPv4 in IPv6. */
+export function isLoopback(address: string): boolean {
+  return /^(::ffff:)?127\.\d+\.\d+\.\d+$/i.test(address) || address === "::1";
+}
+
+/** All addresses of a host, each once; the host itself if it is one. Throws {@linkcode StartError} if there is none. */
+export async function resolveHost(hostname: string): Promise<readonly string[]> {
+  if (isIP(hostname) !== 0) return [hostname];
+  try {
+    const found = await lookup(hostname, { all: true });
+    return [...new Set(found.map(({ address }) => address))];
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotCapable ? permissionHint(hostname) : "there is no such host";
+    throw new StartError(`Cannot find ${JSON.stringify(hostname)}: ${why}`, { cause });
+  }
+}
+
+/** What to do about a missing permission for a host. */
+export function permissionHint(host: string): string {
+  return `permission was not granted; run with --allow-net=${host}`;
+}
