@@ -180,6 +180,25 @@ Deno.test("what needs another setting is refused without it", () => {
   assert.equal(parse({ ...client, tlsCert: "c", tlsKey: "k" }).tlsClientCa, "ca.pem");
 });
 
+Deno.test("administrators are listened to on loopback only", () => {
+  for (const address of ["127.0.0.1:0", "127.9.9.9:9090", "[::1]:65535"]) {
+    assert.equal(parse({ adminListen: address }).adminListen, address);
+  }
+  for (
+    const address of [
+      "0.0.0.0:9090",
+      "192.0.2.1:1",
+      "[::]:1",
+      "localhost:1",
+      "127.0.0.1",
+      "127.1:1",
+      "[::1]:65536",
+    ]
+  ) {
+    assert.throws(() => parse({ adminListen: address }), /^UsageError: Cannot use --admin-listen /, address);
+  }
+});
+
 // It stands in quotes in a header.
 Deno.test("the scope of administrators is one word that needs no escaping in quotes", () => {
   for (const scope of ["a", "wsward:admin", "!#[]^~", "https://example.com/admin"]) {

@@ -6,7 +6,7 @@ import { assertRan, readWhole, readWord } from "../../scripts/run_script.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-type Task = "fuzz" | "soak" | "bench";
+type Task = "fuzz" | "soak" | "bench" | "mutants";
 
 /** Command lines that each task refuses, besides those that none understands. */
 const NONSENSE: Readonly<Record<Task, readonly (readonly string[])[]>> = {
@@ -20,6 +20,7 @@ const NONSENSE: Readonly<Record<Task, readonly (readonly string[])[]>> = {
     ["--connections", ""],
   ],
   soak: [["--only", "nonsense"], ["--seconds", "abc"], ["--seconds", "0"], ["--attack-rate", "1e3"]],
+  mutants: [["--jobs", "0"], ["--seconds", "abc"]],
   bench: [["--rounds", "0"], ["--seconds", "abc"], ["--rows", "1x1"], ["--servers", "apache"], [
     "--type",
     "x",

@@ -84,6 +84,7 @@ Deno.test("version 1 is read strictly", () => {
     "TCP4 192.0.2.01 198.51.100.2 1 443\r\n",
     "TCP4 ::1 ::1 1 1\r\n",
     "TCP4 192.0.2.1 ::1 1 1\r\n",
+    "TCP4 ::1 192.0.2.1 1 1\r\n",
     "TCP6 192.0.2.1 198.51.100.2 1 1\r\n",
     "TCP6 fe80::1%eth0 ::1 1 1\r\n",
     "TCP6 [::1] ::1 1 1\r\n",
@@ -96,6 +97,11 @@ Deno.test("version 1 is read strictly", () => {
   ];
   for (const line of lines) assertInvalid(`PROXY ${line}`);
   assertInvalid("proxy TCP4 192.0.2.1 198.51.100.2 1 1\r\n");
+  // At once: nobody waits for the end of a line that can't be one.
+  for (const start of ["PROXY TCP4 \u0000", "PROXY UNKNOWN \u007f", "PROXY T\n"]) {
+    const bytes = latin1(start);
+    assert.equal(parseProxyHeader(bytes, 0, bytes.length).state, "invalid", JSON.stringify(start));
+  }
 });
 
 Deno.test("version 2 names the client", () => {

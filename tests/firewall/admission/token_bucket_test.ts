@@ -45,6 +45,7 @@ Deno.test("a clock that goes back gives and takes nothing", () => {
   const bucket = new TokenBucket(10);
   assert.equal(bucket.take(10, 1000), true);
   assert.equal(bucket.take(1, 0), false);
+  assert.equal(bucket.available(0), 0);
   assert.equal(bucket.take(1, 1099), false);
   assert.equal(bucket.take(1, 1100), true);
 });

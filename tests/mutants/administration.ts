@@ -1,0 +1,144 @@
+// Faults of the admin listener, and of what sessions and revocations it changes.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+export const ADMINISTRATION = [
+  ...faultsOf("src/admin/access.ts", ["tests/admin/server_test.ts"], [
+    ["no token", "if (token === undefined) {", "if (false) {"],
+    [
+      "a token that is not valid",
+      "if (!verification.ok || isRevoked(verification.identity)) {",
+      "if (verification.ok && isRevoked(verification.identity)) {",
+    ],
+    [
+      "a token that is revoked",
+      "if (!verification.ok || isRevoked(verification.identity)) {",
+      "if (!verification.ok) {",
+    ],
+    ["the scope", "if (!hasScope(verification.identity, scope)) {", "if (false) {"],
+    [
+      "a part of a word as scope",
+      "return words.includes(scope);",
+      "return words.some((word) => String(word).includes(scope));",
+    ],
+  ]),
+  ...faultsOf("src/admin/request_guard.ts", ["tests/admin/server_test.ts"], [
+    ["Host", 'if (OWN_HOST.test(request.headers.get("host") ?? "")) return undefined;', "return undefined;"],
+    ["Origin", "if (origin === null || origin ===", "if (true || origin ==="],
+    ["the type of a body", 'if (type.trim() !== "application/json") {', "if (false) {"],
+    ["a body of any size", "if (size + part.value.length > MAX_BODY_SIZE) {", "if (false) {"],
+  ]),
+  ...faultsOf("src/admin/server.ts", ["tests/admin/server_test.ts"], [
+    ["Host is not looked at", "if (wrongHost !== undefined) return wrongHost;", ""],
+    ["Origin is not looked at", "if (wrongOrigin !== undefined) return wrongOrigin;", ""],
+    [
+      "every route is public",
+      "route.isPublic ? undefined : await authorize",
+      "true ? undefined : await authorize",
+    ],
+    ["bodies where none belong", "if (wrongBody !== undefined) return wrongBody;", ""],
+    [
+      "headers against other sites",
+      "if (!response.headers.has(name)) response.headers.set(name, value);",
+      "",
+    ],
+    [
+      "changes are not recorded",
+      'if (route.method !== "GET" && result instanceof Response) this.#recordChange',
+      "if (false) this.#recordChange",
+    ],
+    ["refusals are recorded without limit", " || !this.#logged.take(1, performance.now())", ""],
+  ]),
+  ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/server_test.ts"], [
+    ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
+    ["loopback", "if (!isBanned) {", "if (false) {"],
+  ]),
+  ...faultsOf("src/admin/event_stream.ts", ["tests/admin/event_stream_test.ts"], [
+    ["any number of streams", "if (this.#open.size >= MAX_STREAMS) return undefined;", ""],
+    ["a reader that does not keep up", "if ((controller.desiredSize ?? 0) > 0) return;", "return;"],
+    ["a stream that outlives its right", "mayRead() ? send(COMMENT) : end()", "send(COMMENT)"],
+  ]),
+  ...faultsOf("src/endpoints/session.ts", [
+    "tests/endpoints/secure_test.ts",
+    "tests/endpoints/session_registry_test.ts",
+    "tests/endpoints/methods/methods_test.ts",
+    "tests/endpoints/rpc_conversation_test.ts",
+  ], [
+    [
+      "messages after the end",
+      "  message(data: Message): void | Promise<void> {\n    if (!this.#isOpen) return;",
+      "  message(data: Message): void | Promise<void> {",
+    ],
+    [
+      "a session outlives its token",
+      "this.#cancelExpiry = ringAt(clock, expiresAtMs, () => this.end(ENDINGS.expired));",
+      "",
+    ],
+    [
+      "a refresh does not extend",
+      '    this.#cancelTimers();\n    this.#setTimers();\n    this.#options.log("session.refreshed"',
+      '    this.#options.log("session.refreshed"',
+    ],
+    [
+      "earlier tokens are forgotten",
+      "this.#usedTokens = [...others, { jti, expiresAtMs }]",
+      "this.#usedTokens = [{ jti, expiresAtMs }]",
+    ],
+    ["a session that ended still counts", "    this.#options.onEnded(this);\n", ""],
+  ]),
+  ...faultsOf("src/endpoints/session_registry.ts", ["tests/endpoints/session_registry_test.ts"], [
+    ["a session too many", "sessions.size >= maxSessionsPerUser", "sessions.size > maxSessionsPerUser"],
+    ["revoked tokens", "if (revocations.covers(identity)) return ENDINGS.revoked;", ""],
+    ["a token twice", "if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;", ""],
+    [
+      "a token without a name",
+      'if (typeof jti !== "string") return ENDINGS.unnamed;',
+      'if (typeof jti !== "string") return undefined;',
+    ],
+    [
+      "a replay memory without an end",
+      "this.#used.size < MAX_USED_TOKENS ? undefined : ENDINGS.busy",
+      "undefined",
+    ],
+    ["sessions that a revocation concerns go on", "if (isConcerned) session.end(ENDINGS.revoked);", ""],
+    [
+      "the newest is closed, not the oldest",
+      "[...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)",
+      "[...sessions].slice(-1)",
+    ],
+    ["close codes that are not for the wire", "if (!isValidCloseCode(code)) throw", "if (false) throw"],
+    [
+      "tokens are not marked as used",
+      'if (this.#options.replayCheck && typeof jti === "string") this.#used.set(jti, expiresAtMs);',
+      "",
+    ],
+  ]),
+  ...faultsOf("src/endpoints/revocation_store.ts", ["tests/endpoints/revocation_store_test.ts"], [
+    ["open state files", "(mode & 0o077) !== 0", "false"],
+    ["damaged state files", '?.["quick_check"] !== "ok"', '?.["quick_check"] === ""'],
+    [
+      "databases of other programs",
+      'isNew ? version !== 0 : readPragma(database, "application_id") !== APPLICATION_ID',
+      "false",
+    ],
+    ["other formats", "if (!isNew && version !== SCHEMA_VERSION) {", "if (false) {"],
+    ["two processes with one file", 'database.exec("PRAGMA locking_mode = EXCLUSIVE");', ""],
+    [
+      "revocations that ran out",
+      "if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);",
+      "if (false) this.#forget(revocation);",
+    ],
+    ["the mode of a new file", "createNew: true, mode: 0o600", "createNew: true, mode: 0o644"],
+  ]),
+  ...faultsOf("src/endpoints/clock.ts", ["tests/endpoints/clock_test.ts"], [
+    ["delays that ring at once", "Math.min(remainingMs, MAX_DELAY_MS)", "remainingMs"],
+    ["a ring before its time", "if (clock.now() >= timeMs) ring();", "if (true) ring();"],
+  ]),
+  ...faultsOf("src/endpoints/presentation.ts", ["tests/endpoints/presentation_test.ts"], [
+    ["tokens in the query", "if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;", ""],
+    ["two tokens", "if (tokens.length > 1) return TWO_WAYS;", ""],
+    ["other schemes", "if (inHeader === null) return OTHER_SCHEME;", ""],
+    ["tokens under other names", 'new Set(["token", "access_token", "jwt"])', 'new Set(["token"])'],
+    ["names in capitals", "QUERY_NAMES.has(name.toLowerCase())", "QUERY_NAMES.has(name)"],
+  ]),
+];

@@ -1,0 +1,131 @@
+// Faults of the rules that decide who may connect.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+const FOLDER = "src/firewall/admission";
+const TESTS = "tests/firewall/admission";
+
+export const ADMISSION = [
+  ...faultsOf(`${FOLDER}/client_table.ts`, [`${TESTS}/client_table_test.ts`], [
+    ["bans", "client.bannedUntilMs > nowMs) return BANNED", "false) return BANNED"],
+    [
+      "a connection too many",
+      "client.connections >= this.#limits.maxConnectionsPerIp",
+      "client.connections > this.#limits.maxConnectionsPerIp",
+    ],
+    ["connections are not counted out", "    client.connections--;\n", ""],
+    ["connections are counted out twice", " || client.connections === 0", ""],
+    ["the handshake rate", "return isFree ? undefined : TOO_MANY_HANDSHAKES;", "return undefined;"],
+    [
+      "a violation too many",
+      "this.#violations(client, nowMs) >= banAfter",
+      "this.#violations(client, nowMs) > banAfter",
+    ],
+    ["violations do not count", "    client.violations++;\n", ""],
+    ["violations fade never", "client.earlierViolations * (1 - faded)", "client.earlierViolations"],
+    ["violations fade at once", "age >= banWindow * 2", "age >= banWindow"],
+    ["loopback is banned", "this.#limits.banLoopback || !isLoopback(key)", "true"],
+    ["loopback is never banned", "this.#limits.banLoopback || !isLoopback(key)", "!isLoopback(key)"],
+    ["a ban has no end", "nowMs + forMs", "Infinity"],
+    ["unban", "client.bannedUntilMs = 0;\n    this.#shelve(client);\n    return true;", "return true;"],
+    ["clients are never forgotten", "this.#clients.delete(client.key);", ""],
+    ["the memory of clients has no bound", "<= this.#maxIdle) return;", "<= Infinity) return;"],
+    [
+      "a flood makes bans forgotten first",
+      "this.#clean.oldest ?? this.#marked.oldest ?? this.#banned.oldest",
+      "this.#banned.oldest ?? this.#marked.oldest ?? this.#clean.oldest",
+    ],
+    ["who is limited is forgotten", "isOver && client.handshakes.isFull(nowMs)", "isOver"],
+  ]),
+  ...faultsOf(`${FOLDER}/token_bucket.ts`, [`${TESTS}/token_bucket_test.ts`], [
+    ["more than there is", "if (this.#tokens < count) return false;", ""],
+    ["what is taken", "this.#tokens -= count;\n    return true;", "return true;"],
+    ["more than the burst", "tokens < this.#burst ? tokens : this.#burst", "tokens"],
+    [
+      "a clock that goes back",
+      "if (nowMs <= this.#updatedMs) return;",
+      "if (nowMs === this.#updatedMs) return;",
+    ],
+    ["debts", "this.#tokens >= 0 ? 0 : -this.#tokens / this.#perMs", "0"],
+  ]),
+  ...faultsOf(`${FOLDER}/ip_rules.ts`, [`${TESTS}/ip_rules_test.ts`], [
+    ["deny rules", "if (this.#deny.has(address)) return DENIED;", ""],
+    ["allow rules", "this.#allow.size === 0 || this.#allow.has(address) ? undefined : DENIED", "undefined"],
+    ["the rules of the flags", "const deny = [...denyIp];", "const deny: string[] = [];"],
+    ["mistakes in the file", "if (mistakes.length > 0) return", "if (false) return"],
+    ["allow and deny in the file", '(verb === "allow" ? allow : deny)', "allow"],
+    ["comments in the file", 'line.replace(/#.*/, "").trim()', "line.trim()"],
+    ["networks in the file that are none", "} else if (!isNetwork(network)) {", "} else if (false) {"],
+  ]),
+  ...faultsOf(`${FOLDER}/network_set.ts`, [`${TESTS}/network_set_test.ts`], [
+    ["one list for both families", "isV4(address) ? v4Ranges : v6Ranges", "v4Ranges"],
+    [
+      "mapped addresses are others",
+      "address !== undefined && isMapped(address) ? unmap(address) : address",
+      "address",
+    ],
+    ["the rest of 127.0.0.0/8", 'canonical.startsWith("127.")', 'canonical === "127.0.0.1"'],
+    ["each address of IPv6 is a client", "const CLIENT_GROUPS = 4;", "const CLIENT_GROUPS = 8;"],
+    ["the last address of a network", "(1n << free) - 1n", "(1n << free) - 2n"],
+    ["the first address of a network", "if (number < first) high", "if (number <= first) high"],
+    ["mapped networks", "isMapped(address) && prefix >= 96", "false"],
+  ]),
+  ...faultsOf(`${FOLDER}/forwarded_for.ts`, [`${TESTS}/forwarded_for_test.ts`], [
+    ["X-Forwarded-For of anybody", " && trusted.has(address); i++", "; i++"],
+    ["a chain without an end", "i < MAX_FORWARDED_ENTRIES && ", ""],
+    [
+      "an entry that is no address",
+      "if (entry === undefined) break;",
+      "if (entry === undefined) { end = comma; continue; }",
+    ],
+  ]),
+  ...faultsOf(`${FOLDER}/proxy_protocol.ts`, [`${TESTS}/proxy_protocol_test.ts`], [
+    [
+      "a version 1 that is too long",
+      "return end - start < MAX_V1_SIZE ? INCOMPLETE : LONG_LINE;",
+      "return INCOMPLETE;",
+    ],
+    ["a version 2 that is too long", "if (size > MAX_V2_SIZE) return LONG_HEADER;", ""],
+    ["commands", "if (!isLocal && command !== 0x21) return BAD_COMMAND;", ""],
+    ["families", "if (addressSize === undefined) return BAD_FAMILY;", ""],
+    ["a length that is too short", "if (length < addressSize) return BAD_LENGTH;", ""],
+    ["the family of an address", "ipVersion(source) !== version || ", ""],
+    ["ports above 65535", "if (port > 65535 || ", "if ("],
+    ["control characters", "if (byte < 0x20 || byte > 0x7e) return BAD_LINE;", ""],
+    [
+      "a LOCAL connection has an address",
+      "const source = isLocal ? undefined : readSource",
+      "const source = readSource",
+    ],
+    ["a signature that begins right", "if (bytes[start + i] !== signature[i]) return NOT_PROXY;", ""],
+  ]),
+  ...faultsOf(`${FOLDER}/request_rules.ts`, [`${TESTS}/request_rules_test.ts`], [
+    [
+      "Host on loopback",
+      "isLoopbackHost(host) || hosts.has(host) ? undefined : WRONG_LOOPBACK_HOST",
+      "undefined",
+    ],
+    ["Host on other listeners", " : WRONG_HOST;", " : undefined;"],
+    ["the path", "return head.path === path ? undefined : wrongPath;", "return undefined;"],
+    ["Origin", "return isSame ? undefined : WRONG_ORIGIN;", "return undefined;"],
+    ["the port of an origin", " && (page.port === undefined || page.port === own.port)", ""],
+    [
+      "the origin null",
+      "if (page === undefined) return WRONG_ORIGIN;",
+      "if (page === undefined) return undefined;",
+    ],
+    ["names that end in localhost", 'host.endsWith(".localhost")', 'host.endsWith("localhost")'],
+    [
+      "loopback pages on any listener",
+      "isLoopbackListener && isLoopbackHost(page.host)",
+      "isLoopbackHost(page.host)",
+    ],
+    ["Origin is never looked at", "settings.insecureAllowAnyOrigin ? [checkHost", "true ? [checkHost"],
+  ]),
+  ...faultsOf(`${FOLDER}/refusal_log.ts`, [`${TESTS}/refusal_log_test.ts`], [
+    ["each repetition is a record", "if (known !== undefined) {", "if (false) {"],
+    ["the memory of repetitions has no bound", "this.#repetitions.size < MAX_REPETITIONS", "true"],
+    ["repetitions are never summarised", "if (repetition.count > 0) {", "if (false) {"],
+    ["repetitions are never forgotten", "this.#repetitions.delete(key)", "undefined"],
+  ]),
+];

@@ -1,0 +1,132 @@
+// Faults of tokens, claims and keys.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+export const AUTH = [
+  ...faultsOf("src/auth/token.ts", ["tests/auth/token_test.ts"], [
+    ["the signature", 'if (!isSigned) return invalid("signature does not match");', ""],
+    ["the length of a token", "if (token.length > MAX_TOKEN_LENGTH) return", "if (false) return"],
+    [
+      "other forms of base64url",
+      'if (!token.split(".").every(isBase64url)) return "token is not canonical base64url";',
+      "",
+    ],
+    ["critical extensions", '["crit", "b64"].some', "[].some"],
+    ["the type", "tokenType !== undefined && !isMediaType(typ, tokenType)", "false"],
+    ["a kid that is no text", 'kid !== undefined && typeof kid !== "string"', "false"],
+    ["a claim that the program sets", "if (Object.hasOwn(own, name)) {", "if (false) {"],
+    [
+      "users without a name",
+      "if (!isUser(user)) {\n    throw new UsageError(",
+      "if (false) {\n    throw new UsageError(",
+    ],
+  ]),
+  ...faultsOf("src/auth/token.ts", ["tests/auth/work_queue_test.ts"], [
+    ["a flood of verifications", "if (isSigned === undefined) {", "if (false) {"],
+  ]),
+  ...faultsOf("src/auth/claims.ts", ["tests/auth/token_test.ts"], [
+    ["the expiry", "if (nowMs >= expiresAtMs) {", "if (false) {"],
+    ["the expiry, by a millisecond", "if (nowMs >= expiresAtMs) {", "if (nowMs > expiresAtMs) {"],
+    ["a token without an expiry", 'if (!Object.hasOwn(claims, "exp")) return "claim exp is missing";', ""],
+    ["nbf and iat in the future", 'if (name !== "exp" && date * 1000 > latestMs)', "if (false)"],
+    ["dates after the year 9998", "date >= 0 && date < END_OF_TIME_S", "date >= 0"],
+    ["negative dates", "date >= 0 && date < END_OF_TIME_S", "date < END_OF_TIME_S"],
+    [
+      "the issuer",
+      'return claims.iss === issuer ? undefined : "claim iss is not the issuer";',
+      "return undefined;",
+    ],
+    [
+      "no issuer",
+      'if (!Object.hasOwn(claims, "iss")) return "claim iss is missing";',
+      'if (!Object.hasOwn(claims, "iss")) return undefined;',
+    ],
+    [
+      "somebody else's audience",
+      'audience.some((name) => named.includes(name)) ? undefined : "claim aud names somebody else"',
+      "undefined",
+    ],
+    [
+      "an audience where none is configured",
+      'if (audience.length === 0) return "claim aud is there, but no audience is configured";',
+      "if (audience.length === 0) return undefined;",
+    ],
+    [
+      "no audience where one is configured",
+      'audience.length === 0 ? undefined : "claim aud is missing"',
+      "undefined",
+    ],
+    ["the age of a token", "Math.min(exp * 1000, oldAtMs)", "exp * 1000"],
+    [
+      "an age without a beginning",
+      'if (iat === undefined && maxTokenAgeMs !== Infinity) return invalid("claim iat is missing");',
+      "",
+    ],
+    [
+      "the clock tolerance",
+      "Math.min(exp * 1000, oldAtMs) + clockToleranceMs",
+      "Math.min(exp * 1000, oldAtMs)",
+    ],
+    ["sub where user_id is there", 'Object.hasOwn(claims, "user_id") ? "user_id" : "sub"', '"sub"'],
+    ["a user of any length", "value.length <= MAX_USER_LENGTH &&", "true &&"],
+    ["invisible characters in a name", "!/[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]/u.test(value)", "true"],
+    [
+      "a jti that can't be compared",
+      'typeof claims.jti === "string" && claims.jti !== "" ? undefined : "claim jti is not text"',
+      "undefined",
+    ],
+  ]),
+  ...faultsOf("src/auth/strict_json.ts", ["tests/auth/strict_json_test.ts"], [
+    ["a name twice", 'if (names?.has(name)) return "a name occurs twice";', ""],
+    ["any depth", "> MAX_JSON_DEPTH) return", "> Infinity) return"],
+    ["infinite numbers", "if (!Number.isFinite(Number(token)))", "if (false)"],
+    ["what is no object", "value === null || Array.isArray(value)", "value === null"],
+    ["bytes that are no UTF-8", "fatal: true", "fatal: false"],
+    ["a byte order mark", "ignoreBOM: true", "ignoreBOM: false"],
+  ]),
+  ...faultsOf("src/auth/base64url.ts", ["tests/auth/token_test.ts"], [
+    ["stray bits after two characters", "return /[AQgw]$/.test(text);", "return true;"],
+    ["stray bits after three characters", "return /[AEIMQUYcgkosw048]$/.test(text);", "return true;"],
+  ]),
+  ...faultsOf("src/auth/work_queue.ts", ["tests/auth/work_queue_test.ts"], [
+    ["more at once", "if (this.#running < this.#atOnce) {", "if (this.#running <= this.#atOnce) {"],
+    ["a line without an end", "if (this.#line.length >= this.#maxWaiting) return undefined;", ""],
+    [
+      "a place that is lost",
+      "if (next === undefined) this.#running--;",
+      "if (next === undefined) this.#running;",
+    ],
+  ]),
+  ...faultsOf("src/auth/key_set.ts", ["tests/auth/token_test.ts", "tests/auth/key_text_test.ts"], [
+    ["a key of another algorithm", "candidates.filter((key) => key.alg === alg)", "candidates"],
+    ["a key of another name", "kid === undefined || key.kid === undefined", "true"],
+    ["any number of tries", ".slice(0, MAX_TRIES)", ""],
+    ["any number of keys", "members.length > MAX_KEYS", "false"],
+  ]),
+  ...faultsOf("src/auth/jwk.ts", ["tests/auth/key_text_test.ts", "tests/auth/key_file_test.ts"], [
+    ["short secrets", "secret.length < hmac.sizeBytes", "false"],
+    ["published keys as secrets", "if (await isPublishedKey(secret)) return", "if (false) return"],
+    ["keys for encryption", 'use !== undefined && use !== "sig"', "false"],
+    ["small RSA keys", "bits < MIN_RSA_BITS", "false"],
+    ["large RSA keys", "bits > MAX_RSA_BITS", "false"],
+    ["an exponent that signs by itself", "power < 3n || ", ""],
+    [
+      "halves that do not belong together",
+      "if (!await isPair(alg, signingKey, verifyingKey)) return",
+      "if (false) return",
+    ],
+    ["an algorithm of another type", "alg !== undefined && !fits(alg)", "false"],
+  ]),
+  ...faultsOf("src/auth/key_file.ts", ["tests/auth/key_file_test.ts"], [
+    [
+      "a secret that others can read",
+      "if (set.signer !== undefined && mode !== undefined) refuseOpenMode(path, mode);",
+      "",
+    ],
+    ["the mode of a new key", "{ mode: 0o600 }", "{ mode: 0o644 }"],
+    ["a key that is replaced", "await Deno.link(draft, path);", "await Deno.copyFile(draft, path);"],
+    ["a pipe as a key", 'if (!info.isFile) throw unusable(path, "it is not a regular file");', ""],
+    ["a file of any size", "info.size > MAX_KEY_FILE_SIZE_BYTES", "false"],
+    ["a draft that stays", "await Deno.remove(draft);", ""],
+  ]),
+];

@@ -1,0 +1,82 @@
+// Faults of the settings, of what they are read with, and of the settings file.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+export const CORE = [
+  ...faultsOf("src/core/settings.ts", ["tests/core/settings_test.ts", "tests/config/config_file_test.ts"], [
+    ["both endpoints left out", "!echo && !secure", "false"],
+    ["half of TLS", "(tlsCert === undefined) !== (tlsKey === undefined)", "false"],
+    ["client certificates without TLS", "tlsClientCa !== undefined && tlsCert === undefined", "false"],
+    ["--proxy-protocol without --trust-proxy", "proxyProtocol && trustProxy.length === 0", "false"],
+    ["a chain in text", 'logChain && logFormat !== "json"', "false"],
+    ["a quote in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21-\\x5b\\x5d-\\x7e]"],
+    ["a backslash in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21\\x23-\\x7e]"],
+    [
+      "any page may connect by default",
+      'help: "let the pages of every web site connect",\n    default: false,',
+      'help: "let the pages of every web site connect",\n    default: true,',
+    ],
+    [
+      "a variable wins over its flag",
+      "const found = findSetting(name, flags.get(name), env, file);",
+      "const found = findSetting(name, undefined, env, file);",
+    ],
+    ["mistakes are not told", "if (mistakes[0] !== undefined) throw", "if (false) throw"],
+  ]),
+  ...faultsOf("src/core/setting_types.ts", [
+    "tests/core/settings_test.ts",
+    "tests/core/setting_types_test.ts",
+  ], [
+    ["the least value", "value >= least && value <= most", "value <= most"],
+    ["the largest value", "value >= least && value <= most", "value >= least"],
+    ["a password in a message", 'given.replace(/\\/\\/.*@/s, "//...@")', "given"],
+    [
+      "rates without a unit",
+      'given.endsWith("/s") ? parse(given.slice(0, -2)) : undefined',
+      "parse(given.slice(0, -2))",
+    ],
+    ["numbers with signs and points", "/^\\d+$/.test(given) && ", ""],
+    ["control characters in text", "/^[^\\x00-\\x1f\\x7f-\\x9f]+$/", "/^[^\\x00-\\x08]+$/"],
+    ["any word for a switch", 'given === "false" ? false : undefined', "false"],
+  ]),
+  ...faultsOf("src/core/size.ts", ["tests/core/size_test.ts"], [
+    ["kB is KiB", "kB: 1e3", "kB: 1024"],
+    ["sizes that a number can't hold", "Number.isSafeInteger(bytes) ? bytes : undefined", "bytes"],
+  ]),
+  ...faultsOf("src/core/duration.ts", ["tests/core/duration_test.ts"], [
+    ["no duration at all", 'counts === null || text === ""', "counts === null"],
+    ["durations that a number can't hold", "Number.isSafeInteger(ms) ? ms : undefined", "ms"],
+  ]),
+  ...faultsOf("src/core/ip_address.ts", ["tests/core/ip_address_test.ts"], [
+    ["leading zeros", "25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)", "25[0-5]|2[0-4]\\d|1\\d\\d|0*[1-9]?\\d)"],
+    ["numbers above 255", "25[0-5]", "25[0-9]"],
+    ["a gap for no group", "missing < 1", "missing < 0"],
+    [
+      "two gaps",
+      " || rest.length > 0) return undefined;\n  const missing",
+      ") return undefined;\n  const missing",
+    ],
+    ["groups of five digits", "{1,4}$/i", "{1,5}$/i"],
+  ]),
+  ...faultsOf("src/core/network_text.ts", [
+    "tests/core/setting_types_test.ts",
+    "tests/core/settings_test.ts",
+    "tests/firewall/admission/network_set_test.ts",
+  ], [
+    ["prefixes of IPv4 above 32", "family === 4 ? 32 : 128", "128"],
+    ["zones", ' || address.includes("%")', ""],
+    ["the admin listener off loopback", "(127\\.[\\d.]+)", "(\\d+\\.[\\d.]+)"],
+  ]),
+  ...faultsOf("src/core/key_set_url.ts", ["tests/core/key_set_url_test.ts"], [
+    ["keys over plain http", '(protocol === "http:" && isLoopback(hostname))', 'protocol === "http:"'],
+    ["credentials", 'username !== "" || password !== "" || ', ""],
+    ["names that begin like loopback", "/^127\\.\\d+\\.\\d+\\.\\d+$/", "/^127\\./"],
+  ]),
+  ...faultsOf("src/config/config_file.ts", ["tests/config/config_file_test.ts"], [
+    ["files without an end", "bytes.length > MAX_CONFIG_SIZE_BYTES", "false"],
+    ["a key twice", "if (firstLine !== undefined) {", "if (false) {"],
+    ["bytes that are no UTF-8", "if (!isUtf8(bytes)) {", "if (false) {"],
+    ["a number as text", "typeof content !== type && !isWord", "false"],
+    ["unknown keys", "if (name === undefined) {", "if (name === undefined) { continue;"],
+  ]),
+];

@@ -1,0 +1,19 @@
+// Every fault that `deno task mutants` plants. A new wall gets its faults here, beside the test that is to notice them.
+
+import type { Mutant } from "../../scripts/mutants/mutant.ts";
+import { ADMINISTRATION } from "./administration.ts";
+import { ADMISSION } from "./admission.ts";
+import { AUTH } from "./auth.ts";
+import { CORE } from "./core.ts";
+import { PROTOCOL } from "./protocol.ts";
+import { RECORDS } from "./records.ts";
+
+/** All faults, the walls first. */
+export const MUTANTS: readonly Mutant[] = [
+  ...PROTOCOL,
+  ...ADMISSION,
+  ...AUTH,
+  ...ADMINISTRATION,
+  ...CORE,
+  ...RECORDS,
+];
