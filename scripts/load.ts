@@ -62,13 +62,35 @@ export function closeCodeOf(payload: Uint8Array): number {
   return payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]!;
 }
 
+/** What a client needs of a connection, over TCP or TLS. */
+export type LoadConn = Pick<Deno.TcpConn, "read" | "write" | "close">;
+
+/** Where a client connects to, and what it says first. */
+export interface LoadTarget {
+  readonly port: number;
+  /** 127.0.0.1 if left out. */
+  readonly hostname?: string;
+  /** The certificate, in PEM, of a server that speaks TLS and is called localhost. */
+  readonly certificate?: string | undefined;
+  /** The request head; {@linkcode HEAD} if left out. */
+  readonly head?: Uint8Array;
+}
+
+/** Opens a connection without saying anything. */
+export async function dial({ port, hostname = "127.0.0.1", certificate }: LoadTarget): Promise<LoadConn> {
+  const conn = await Deno.connect({ hostname, port });
+  conn.setNoDelay(true);
+  if (certificate === undefined) return conn;
+  return await Deno.startTls(conn, { hostname: "localhost", caCerts: [certificate] });
+}
+
 /** An open connection that reads one frame at a time. */
 export class LoadClient {
-  readonly conn: Deno.TcpConn;
+  readonly conn: LoadConn;
   readonly #reader: FrameReader;
   readonly #chunk: Uint8Array<ArrayBuffer>;
 
-  private constructor(conn: Deno.TcpConn, rest: Uint8Array, chunkSize: number) {
+  private constructor(conn: LoadConn, rest: Uint8Array, chunkSize: number) {
     this.conn = conn;
     this.#chunk = new Uint8Array(chunkSize);
     this.#reader = new FrameReader();
@@ -76,11 +98,10 @@ export class LoadClient {
   }
 
   /** Connects and makes the handshake; throws when the answer is not 101. */
-  static async connect(port: number, chunkSize = 4096): Promise<LoadClient> {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  static async connect(target: LoadTarget, chunkSize = 4096): Promise<LoadClient> {
+    const conn = await dial(target);
     try {
-      conn.setNoDelay(true);
-      await writeAll(conn, HEAD);
+      await writeAll(conn, target.head ?? HEAD);
       const { status, rest } = await readResponse(conn);
       if (status !== 101) throw new Error(`The server answered ${status}`);
       return new LoadClient(conn, rest, chunkSize);
@@ -118,7 +139,9 @@ export class LoadClient {
 export const HEAD = new TextEncoder().encode(requestHead());
 
 /** Reads the head of a response and what came with it. Status 0 when the connection ended before that. */
-export async function readResponse(conn: Deno.TcpConn): Promise<{ status: number; rest: Uint8Array }> {
+export async function readResponse(
+  conn: Pick<LoadConn, "read">,
+): Promise<{ status: number; rest: Uint8Array }> {
   const bytes = new Uint8Array(4096);
   let end = 0;
   for (;;) {
@@ -136,6 +159,7 @@ export async function readResponse(conn: Deno.TcpConn): Promise<{ status: number
   }
 }
 
-export async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+/** Writes all of `bytes`. */
+export async function writeAll(conn: Pick<LoadConn, "write">, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }

@@ -1,283 +1,196 @@
-// Holds the running program under attack and measures that it does not suffer.
+// Holds the running program under attack and measures that good clients do not suffer.
 
 import { parseArgs } from "node:util";
-import { frame, OPCODE } from "../tests/support/raw_client.ts";
-import { type Program, startServer } from "../tests/support/process.ts";
-import { HEAD, LoadClient, writeAll } from "./load.ts";
+import { formatColumns } from "../src/cli/table.ts";
+import { LoadClient } from "./load.ts";
 import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
-import { GoodClients, Histogram } from "./soak/good_clients.ts";
+import type { AttackCounts, AttackOrder } from "./soak/attackers.ts";
+import { ATTACKS, type ServerKind } from "./soak/attacks.ts";
+import { checkHandshakes, checkIdle, checkMemory } from "./soak/checks.ts";
+import { GoodClients, type GoodTargets, Histogram } from "./soak/good_clients.ts";
+import { Target } from "./soak/target.ts";
 
+const MIB = 2 ** 20;
+const ATTACKERS = decodeURIComponent(new URL("./soak/attackers.ts", import.meta.url).pathname);
+
+const GOOD_CLIENTS = 10;
+/** How much slower the slowest hundredth of the good clients' messages may become, and what is fast enough in any case. */
+const MOST_TIMES_SLOWER = 3;
+const FAST_ENOUGH_MS = 20;
+
+/** --max-buffered-memory, and what the program may take besides. */
+const MOST_MEMORY_GROWTH_MIB = 256 + 64;
+
+/** Attackers are on other machines: they may take what processor time is left, not that of the server. */
+const ATTACKERS_NICE = 5;
+
+/** The other checks; `mix` is all attacks on a server with the defaults, at once. */
 const CHECKS = ["mix", "memory", "idle", "handshakes"] as const;
+const NAMES: readonly string[] = [...ATTACKS.map(({ name }) => name), ...CHECKS];
 
 const HELP = `Usage: deno task soak [options]
 
-Holds the running program under attack and measures that it does not suffer.
+Holds the running program under attack and measures that good clients do not suffer.
 
-  --only CHECK      ${CHECKS.join(", ")}
-  --seconds N       how long the mix takes: a third quiet, the rest under attack (30)
-  --attack-rate N   its attacks a second; on two cores many more than these leave the good clients no time (40)
+  --only LIST       attacks or checks, separated by commas (all)
+  --list            tell what there is
+  --seconds N       how long good clients are alone and how long each attack lasts; the mix lasts 4 times that (8)
+  --attack-rate N   attacks a second in the mix; on two cores many more leave the good clients no time (40)
 
-Prints a PASS or a FAIL for each check, and ends with
-  0   all have passed
-  1   one has not
+Under each attack, and under the mix of all, good clients lose nothing; the slowest hundredth of their messages take at
+most ${MOST_TIMES_SLOWER} times as long as without, or ${FAST_ENOUGH_MS} ms; and the process grows by at most ${MOST_MEMORY_GROWTH_MIB} MiB. Ends with
+  0   all that is so, and the other checks have passed
+  1   something is not
   2   the command line can't be used`;
 
 interface Options {
-  readonly only: typeof CHECKS[number] | undefined;
+  readonly only: readonly string[];
+  readonly list: boolean;
   readonly seconds: number;
   readonly attackRate: number;
 }
 
-const MIB = 2 ** 20;
-const KIB = 2 ** 10;
-const ATTACKERS = new URL("./soak/attackers.ts", import.meta.url).pathname;
+/** An attack, or the mix of them. */
+interface Trial {
+  readonly names: readonly string[];
+  readonly kind: ServerKind;
+  readonly flags: readonly string[];
+  readonly seconds: number;
+  readonly attackRate?: number;
+}
 
-const GOOD_CLIENTS = 10;
-/** How much slower the slowest hundredth of the good clients' messages may become. */
-const MOST_TIMES_SLOWER = 3;
+/** What good clients saw, in milliseconds, and what went wrong, if anything did. */
+interface Result {
+  readonly attacks: number;
+  readonly quietP99: number;
+  readonly p99: number;
+  readonly longest: number;
+  readonly growthMib: number;
+  readonly faults: readonly string[];
+}
 
-const MEMORY_PEERS = 100;
-const MEMORY_SECONDS = 10;
-const MOST_MEMORY_GROWTH = 64 * MIB;
-
-const IDLE_CONNECTIONS = 10_000;
-const MOST_PER_IDLE_CONNECTION = 64 * KIB;
-/** The public socket and both ends of the private hop. */
-const DESCRIPTORS_PER_CONNECTION = 3;
-const SPARE_DESCRIPTORS = 300;
-
-const LOST_HANDSHAKES = 20_000;
-
-/** All clients of these checks come from one address, which by default may not have so many. */
-const FROM_ONE_ADDRESS = [
-  "--no-secure",
-  "--max-connections-per-ip=unlimited",
-  "--handshake-rate=unlimited",
-  "--ban-after=off",
-  "--log-level=fatal",
-];
-
-/** Good clients and every kind of attacker: nothing is lost, and little time. */
-async function checkMix(seconds: number, attackRate: number): Promise<void> {
-  const timeouts = ["--handshake-timeout=2s", "--close-timeout=500ms", "--send-timeout=1s"];
-  await using program = startServer([...FROM_ONE_ADDRESS, ...timeouts]);
-  const port = await program.port("echo");
-  const good = await GoodClients.start(port, GOOD_CLIENTS);
-  await sleep(1000);
-  const quiet = good.histogram = new Histogram();
-  await sleep(seconds * 1000 / 3);
-  const before = await program.usage();
-  const attacked = good.histogram = new Histogram();
-  const attackers = await new Deno.Command(Deno.execPath(), {
+async function attackWith(trial: Trial, target: Target): Promise<AttackCounts> {
+  const order: AttackOrder = {
+    names: trial.names,
+    targets: target.targets,
+    seconds: trial.seconds,
+    ...(trial.attackRate === undefined ? {} : { perSecond: trial.attackRate }),
+  };
+  const { success, stdout } = await new Deno.Command("nice", {
     args: [
-      "run",
-      "--no-prompt",
-      "--allow-net=127.0.0.1",
-      ATTACKERS,
-      String(port),
-      String(seconds * 2 / 3),
-      String(attackRate),
+      ...["-n", String(ATTACKERS_NICE), Deno.execPath(), "run", "--no-prompt"],
+      ...["--allow-net=127.0.0.1", ATTACKERS, JSON.stringify(order)],
     ],
-    stdout: "piped",
     stderr: "inherit",
   }).output();
-  good.histogram = new Histogram();
-  await good.stop();
-  const attacks = new TextDecoder().decode(attackers.stdout).trim();
-  console.log(`  attacks: ${attacks}`);
-  assertRan(Object.keys(attackers.success ? JSON.parse(attacks) : {}).length, "attacks");
-  for (const { count } of [quiet, attacked]) assertRan(count, "messages of good clients");
-  for (const [name, histogram] of [["quiet", quiet], ["attacked", attacked]] as const) {
-    const [p50, p99] = [histogram.quantile(0.5), histogram.quantile(0.99)];
-    console.log(`  ${name}: ${histogram.count} messages, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
-  }
-  const after = await program.usageUntil(
-    "the attackers' descriptors",
-    ({ descriptors }) => descriptors <= before.descriptors - GOOD_CLIENTS * DESCRIPTORS_PER_CONNECTION,
-  );
-  console.log(`  resident: ${mib(before.residentBytes)} -> ${mib(after.residentBytes)} MiB`);
-  assertAtMost(attacked.quantile(0.99) / quiet.quantile(0.99), MOST_TIMES_SLOWER, "times the quiet p99");
-  await stop(program);
+  if (!success) throw new Error("Cannot attack: the attackers failed");
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Peers that send endless fragments and peers that never read, together. */
-async function checkMemory(): Promise<void> {
-  await using program = startServer(FROM_ONE_ADDRESS);
-  const port = await program.port("echo");
-  const fragment = frame({ opcode: OPCODE.continuation, fin: false, payload: new Uint8Array(65_536) });
-  const message = frame({ opcode: OPCODE.binary, payload: new Uint8Array(65_536) });
-  // The first connection is what code is compiled by, and is not what memory is lost by.
-  await (await LoadClient.connect(port)).close();
-  const before = await program.usage();
-  const untilMs = performance.now() + MEMORY_SECONDS * 1000;
-  const open = new Set<LoadClient>();
-  let sent = 0;
-  const flood = async (isReading: boolean) => {
-    while (performance.now() < untilMs) {
-      try {
-        const client = await LoadClient.connect(port);
-        open.add(client);
-        try {
-          if (isReading) {
-            await writeAll(client.conn, frame({ opcode: OPCODE.binary, fin: false }));
-            void client.next().catch(() => {}).then(() => client.close());
-          }
-          while (performance.now() < untilMs) {
-            await writeAll(client.conn, isReading ? fragment : message);
-            sent += fragment.length;
-          }
-        } finally {
-          open.delete(client);
-          client.close();
-        }
-      } catch {
-        // Thrown out: the next one takes its place.
-      }
-    }
+async function runTrial(trial: Trial): Promise<Result> {
+  const faults: string[] = [];
+  const collect = async (work: Promise<unknown>) => {
+    await work.catch((error) => faults.push(messageOf(error)));
   };
-  const floods = Promise.all(Array.from({ length: MEMORY_PEERS * 2 }, (_, i) => flood(i % 2 === 0)));
-  let most = 0;
-  while (performance.now() < untilMs) {
-    most = Math.max(most, (await program.usage()).residentBytes);
-    await sleep(200);
-  }
-  for (const client of open) client.close();
-  await floods;
-  console.log(`  ${mib(sent)} MiB sent; resident: ${mib(before.residentBytes)} -> at most ${mib(most)} MiB`);
-  assertAtMost((most - before.residentBytes) / MIB, MOST_MEMORY_GROWTH / MIB, "MiB of growth");
-  await stop(program);
-}
-
-/** Connections that do nothing, and are all answered when they do something. */
-async function checkIdle(): Promise<void> {
-  const limit = await descriptorLimit();
-  const most = Math.floor((limit - SPARE_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION);
-  const count = Math.min(IDLE_CONNECTIONS, most);
-  if (count < IDLE_CONNECTIONS) {
-    console.log(
-      `  this machine allows ${limit} descriptors, so ${count} connections instead of ${IDLE_CONNECTIONS}`,
-    );
-  }
-  const flags = [...FROM_ONE_ADDRESS, "--ping-interval=off", "--idle-timeout=off"];
-  await using program = startServer(flags, {
-    maxDescriptors: Math.min(limit, count * DESCRIPTORS_PER_CONNECTION + SPARE_DESCRIPTORS),
-  });
-  const port = await program.port("echo");
-  await (await LoadClient.connect(port)).close();
+  await using target = await Target.start(trial);
+  const { program, targets, token } = target;
+  const at = (port: number) => ({ port, hostname: "::1", certificate: targets.certificate });
+  const goodTargets: GoodTargets = { echo: at(targets.echo), secure: { ...at(targets.secure), token } };
+  const good = await GoodClients.start(goodTargets, GOOD_CLIENTS);
+  await sleep(1000);
+  const quiet = await measureQuiet(good, trial);
   const before = await program.usage();
-  const clients: LoadClient[] = [];
-  while (clients.length < count) {
-    const batch = Array.from(
-      { length: Math.min(100, count - clients.length) },
-      () => LoadClient.connect(port, 256),
-    );
-    clients.push(...await Promise.all(batch));
+  const attacked = good.histogram = new Histogram();
+  // Some issuers are asked again by this only.
+  if (trial.kind.endsWith("-issuer")) program.signal("SIGHUP");
+  const counts = await attackWith(trial, target);
+  const quietAgain = await measureQuiet(good, trial);
+  await collect(good.stop());
+  const { peakBytes } = await program.usage();
+  await collect(assertServes(goodTargets, targets.admin));
+  await collect(target.stop());
+  const attacks = Object.values(counts).reduce((sum, { begun }) => sum + begun, 0);
+  for (const name of trial.names) assertRan(counts[name]?.begun ?? 0, `attacks of the kind ${name}`);
+  assertRan(Math.min(quiet.count, attacked.count), "messages of good clients");
+  // Whatever else the machine does now and then is no part of it.
+  const quietP99 = Math.min(quiet.quantile(0.99), quietAgain.quantile(0.99) || Infinity);
+  const [p99, longest] = [attacked.quantile(0.99), attacked.quantile(1)];
+  const mostMs = Math.max(FAST_ENOUGH_MS, MOST_TIMES_SLOWER * quietP99);
+  if (!(p99 <= mostMs)) faults.push(`p99 is more than ${mostMs.toFixed(0)} ms`);
+  const growthMib = (peakBytes - before.residentBytes) / MIB;
+  if (growthMib > MOST_MEMORY_GROWTH_MIB) {
+    faults.push(`it has grown by more than ${MOST_MEMORY_GROWTH_MIB} MiB`);
   }
-  const after = await program.usage();
-  for (let at = 0; at < clients.length; at += 100) {
-    await Promise.all(
-      clients.slice(at, at + 100).map(async (client, index) => {
-        await client.sendText(`idle ${at + index}`);
-        const answer = await client.next();
-        const text = new TextDecoder().decode(answer?.payload);
-        if (text !== `Server received: idle ${at + index}`) {
-          throw new Error(`An idle connection got ${JSON.stringify(text)}`);
-        }
-      }),
-    );
+  return { attacks, quietP99, p99, longest, growthMib, faults };
+}
+
+/** Measures for half the time of an attack. */
+async function measureQuiet(good: GoodClients, { seconds }: Trial): Promise<Histogram> {
+  const quiet = good.histogram = new Histogram();
+  await sleep(seconds * 1000 / 2);
+  good.histogram = new Histogram();
+  return quiet;
+}
+
+/** That new clients and the operator are served after an attack. */
+async function assertServes({ echo }: GoodTargets, admin: number): Promise<void> {
+  (await LoadClient.connect(echo)).close();
+  const response = await fetch(`http://127.0.0.1:${admin}/healthz`, { signal: AbortSignal.timeout(5000) });
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`The admin listener answered ${response.status}`);
+}
+
+function trialOf(name: string, { seconds, attackRate }: Options): Trial {
+  if (name !== "mix") {
+    const { server = "plain" } = ATTACKS.find((attack) => attack.name === name)!;
+    return { names: [name], kind: server, flags: [], seconds };
   }
-  for (const client of clients) client.close();
-  const perConnection = (after.residentBytes - before.residentBytes) / count / KIB;
-  console.log(
-    `  ${count} connections, all answered; resident: ${mib(before.residentBytes)} -> ${
-      mib(after.residentBytes)
-    } MiB`,
-  );
-  await program.usageUntil("the descriptors", ({ descriptors }) => descriptors <= before.descriptors);
-  assertAtMost(perConnection, MOST_PER_IDLE_CONNECTION / KIB, "KiB a connection");
-  await stop(program);
+  return {
+    names: ATTACKS.filter(({ server = "plain" }) => server === "plain").map((attack) => attack.name),
+    kind: "plain",
+    // As many attackers as it takes, each of which is within the limits for one address.
+    flags: ["--max-connections-per-ip=unlimited", "--handshake-rate=unlimited", "--ban-after=off"],
+    seconds: seconds * 4,
+    attackRate,
+  };
 }
 
-/** Peers that leave at random moments of the handshake. */
-async function checkHandshakes(): Promise<void> {
-  await using program = startServer(FROM_ONE_ADDRESS);
-  const port = await program.port("echo");
-  await (await LoadClient.connect(port)).close();
-  const before = await program.usage();
-  let next = 0;
-  let lost = 0;
-  await Promise.all(Array.from({ length: 30 }, async () => {
-    while (next++ < LOST_HANDSHAKES) {
-      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-      try {
-        // Most send all of it: between the whole head and the 101 there is most to lose.
-        const size = Math.random() < 0.3 ? Math.random() * HEAD.length : HEAD.length;
-        await writeAll(conn, HEAD.subarray(0, size));
-        for (let turns = Math.random() * 6; turns > 1; turns--) await sleep(0);
-      } catch {
-        lost++;
-      }
-      conn.close();
-    }
-  }));
-  const after = await program.usageUntil(
-    "the descriptors",
-    ({ descriptors }) => descriptors <= before.descriptors,
-  );
-  console.log(
-    `  ${LOST_HANDSHAKES} connections (${lost} refused early); descriptors: ${before.descriptors} -> ` +
-      `${after.descriptors}, resident: ${mib(before.residentBytes)} -> ${mib(after.residentBytes)} MiB`,
-  );
-  await stop(program);
-}
-
-async function stop(program: Program): Promise<void> {
-  program.signal("SIGTERM");
-  const { code } = await program.result();
-  if (code !== 0) throw new Error(`The program ended with ${code}`);
-  const own = /.*(process\.unhandled|endpoint\.\w+|handler\.error).*/.exec(
-    program.read("websocket_errors.log"),
-  );
-  if (own !== null) throw new Error(`The program has logged an error of its own: ${own[0]}`);
-}
-
-function assertAtMost(value: number, most: number, unit: string): void {
-  console.log(`  ${value.toFixed(1)} ${unit}, at most ${most}`);
-  if (!(value <= most)) throw new Error(`${value.toFixed(1)} ${unit} is more than ${most}`);
-}
-
-/** The most descriptors that a process may be given here. */
-async function descriptorLimit(): Promise<number> {
-  const { stdout } = await new Deno.Command("sh", { args: ["-c", "ulimit -Hn"] }).output();
-  const text = new TextDecoder().decode(stdout).trim();
-  return text === "unlimited" ? Infinity : Number(text);
-}
-
-function mib(bytes: number): string {
-  return (bytes / MIB).toFixed(0);
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-async function main({ only, seconds, attackRate }: Options): Promise<number> {
-  const checks: Readonly<Record<typeof CHECKS[number], () => Promise<void>>> = {
-    mix: () => checkMix(seconds, attackRate),
+async function main(options: Options): Promise<number> {
+  if (options.list) {
+    console.log(formatColumns(["attack", "what"], ATTACKS.map(({ name, what }) => [name, what])));
+    console.log(`\nOther checks: ${CHECKS.join(", ")}`);
+    return 0;
+  }
+  const checks: Readonly<Record<string, () => Promise<void>>> = {
     memory: checkMemory,
     idle: checkIdle,
     handshakes: checkHandshakes,
   };
+  const rows: string[][] = [];
   let failed = 0;
-  for (const name of only === undefined ? CHECKS : [only]) {
+  for (const name of NAMES.filter((name) => options.only.includes(name))) {
     console.log(`${name}:`);
+    const faults: string[] = [];
     try {
-      await checks[name]();
-      console.log(`PASS ${name}`);
+      const check = checks[name];
+      if (check !== undefined) await check();
+      else {
+        const result = await runTrial(trialOf(name, options));
+        faults.push(...result.faults);
+        const times = [result.quietP99, result.p99, result.longest].map((ms) => ms.toFixed(1));
+        const verdict = faults.length === 0 ? "PASS" : "FAIL";
+        rows.push([name, String(result.attacks), ...times, result.growthMib.toFixed(0), verdict]);
+        console.log(`  p99 ${times[0]} ms alone, ${times[1]} ms under attack`);
+      }
     } catch (error) {
-      failed++;
-      console.log(`FAIL ${name}: ${messageOf(error)}`);
+      faults.push(messageOf(error));
     }
+    for (const fault of faults) console.log(`  ${fault}`);
+    console.log(`${faults.length === 0 ? "PASS" : "FAIL"} ${name}`);
+    if (faults.length > 0) failed++;
+  }
+  if (rows.length > 0) {
+    console.log(`\n${formatColumns(["attack", "begun", "quiet p99", "p99", "longest ms", "MiB", ""], rows)}`);
   }
   return failed === 0 ? 0 : 1;
 }
@@ -286,18 +199,24 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: "string", default: "30" },
+      only: { type: "string", default: NAMES.join() },
+      list: { type: "boolean", default: false },
+      seconds: { type: "string", default: "8" },
       "attack-rate": { type: "string", default: "40" },
-      only: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   return {
+    only: values.only.split(",").map((name) => readWord("--only", name, NAMES)),
+    list: values.list,
     seconds: readWhole("--seconds", values.seconds, { most: 1e6 }),
     attackRate: readWhole("--attack-rate", values["attack-rate"], { most: 1e6 }),
-    only: values.only === undefined ? undefined : readWord("--only", values.only, CHECKS),
     help: values.help,
   };
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 if (import.meta.main) await runScript({ help: HELP, readOptions, main });

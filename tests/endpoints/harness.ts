@@ -1,5 +1,6 @@
 // What the endpoint tests share: an endpoint in a temp folder, a log that can be awaited, a clock moved by hand.
-import type { Clock } from "../../src/endpoints/clock.ts";
+import assert from "node:assert/strict";
+import { type Clock, MAX_DELAY_MS } from "../../src/endpoints/clock.ts";
 import {
   type Endpoint,
   type EndpointOptions,
@@ -68,6 +69,7 @@ export class ManualClock implements Clock {
   }
 
   after(delayMs: number, ring: () => void): () => void {
+    assert.ok(delayMs >= 0 && delayMs <= MAX_DELAY_MS, `${delayMs} ms is no delay that a timer honours`);
     const id = this.#nextId++;
     this.#timers.set(id, { atMs: this.#nowMs + delayMs, ring });
     return () => this.#timers.delete(id);

@@ -53,11 +53,15 @@ export const ADMINISTRATION = [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
     ["loopback", "if (!isBanned) {", "if (false) {"],
   ]),
-  ...faultsOf("src/admin/event_stream.ts", ["tests/admin/event_stream_test.ts"], [
-    ["any number of streams", "if (this.#open.size >= MAX_STREAMS) return undefined;", ""],
-    ["a reader that does not keep up", "if ((controller.desiredSize ?? 0) > 0) return;", "return;"],
-    ["a stream that outlives its right", "mayRead() ? send(COMMENT) : end()", "send(COMMENT)"],
-  ]),
+  ...faultsOf(
+    "src/admin/event_stream.ts",
+    ["tests/admin/event_stream_test.ts", "tests/admin/server_test.ts"],
+    [
+      ["any number of streams", "if (this.#open.size >= MAX_STREAMS) return undefined;", ""],
+      ["a reader that does not keep up", "if ((controller.desiredSize ?? 0) > 0) return;", "return;"],
+      ["a stream that outlives its right", "mayRead() ? send(COMMENT) : end()", "send(COMMENT)"],
+    ],
+  ),
   ...faultsOf("src/endpoints/session.ts", [
     "tests/endpoints/secure_test.ts",
     "tests/endpoints/session_registry_test.ts",

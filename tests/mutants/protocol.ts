@@ -42,21 +42,25 @@ export const PROTOCOL = [
     ["a head cut before its last line feed", "Math.max(from - 3, 0)", "from"],
     ["subprotocols without a blank", '.join(", ")', '.join(",")'],
   ]),
-  ...faultsOf("src/protocol/frame.ts", ["tests/protocol/frame_test.ts"], [
-    ["FIN", "(first & 0x80) !== 0", "true"],
-    ["the third reserved bit", "(first >> 4) & 7", "(first >> 5) & 7"],
-    ["the mask bit", "header.masked = (second & 0x80) !== 0", "header.masked = true"],
-    ["a length with the highest bit", "? 2 ** 63", "? 2 ** 62"],
-    ["a key that has gone on by three", "(offset & 3) * 8", "(offset & 1) * 8"],
-    ["a payload of 126 bytes", "if (payloadLength < 126) {", "if (payloadLength <= 126) {"],
+  ...faultsOf(
+    "src/protocol/frame.ts",
+    ["tests/protocol/frame_test.ts", "tests/firewall/peer_frames_test.ts"],
     [
-      "a payload of 65536 bytes",
-      "} else if (payloadLength < 65536) {",
-      "} else if (payloadLength <= 65536) {",
+      ["FIN", "(first & 0x80) !== 0", "true"],
+      ["the third reserved bit", "(first >> 4) & 7", "(first >> 5) & 7"],
+      ["the mask bit", "header.masked = (second & 0x80) !== 0", "header.masked = true"],
+      ["a length with the highest bit", "? 2 ** 63", "? 2 ** 62"],
+      ["a key that has gone on by three", "(offset & 3) * 8", "(offset & 1) * 8"],
+      ["a payload of 126 bytes", "if (payloadLength < 126) {", "if (payloadLength <= 126) {"],
+      [
+        "a payload of 65536 bytes",
+        "} else if (payloadLength < 65536) {",
+        "} else if (payloadLength <= 65536) {",
+      ],
+      ["room for a key", "(masked ? 4 : 0);\n}", "0;\n}"],
+      ["a Close without a code", "code === NO_STATUS_RECEIVED", "code === 0"],
     ],
-    ["room for a key", "(masked ? 4 : 0);\n}", "0;\n}"],
-    ["a Close without a code", "code === NO_STATUS_RECEIVED", "code === 0"],
-  ]),
+  ),
   ...faultsOf("src/protocol/close_code.ts", ["tests/firewall/peer_frames_test.ts"], [
     ["close codes below 1000", "code >= 1000 && code <= 1003", "code <= 1003"],
     ["close codes 1004 to 1006", "code <= 1003) || (code >= 1007", "code <= 1006) || (code >= 1007"],
@@ -67,9 +71,9 @@ export const PROTOCOL = [
   ...faultsOf("src/protocol/utf8.ts", ["tests/protocol/utf8_test.ts"], [
     ["overlong pairs", "byte < 0xc2", "byte < 0xc0"],
     ["bytes above F4", "byte > 0xf4", "byte > 0xf7"],
-    ["overlong triples", "if (byte === 0xe0) low = 0xa0;", ""],
+    ["overlong triples", "if (byte === 0xe0) low = 0xa0;", "if (byte === 0xe0) low = 0x80;"],
     ["surrogates", "else if (byte === 0xed) high = 0x9f;", ""],
-    ["overlong quadruples", "if (byte === 0xf0) low = 0x90;", ""],
+    ["overlong quadruples", "if (byte === 0xf0) low = 0x90;", "if (byte === 0xf0) low = 0x80;"],
     ["above U+10FFFF", "else if (byte === 0xf4) high = 0x8f;", ""],
     ["a text that ends in a code point", "return this.#missing === 0;", "return true;"],
     ["the mask of a skip is not rotated", "rotateMaskKey(maskKey, next - start)", "maskKey"],
@@ -77,7 +81,10 @@ export const PROTOCOL = [
     ["a state that reset leaves", "    this.#missing = 0;\n", ""],
     ["what was missing is forgotten", "    this.#missing = missing;\n", ""],
   ]),
-  ...faultsOf("src/firewall/frame_rules.ts", ["tests/firewall/peer_frames_test.ts"], [
+  ...faultsOf("src/firewall/frame_rules.ts", [
+    "tests/firewall/peer_frames_test.ts",
+    "tests/firewall/limits_test.ts",
+  ], [
     ["frames without a mask", "header.masked ? undefined : UNMASKED", "undefined"],
     ["reserved bits", "header.rsv === 0 ? undefined : RESERVED_BITS", "undefined"],
     ["reserved opcodes 3 to 7", "header.opcode <= OPCODE.binary ||", "header.opcode <= 7 ||"],

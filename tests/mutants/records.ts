@@ -37,6 +37,7 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/file_sink.ts", [
     "tests/telemetry/file_sink_test.ts",
     "tests/telemetry/chain_test.ts",
+    "tests/telemetry/log_test.ts",
   ], [
     [
       "reopen",

@@ -65,6 +65,18 @@ Deno.test("a byte that can't follow is refused when it comes, not at the end", (
   assert.equal(validator.accepts(Uint8Array.of(0xa0), 0, 1, 0), false);
 });
 
+Deno.test("after a reset nothing of the text before is left", () => {
+  const validator = new Utf8Validator();
+  for (const first of [0xc3, 0xe0, 0xed, 0xf0, 0xf4]) {
+    assert.equal(validator.accepts(Uint8Array.of(first), 0, 1, 0), true);
+    validator.reset();
+    assert.equal(validator.isComplete, true);
+    const text = new TextEncoder().encode("a\u00c0\u00bf");
+    assert.equal(validator.accepts(text, 0, text.length, 0), true);
+    assert.equal(validator.isComplete, true);
+  }
+});
+
 Deno.test("long ASCII with one bad byte anywhere is refused", () => {
   for (let at = 0; at < 70; at++) {
     const bytes = new Uint8Array(70).fill(0x61);

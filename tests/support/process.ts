@@ -54,6 +54,8 @@ export interface StartOptions {
   readonly env?: Record<string, string>;
   /** The most file descriptors that it may have; the limit of this process if left out. */
   readonly maxDescriptors?: number;
+  /** Whether the log on the terminal is a pipe that nobody reads. */
+  readonly hasUnreadLog?: boolean;
   /** Permission flags besides those of the start task, with `$WSWARD_RUNTIME_DIR` for the folder of the sockets. */
   readonly permissions?: readonly string[];
   /** Permission flags in place of all those. */
@@ -66,6 +68,8 @@ export interface Usage {
   readonly descriptors: number;
   /** Resident memory. */
   readonly residentBytes: number;
+  /** The most that it ever was. */
+  readonly peakBytes: number;
 }
 
 /** A command line with its variables, as `Deno.Command` takes them. */
@@ -104,7 +108,8 @@ export class Program implements AsyncDisposable {
 
   constructor(
     args: readonly string[],
-    { folder, env = {}, maxDescriptors, permissions = [], onlyPermissions }: StartOptions = {},
+    { folder, env = {}, maxDescriptors, hasUnreadLog = false, permissions = [], onlyPermissions }:
+      StartOptions = {},
   ) {
     this.#ownsFolder = folder === undefined;
     this.folder = folder ?? Deno.makeTempDirSync();
@@ -114,10 +119,13 @@ export class Program implements AsyncDisposable {
     const command = args[0] === "task"
       ? { path: Deno.execPath(), args: [...args], env: variables, clearEnv: false }
       : programCommand(args, granted, variables);
-    const limited = ["-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, command.path, ...command.args];
-    this.#child = new Deno.Command(maxDescriptors === undefined ? command.path : "/bin/sh", {
+    const limit = maxDescriptors === undefined ? "" : `ulimit -n ${maxDescriptors} &&`;
+    // Whoever holds the reading end without reading ends with the program, which holds what it reads itself.
+    const pipe = hasUnreadLog ? `mkfifo log.pipe && exec 2<>log.pipe &&` : "";
+    const isPlain = limit === "" && pipe === "";
+    this.#child = new Deno.Command(isPlain ? command.path : "/bin/sh", {
       ...command,
-      args: maxDescriptors === undefined ? command.args : limited,
+      args: isPlain ? command.args : ["-c", `${limit} ${pipe} exec "$0" "$@"`, command.path, ...command.args],
       cwd: this.folder,
       stdin: "null",
       stdout: "piped",
@@ -148,14 +156,15 @@ export class Program implements AsyncDisposable {
   /** What the process takes now. Throws where there is no `/proc`, and when it has ended. */
   async usage(): Promise<Usage> {
     // The runtime itself reads `/proc` with all permissions only.
-    const script = `ls /proc/${this.pid}/fd | wc -l && grep VmRSS /proc/${this.pid}/status`;
+    const script = `ls /proc/${this.pid}/fd | wc -l && grep -E 'VmHWM|VmRSS' /proc/${this.pid}/status`;
     const { success, stdout } = await new Deno.Command("sh", { args: ["-c", script], stderr: "null" })
       .output();
-    const match = /^(\d+)\s+VmRSS:\s+(\d+) kB/.exec(new TextDecoder().decode(stdout));
+    const match = /^(\d+)\s+VmHWM:\s+(\d+) kB\s+VmRSS:\s+(\d+) kB/.exec(new TextDecoder().decode(stdout));
     if (!success || match === null) {
       throw new Error(`Cannot read the usage of process ${this.pid}: it has ended`);
     }
-    return { descriptors: Number(match[1]), residentBytes: Number(match[2]) * 1024 };
+    const [descriptors = 0, peak = 0, resident = 0] = match.slice(1).map(Number);
+    return { descriptors, residentBytes: resident * 1024, peakBytes: peak * 1024 };
   }
 
   /** Resolves when the start is over: the private socket of the last endpoint is opened after the ready line, as the last thing. */
