@@ -3,22 +3,25 @@
 
 import { parseArgs } from "node:util";
 import { Program, startServer } from "../tests/support/process.ts";
+import { checkGrowth, MOST_MS, SHAPES } from "./fuzz/growth.ts";
 import { fuzzParsers } from "./fuzz/parsers.ts";
 import { fuzzProgram, PROGRAM_FLAGS } from "./fuzz/program.ts";
 import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
 
-const PARTS = ["parsers", "program"] as const;
+const PARTS = ["growth", "parsers", "program"] as const;
+type Part = typeof PARTS[number];
 
 const HELP = `Usage: deno task fuzz [options]
 
-Sends generated frames and handshakes, right and broken, to the parsers and to the running program.
+Sends generated frames and handshakes, right and broken, to the parsers and to the running program. First of all it
+gives the parsers inputs of several sizes: the work may not grow faster than they, and none takes more than ${MOST_MS} ms.
 
   --seed N          what all choices come from (the time)
   --count N         how many frames and handshakes, a quarter of them for the parsers (1000000)
   --seconds N       how long each part may take at most (1800)
   --connections N   how many are open to the program at once (24)
-  --only PART       ${PARTS.join(" or ")}
-  --case N          replay one case of that part
+  --only PART       ${PARTS.join(", ")}
+  --case N          replay one case of the parsers or the program
 
 Ends with
   0   PASS: all went as the model of RFC 6455 says
@@ -41,7 +44,7 @@ interface Order {
 }
 
 interface Options extends Order {
-  readonly only: typeof PARTS[number] | undefined;
+  readonly only: Part | undefined;
   readonly case: number | undefined;
 }
 
@@ -91,6 +94,22 @@ async function runProgram(order: Order): Promise<void> {
   const errors = program.read("websocket_errors.log").split("\n");
   const own = errors.find((line) => /process\.unhandled|endpoint\.|handler\.error/.test(line));
   if (own !== undefined) throw new Error(`The program has logged an error of its own: ${own}`);
+}
+
+async function runGrowth(): Promise<void> {
+  assertRan(SHAPES.length, "shapes");
+  let slowest = { name: "", ms: 0 };
+  const faults: string[] = [];
+  for (const shape of SHAPES) {
+    try {
+      const ms = await checkGrowth(shape);
+      if (ms >= slowest.ms) slowest = { name: shape.name, ms };
+    } catch (error) {
+      faults.push(messageOf(error));
+    }
+  }
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+  console.log(`growth: ${SHAPES.length} shapes, at most ${slowest.ms.toFixed(1)} ms (${slowest.name})`);
 }
 
 async function drive(
@@ -149,10 +168,12 @@ async function main({ only, case: index, ...order }: Options): Promise<number> {
     if (index !== undefined) {
       await replay(only ?? "program", seed, index);
     } else {
-      const share = only === "parsers" ? 1 : PARSER_SHARE;
-      if (only !== "program") runParsers({ ...order, count: count * share });
-      if (only !== "parsers") {
-        await runProgram({ ...order, count: only === undefined ? count * (1 - PARSER_SHARE) : count });
+      const isAsked = (part: Part) => only === undefined || only === part;
+      const share = only === undefined ? PARSER_SHARE : 1;
+      if (isAsked("growth")) await runGrowth();
+      if (isAsked("parsers")) runParsers({ ...order, count: count * share });
+      if (isAsked("program")) {
+        await runProgram({ ...order, count: only === undefined ? count * (1 - share) : count });
       }
     }
   } catch (error) {
@@ -176,12 +197,16 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
       help: { type: "boolean", default: false },
     },
   });
+  const only = values.only === undefined ? undefined : readWord("--only", values.only, PARTS);
+  if (only === "growth" && values.case !== undefined) {
+    throw new Error("Cannot use --case with --only growth: it is for the parsers and the program");
+  }
   return {
     seed: readWhole("--seed", values.seed, { least: 0, most: 2 ** 32 - 1 }),
     count: readWhole("--count", values.count, { most: 1e12 }),
     seconds: readWhole("--seconds", values.seconds, { most: 1e6 }),
     connections: readWhole("--connections", values.connections, { most: 1000 }),
-    only: values.only === undefined ? undefined : readWord("--only", values.only, PARTS),
+    only,
     case: values.case === undefined ? undefined : readWhole("--case", values.case, { least: 0, most: 1e12 }),
     help: values.help,
   };

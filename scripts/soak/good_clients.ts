@@ -149,7 +149,8 @@ async function expectText(client: LoadClient, expected: string): Promise<void> {
   }
 }
 
-async function bounded(turn: Promise<void>): Promise<void> {
+/** Waits for what a good client waits for; rejects when it takes longer than that client would wait. */
+export async function bounded(turn: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => late.reject(new Error(`no answer within ${ANSWER_DEADLINE_MS} ms`)),
