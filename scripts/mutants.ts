@@ -76,7 +76,7 @@ async function tryOne(mutant: Mutant, folder: string, timeoutMs: number): Promis
     const { passes, output } = await runTests(folder, mutant.tests, timeoutMs);
     if (passes) return "survived";
     // That would be noticed by anything, and says nothing about the tests.
-    return /SyntaxError|could not be parsed/.test(output) ? "no source any more" : "noticed";
+    return /could not be parsed|Invalid regular expression/.test(output) ? "no source any more" : "noticed";
   } finally {
     await Deno.writeTextFile(path, source);
   }

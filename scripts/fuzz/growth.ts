@@ -112,13 +112,22 @@ export const SHAPES: readonly Shape[] = [
     "minus signs": "-",
   }, (text) => {
     const inputs = [`{"a":${text}}`, `{"a":[${text}0]}`, `{"a":"${text}"}`, `{${text}"b":0}`].map(encode);
-    return () => inputs.map(parseStrictJson);
+    return () => inputs.map((bytes) => parseStrictJson(bytes));
   }),
   {
     name: "strict JSON: many different names",
     mostSize: KEY_SET_SIZE,
     make(size) {
       const bytes = encode(`{${Array.from({ length: size / 12 }, (_, i) => `"name${i}":0`).join()}}`);
+      return () => parseStrictJson(bytes);
+    },
+  },
+  {
+    name: "strict JSON: strings that collide",
+    mostSize: KEY_SET_SIZE,
+    make(size) {
+      const strings = Array.from({ length: size / 12 }, (_, i) => `"${7000 + 32_768 * i}"`);
+      const bytes = encode(`{"a":[${strings}]}`);
       return () => parseStrictJson(bytes);
     },
   },

@@ -76,13 +76,39 @@ export const AUTH = [
       "undefined",
     ],
   ]),
+  ...faultsOf("src/core/bounded_json.ts", ["tests/core/bounded_json_test.ts"], [
+    ["a name twice", 'if (members.has(name)) return this.#refuse("a name occurs twice");', ""],
+    ["any number of names", "this.#names.add(name).size > this.#limits.maxNames", "false"],
+    ["any number of values", "++this.#values > this.#limits.maxValues", "++this.#values > Infinity"],
+    [
+      "a value too many",
+      "++this.#values > this.#limits.maxValues",
+      "this.#values++ > this.#limits.maxValues",
+    ],
+    [
+      "objects of any depth",
+      'if (depth > this.#limits.maxDepth) return this.#refuse("nested too deeply");\n    const members',
+      "const members",
+    ],
+    [
+      "lists of any depth",
+      'if (depth > this.#limits.maxDepth) return this.#refuse("nested too deeply");\n    const items',
+      "const items",
+    ],
+    ["what follows the value", " || this.#at < this.#text.length) return", ") return"],
+    ["control characters in strings", " && code >= 0x20) code =", ") code ="],
+    ["leading zeros", "(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE]", "[0-9]+(?:\\.[0-9]+)?(?:[eE]"],
+    ["rounded numbers", "String(value) === source ? value : rawJSON(source)", "value"],
+  ]),
   ...faultsOf("src/auth/strict_json.ts", ["tests/auth/strict_json_test.ts"], [
-    ["a name twice", 'if (names?.has(name)) return "a name occurs twice";', ""],
-    ["any depth", "> MAX_JSON_DEPTH) return", "> Infinity) return"],
-    ["infinite numbers", "if (!Number.isFinite(Number(token)))", "if (false)"],
-    ["what is no object", "value === null || Array.isArray(value)", "value === null"],
+    ["infinite numbers", "Number.isFinite(Number(value.rawJSON)) ?", "true ?"],
     ["bytes that are no UTF-8", "fatal: true", "fatal: false"],
     ["a byte order mark", "ignoreBOM: true", "ignoreBOM: false"],
+    [
+      "a name that is a prototype",
+      "Object.defineProperty(plain, name, {",
+      'Object.defineProperty(plain, name === "__proto__" ? "x" : name, {',
+    ],
   ]),
   ...faultsOf("src/auth/base64url.ts", ["tests/auth/token_test.ts"], [
     ["stray bits after two characters", "return /[AQgw]$/.test(text);", "return true;"],
