@@ -75,8 +75,9 @@ async function tryOne(mutant: Mutant, folder: string, timeoutMs: number): Promis
   try {
     const { passes, output } = await runTests(folder, mutant.tests, timeoutMs);
     if (passes) return "survived";
-    // That would be noticed by anything, and says nothing about the tests.
-    return /could not be parsed|Invalid regular expression/.test(output) ? "no source any more" : "noticed";
+    // That would be noticed by anything, before a test begins, and says nothing about the tests.
+    const isSource = /^running \d/m.test(output) && !output.includes("Invalid regular expression");
+    return isSource ? "noticed" : "no source any more";
   } finally {
     await Deno.writeTextFile(path, source);
   }
