@@ -73,8 +73,9 @@ async function tryOne(mutant: Mutant, folder: string, timeoutMs: number): Promis
   const source = await Deno.readTextFile(path);
   await Deno.writeTextFile(path, plant(mutant, source));
   try {
-    const { passes, output } = await runTests(folder, mutant.tests, timeoutMs);
+    const { passes, isLate, output } = await runTests(folder, mutant.tests, timeoutMs);
     if (passes) return "survived";
+    if (isLate) return "noticed";
     // That would be noticed by anything, before a test begins, and says nothing about the tests.
     const isSource = /^running \d/m.test(output) && !output.includes("Invalid regular expression");
     return isSource ? "noticed" : "no source any more";
@@ -100,11 +101,15 @@ async function runTests(folder: string, tests: readonly string[], timeoutMs: num
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const timer = setTimeout(() => Deno.kill(-child.pid, "SIGKILL"), timeoutMs);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    Deno.kill(-child.pid, "SIGKILL");
+  }, timeoutMs);
   try {
     const { success, stdout, stderr } = await child.output();
     const decoder = new TextDecoder();
-    return { passes: success, output: decoder.decode(stdout) + decoder.decode(stderr) };
+    return { passes: success, isLate, output: decoder.decode(stdout) + decoder.decode(stderr) };
   } finally {
     clearTimeout(timer);
   }
