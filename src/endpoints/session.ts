@@ -185,7 +185,8 @@ export class Session {
     const { expiresAtMs } = this.#identity;
     this.#cancelExpiry = ringAt(clock, expiresAtMs, () => this.end(ENDINGS.expired));
     if (this.#conversation.expiring === undefined) return;
-    this.#cancelWarning = ringAt(clock, expiresAtMs - expiryWarningMs, () => this.#conversation.expiring?.());
+    const warn = () => this.#conversation.expiring?.();
+    this.#cancelWarning = ringAt(clock, expiresAtMs - expiryWarningMs, warn, expiresAtMs);
   }
 
   #cancelTimers(): void {

@@ -1,6 +1,6 @@
 // Tests of timers: far and infinite times, cancelling, and the machine's own clock.
 import assert from "node:assert/strict";
-import { MAX_DELAY_MS, ringAt, SYSTEM_CLOCK } from "../../src/endpoints/clock.ts";
+import { DATE_CHECK_INTERVAL_MS, MAX_DELAY_MS, ringAt, SYSTEM_CLOCK } from "../../src/endpoints/clock.ts";
 import { ManualClock, within } from "./harness.ts";
 
 Deno.test("rings once at its time, not before it", () => {
@@ -36,6 +36,38 @@ Deno.test("never rings at an infinite time", () => {
   for (let turn = 0; turn < 3; turn++) clock.advance(MAX_DELAY_MS);
   cancel();
   assert.equal(clock.pending, 0);
+});
+
+Deno.test("a clock that jumps is noticed within a minute", () => {
+  const clock = new ManualClock();
+  let rings = 0;
+  ringAt(clock, clock.now() + 3_600_000, () => rings++);
+  clock.jump(3_600_000);
+  assert.equal(rings, 0);
+  clock.advance(DATE_CHECK_INTERVAL_MS);
+  assert.equal(rings, 1);
+  ringAt(clock, clock.now() + DATE_CHECK_INTERVAL_MS, () => rings++);
+  clock.jump(-3_600_000);
+  clock.advance(DATE_CHECK_INTERVAL_MS);
+  assert.equal(rings, 1);
+  clock.advance(3_600_000);
+  assert.equal(rings, 2);
+});
+
+Deno.test("a time that is over when it is noticed does not ring", () => {
+  const clock = new ManualClock();
+  const at = clock.now() + 1000;
+  for (const [lateMs, rings] of [[0, 1], [999, 1], [1000, 0], [1e6, 0]] as const) {
+    let count = 0;
+    const cancel = ringAt(clock, at, () => count++, at + 1000);
+    clock.jump(at + lateMs - clock.now());
+    clock.advance(0);
+    cancel();
+    ringAt(clock, at, () => count++, at + 1000);
+    clock.advance(0);
+    assert.equal(count, rings, `${lateMs} ms late`);
+    clock.jump(at - 1000 - clock.now());
+  }
 });
 
 Deno.test("a cancelled timer does not ring, also after it was set anew", () => {

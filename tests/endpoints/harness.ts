@@ -56,7 +56,8 @@ export class MemoryLog {
 /** A clock that moves only when told. */
 export class ManualClock implements Clock {
   readonly #timers = new Map<number, { readonly atMs: number; readonly ring: () => void }>();
-  #nowMs = 1_700_000_000_000;
+  #elapsedMs = 0;
+  #dateMs = 1_700_000_000_000;
   #nextId = 0;
 
   /** How many timers are set. */
@@ -65,22 +66,40 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#dateMs;
   }
 
   after(delayMs: number, ring: () => void): () => void {
     assert.ok(delayMs >= 0 && delayMs <= MAX_DELAY_MS, `${delayMs} ms is no delay that a timer honours`);
     const id = this.#nextId++;
-    this.#timers.set(id, { atMs: this.#nowMs + delayMs, ring });
+    this.#timers.set(id, { atMs: this.#elapsedMs + delayMs, ring });
     return () => this.#timers.delete(id);
   }
 
   /** Moves the time and rings what is due. */
   advance(ms: number): void {
-    this.#nowMs += ms;
-    for (const [id, { atMs, ring }] of [...this.#timers]) {
-      if (atMs <= this.#nowMs && this.#timers.delete(id)) ring();
+    const end = this.#elapsedMs + ms;
+    for (;;) {
+      const next = [...this.#timers].filter(([, { atMs }]) =>
+        atMs <= end
+      ).sort(([, a], [, b]) => a.atMs - b.atMs)[0];
+      if (next === undefined) break;
+      const [id, { atMs, ring }] = next;
+      this.#move(Math.max(0, atMs - this.#elapsedMs));
+      this.#timers.delete(id);
+      ring();
     }
+    this.#move(end - this.#elapsedMs);
+  }
+
+  /** Sets the date forwards or backwards, or lets the machine be suspended: no time passes for delays. */
+  jump(ms: number): void {
+    this.#dateMs += ms;
+  }
+
+  #move(ms: number): void {
+    this.#elapsedMs += ms;
+    this.#dateMs += ms;
   }
 }
 

@@ -1,0 +1,72 @@
+// Time in which the process did not run: stopped by a signal, a paused container, a suspended machine, a loop that was held.
+
+/** How much later than planned something happens until the loop counts as having stood still, in milliseconds. */
+export const STANDSTILL_MS = 1000;
+
+/** How long peers have after a standstill until what they sent meanwhile counts as not sent, in milliseconds. */
+export const GRACE_MS = 1000;
+
+/**
+ * Measures standstills for something that looks at its deadlines again and again. A deadline that a peer has to keep is
+ * shifted by what `tick` returns: what the peer sent meanwhile has arrived, but was not read.
+ */
+export class StandstillMeter {
+  readonly #everyMs: number;
+  #tickedAtMs: number;
+
+  /** `everyMs` is how often `tick` is called; times are those of one monotonic clock, in milliseconds. */
+  constructor(everyMs: number, nowMs: number) {
+    this.#everyMs = everyMs;
+    this.#tickedAtMs = nowMs;
+  }
+
+  /** How long the loop stood still since the last call, at least {@linkcode STANDSTILL_MS}; 0 if it did not. */
+  tick(nowMs: number): number {
+    const lateMs = nowMs - this.#tickedAtMs - this.#everyMs;
+    this.#tickedAtMs = nowMs;
+    return lateMs >= STANDSTILL_MS ? lateMs : 0;
+  }
+}
+
+/** How a deadline is measured; tests put something else in the place of the machine's time. */
+export interface AwakeTimer {
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  /** Calls `ring` once after a delay, and returns a function that stops it. */
+  readonly after: (delayMs: number, ring: () => void) => () => void;
+}
+
+const MACHINE: AwakeTimer = {
+  now: () => performance.now(),
+  after(delayMs, ring) {
+    const timer = setTimeout(ring, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Calls `ring` once after `delayMs`, but not right after a standstill: there were at least {@linkcode GRACE_MS} (or the whole
+ * delay, if it is shorter) before it in which the loop ran, so that what has arrived by then was read.
+ *
+ * @returns Stops it; harmless after it has rung and when called again.
+ */
+export function afterAwake(delayMs: number, ring: () => void, timer = MACHINE): () => void {
+  const lastMs = Math.min(delayMs, GRACE_MS);
+  let graces = MAX_GRACES;
+  let cancel = timer.after(delayMs - lastMs, waitAwake);
+  return () => cancel();
+
+  function waitAwake(): void {
+    const dueAtMs = timer.now() + lastMs;
+    cancel = timer.after(lastMs, () => {
+      if (timer.now() - dueAtMs < LATE_MS || graces-- === 0) ring();
+      else waitAwake();
+    });
+  }
+}
+
+/** How late the end of the last wait may be; later than that, the loop was busy with something else in it. */
+const LATE_MS = 250;
+
+/** How often that wait is repeated: a loop that is always late must not keep silent peers for ever. */
+const MAX_GRACES = 10;
