@@ -121,6 +121,9 @@ class App {
       Array.from(this.#endpoints).filter(([, { isListening }]) => !isListening)
         .map(([name]) => `the endpoint ${name} is down`)
     );
+    this.#readiness.add(() =>
+      this.#keys?.isUsable === false ? ["there is no key to judge tokens by yet"] : []
+    );
   }
 
   async start(): Promise<void> {
@@ -198,7 +201,9 @@ class App {
   async #openJudges(): Promise<Judges> {
     const settings = this.#settings;
     const log = this.#log;
-    if (settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile)) {
+    if (
+      settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile, settings.keyEncoding)
+    ) {
       log("key.created", {
         file: settings.keyFile,
         hint: "make a token with: wsward token create --user NAME",
@@ -206,11 +211,13 @@ class App {
     }
     this.#keys = await openKeyRing({
       keyFile: settings.keyFile,
+      keyEncoding: settings.keyEncoding,
+      onDoubt: (reason) => log("keys.doubtful", { file: settings.keyFile, reason }),
       jwksUrl: settings.jwksUrl,
-      onFetch: (outcome) =>
-        typeof outcome === "string"
-          ? log("keys.fetch_failed", { reason: outcome })
-          : log("keys.fetched", outcome),
+      onFetch: ({ reason, keys, ignored, fault }) => {
+        if (reason !== undefined) log("keys.fetch_failed", { reason, keys });
+        else log("keys.fetched", { keys, ignored, detail: fault });
+      },
     });
     const revocations = this.#revocations = new RevocationStore({ path: settings.stateFile });
     const { maxSessionsPerUser, onSessionLimit, replayCheck } = settings;

@@ -3,8 +3,8 @@
 /** The longest name of a user, in UTF-16 code units. */
 export const MAX_USER_LENGTH = 256;
 
-/** The year 9999 begins, in seconds since 1970: later dates are mistakes, and many programs can't hold them. */
-export const END_OF_TIME_S = Date.UTC(9999) / 1000;
+/** The year 10000 begins, in seconds since 1970: later dates are mistakes, and many programs can't write them. */
+export const END_OF_TIME_S = Date.UTC(10_000) / 1000;
 
 /** Who a valid token speaks for. */
 export interface Identity {

@@ -3,7 +3,8 @@
 import type { JsonWebKey } from "node:crypto";
 import type { JWK } from "jose";
 import { latin1 } from "../core/latin1.ts";
-import { decodeBase64url } from "./base64url.ts";
+import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { ecFault, ed25519Fault, rsaFault } from "./weak_key.ts";
 
 interface AlgorithmRule {
   readonly kty: "oct" | "RSA" | "EC" | "OKP";
@@ -12,7 +13,10 @@ interface AlgorithmRule {
   readonly hmac?: { readonly hash: string; readonly sizeBytes: number };
 }
 
-/** The signature algorithms that exist here (RFC 7518 §3.1, RFC 8037 §3.1). The first of a kind is its default. */
+/**
+ * The signature algorithms that exist here (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). The first of a kind is its
+ * default.
+ */
 export const ALGORITHMS = {
   HS256: { kty: "oct", hmac: { hash: "SHA-256", sizeBytes: 32 } },
   HS384: { kty: "oct", hmac: { hash: "SHA-384", sizeBytes: 48 } },
@@ -27,6 +31,7 @@ export const ALGORITHMS = {
   ES384: { kty: "EC", crv: "P-384" },
   ES512: { kty: "EC", crv: "P-521" },
   EdDSA: { kty: "OKP", crv: "Ed25519" },
+  Ed25519: { kty: "OKP", crv: "Ed25519" },
 } as const satisfies Record<string, AlgorithmRule>;
 
 /** The name of a signature algorithm, as in the header parameter `alg`. */
@@ -37,13 +42,17 @@ export function isAlgorithm(value: unknown): value is Algorithm {
   return typeof value === "string" && Object.hasOwn(ALGORITHMS, value);
 }
 
-/** One key for one algorithm (RFC 8725 §3.1). What is secret about it can't be printed, logged or exported. */
+/** One key (RFC 8725 §3.1). What is secret about it can't be printed, logged or exported. */
 export interface Key {
+  /** What it signs with. */
   readonly alg: Algorithm;
   /** What tokens call it in their header; undefined for a key without a name. */
   readonly kid: string | undefined;
-  /** The public key, or the secret of an HMAC; for `src/auth` only. */
-  readonly verifyingKey: CryptoKey;
+  /**
+   * The public key, or the secret of an HMAC, by each algorithm that it verifies: `alg`; both names of Ed25519; all of an
+   * RSA key that names none. For `src/auth` only.
+   */
+  readonly verifyingKeys: ReadonlyMap<Algorithm, CryptoKey>;
   /** The private key, or the secret of an HMAC; undefined for a key that can only verify. For `src/auth` only. */
   readonly signingKey: CryptoKey | undefined;
 }
@@ -54,25 +63,39 @@ export interface UnusableKey {
   readonly isForeign: boolean;
 }
 
-/** How many bits the modulus of an RSA key has at least (RFC 7518 §3.3). */
-export const MIN_RSA_BITS = 2048;
-
-/** How many bits the modulus of an RSA key has at most: the runtime takes no larger one. */
-export const MAX_RSA_BITS = 4096;
-
 /**
- * Imports a JWK. Its member `alg` decides the algorithm; without one, its curve does, and an RSA key is for RS256 and a
- * secret for HS256. Members that say where else to find a key (`x5u`, `x5c`) are ignored. Never rejects, and never
- * answers with any of the key.
+ * Imports a JWK. Its member `alg` decides the algorithm; without one, its curve does, a secret is for HS256, and an RSA key
+ * signs with RS256 and verifies RS256, RS384, RS512, PS256, PS384 and PS512. An Ed25519 key verifies that algorithm under
+ * both of its names. A member that is null counts as absent, and numbers may be padded. Members that say where else to
+ * find a key (`x5u`, `x5c`) are ignored. Never answers with any of the key.
  */
-export async function importKey(jwk: Readonly<Record<string, unknown>>): Promise<Key | UnusableKey> {
+export async function importKey(given: Readonly<Record<string, unknown>>): Promise<Key | UnusableKey> {
+  const jwk = normalize(given);
   const { kid } = jwk;
-  const alg = algorithmOf(jwk);
-  if (typeof alg !== "string") return alg;
-  if (kid !== undefined && (typeof kid !== "string" || !/^\P{C}{1,256}$/u.test(kid))) {
-    return faulty("its kid is not 1 to 256 visible characters");
+  const algorithms = algorithmsOf(jwk);
+  if ("fault" in algorithms) return algorithms;
+  if (kid !== undefined && (typeof kid !== "string" || !/^\P{C}{0,256}$/u.test(kid))) {
+    return faulty("its kid is not up to 256 visible characters");
   }
-  return ALGORITHMS[alg].kty === "oct" ? await importSecret(jwk, alg, kid) : await importPair(jwk, alg, kid);
+  return jwk.kty === "oct"
+    ? await importSecret(jwk, algorithms, kid)
+    : await importPair(jwk, algorithms, kid);
+}
+
+/** The members that are numbers: libraries write them with padding, and with the zero byte of a signed integer. */
+const NUMBERS = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
+
+function normalize(given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const members = Object.entries(given).filter(([, value]) => value !== null);
+  return Object.fromEntries(members.map(([name, value]) => {
+    if (typeof value !== "string" || !["x", "y", "k", ...NUMBERS].includes(name)) return [name, value];
+    const text = value.replace(/={1,2}$/, "");
+    // The private number of an elliptic curve has a fixed length, and zeros are part of it.
+    if (given.kty !== "RSA" || !NUMBERS.includes(name)) return [name, text];
+    const bytes = decodeBase64url(text);
+    const start = bytes?.findIndex((byte) => byte !== 0) ?? -1;
+    return [name, bytes === undefined || start < 1 ? text : encodeBase64url(bytes.subarray(start))];
+  }));
 }
 
 /** Whether importing gave no key. */
@@ -80,21 +103,25 @@ export function isUnusable(key: Key | UnusableKey): key is UnusableKey {
   return "fault" in key;
 }
 
-function algorithmOf(jwk: Readonly<Record<string, unknown>>): Algorithm | UnusableKey {
+/** What the key verifies, with the algorithm that it signs with first. */
+function algorithmsOf(
+  jwk: Readonly<Record<string, unknown>>,
+): readonly [Algorithm, ...Algorithm[]] | UnusableKey {
   const { kty, crv, alg, use, key_ops: operations } = jwk;
   if (use !== undefined && use !== "sig") return foreign("it is not for signatures");
   if (operations !== undefined && !(Array.isArray(operations) && operations.some(isSigning))) {
     return foreign("it is not for signatures");
   }
   if (alg !== undefined && !isAlgorithm(alg)) return foreign("its algorithm is not supported");
-  const fits = (name: string) => {
-    const rule: AlgorithmRule = ALGORITHMS[name as Algorithm];
+  const [first, ...more] = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => {
+    const rule: AlgorithmRule = ALGORITHMS[name];
     return rule.kty === kty && (rule.crv === undefined || rule.crv === crv);
-  };
-  const usual = Object.keys(ALGORITHMS).find(fits) as Algorithm | undefined;
-  if (usual === undefined) return foreign("its type or curve is not supported");
-  if (alg !== undefined && !fits(alg)) return faulty("its algorithm contradicts its type or curve");
-  return alg ?? usual;
+  });
+  if (first === undefined) return foreign("its type or curve is not supported");
+  // Ed25519 is one algorithm with two names; the hash of a secret decides how long it must be, so it is for one only.
+  if (alg === undefined) return kty === "oct" ? [first] : [first, ...more];
+  if (alg !== first && !more.includes(alg)) return faulty("its algorithm contradicts its type or curve");
+  return kty === "OKP" ? [alg, alg === first ? more[0]! : first] : [alg];
 }
 
 function isSigning(operation: unknown): boolean {
@@ -103,7 +130,7 @@ function isSigning(operation: unknown): boolean {
 
 async function importSecret(
   jwk: Readonly<Record<string, unknown>>,
-  alg: Algorithm,
+  [alg]: readonly [Algorithm, ...Algorithm[]],
   kid: string | undefined,
 ): Promise<Key | UnusableKey> {
   const { hmac }: AlgorithmRule = ALGORITHMS[alg];
@@ -117,7 +144,7 @@ async function importSecret(
     "sign",
     "verify",
   ]);
-  return { alg, kid, verifyingKey: key, signingKey: key };
+  return { alg, kid, verifyingKeys: new Map([[alg, key]]), signingKey: key };
 }
 
 /** Whether a secret is the file of a key for something else: everybody knows a public key (RFC 8725 §2.1). */
@@ -130,6 +157,7 @@ async function isPublishedKey(secret: Uint8Array): Promise<boolean> {
       createPublicKey({ key: Buffer.from(secret), format: "der", type });
       return true;
     } catch {
+      // Only about what it was given: that is no key, as it should be.
       return false;
     }
   });
@@ -143,26 +171,51 @@ const PRIVATE_MEMBERS = [...PUBLIC_MEMBERS, "d", "p", "q", "dp", "dq", "qi"];
 
 async function importPair(
   jwk: Readonly<Record<string, unknown>>,
-  alg: Algorithm,
+  algorithms: readonly [Algorithm, ...Algorithm[]],
   kid: string | undefined,
 ): Promise<Key | UnusableKey> {
-  if (jwk.kty === "RSA") {
-    const fault = rsaFault(jwk);
-    if (fault !== undefined) return faulty(fault);
-  }
+  const [alg] = algorithms;
+  const fault = weakness(jwk);
+  if (fault !== undefined) return faulty(fault);
+  const publicHalf = pick(jwk, PUBLIC_MEMBERS);
+  if (!await isPublicKey(publicHalf)) return faulty(`it is not a valid ${jwk.kty} key`);
+  const verifyingKeys = new Map<Algorithm, CryptoKey>();
+  for (const name of algorithms) verifyingKeys.set(name, await importHalf(publicHalf, name));
+  if (!Object.hasOwn(jwk, "d")) return { alg, kid, verifyingKeys, signingKey: undefined };
+  let signingKey: CryptoKey;
   try {
-    // The runtime's Web Crypto takes points that are not on their curve.
-    const { createPublicKey } = await import("node:crypto");
-    createPublicKey({ key: pick(jwk, PUBLIC_MEMBERS) as JsonWebKey, format: "jwk" });
-    const verifyingKey = await importHalf(pick(jwk, PUBLIC_MEMBERS), alg);
-    if (!Object.hasOwn(jwk, "d")) return { alg, kid, verifyingKey, signingKey: undefined };
-    const signingKey = await importHalf(pick(jwk, PRIVATE_MEMBERS), alg);
+    signingKey = await importHalf(pick(jwk, PRIVATE_MEMBERS), alg);
     // Tokens would be signed that nobody can verify.
-    if (!await isPair(alg, signingKey, verifyingKey)) return faulty("its halves do not belong together");
-    return { alg, kid, verifyingKey, signingKey };
+    if (!await isPair(alg, signingKey, verifyingKeys.get(alg)!)) {
+      return faulty("its halves do not belong together");
+    }
   } catch {
+    // The public half was good, so what the import of this one throws (of many classes) is about what it was given.
     return faulty(`it is not a valid ${jwk.kty} key`);
   }
+  return { alg, kid, verifyingKeys, signingKey };
+}
+
+/** Whether a public key can be read at all; the runtime's Web Crypto would take points that are not on their curve. */
+async function isPublicKey(jwk: JWK): Promise<boolean> {
+  const { createPublicKey } = await import("node:crypto");
+  try {
+    createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
+    return true;
+  } catch {
+    // Only about what it was given, for which it throws a plain Error, a TypeError or one of its own.
+    return false;
+  }
+}
+
+/** What is weak about a public key. */
+function weakness(jwk: Readonly<Record<string, unknown>>): string | undefined {
+  const number = (name: string) => typeof jwk[name] === "string" ? decodeBase64url(jwk[name]) : undefined;
+  const [n, e, x] = [number("n"), number("e"), number("x")];
+  if (jwk.kty === "RSA" && n && e) return rsaFault(n, e);
+  if (jwk.kty === "EC" && x) return ecFault(String(jwk.crv), x);
+  if (jwk.kty === "OKP" && x) return ed25519Fault(x);
+  return `it is not a valid ${jwk.kty} key`;
 }
 
 function pick(jwk: Readonly<Record<string, unknown>>, members: readonly string[]): JWK {
@@ -180,19 +233,6 @@ async function isPair(alg: Algorithm, signingKey: CryptoKey, verifyingKey: Crypt
   const { CompactSign, compactVerify } = await import("jose");
   const sample = await new CompactSign(new Uint8Array(1)).setProtectedHeader({ alg }).sign(signingKey);
   return await compactVerify(sample, verifyingKey, { algorithms: [alg] }).then(() => true, () => false);
-}
-
-function rsaFault({ n, e }: Readonly<Record<string, unknown>>): string | undefined {
-  const modulus = typeof n === "string" ? decodeBase64url(n) : undefined;
-  const exponent = typeof e === "string" ? decodeBase64url(e) : undefined;
-  if (modulus === undefined || exponent === undefined) return "it is not a valid RSA key";
-  const bits = BigInt(`0x0${modulus.toHex()}`).toString(2).length;
-  if (bits < MIN_RSA_BITS) return `its modulus has ${bits} bits, at least ${MIN_RSA_BITS} are needed`;
-  if (bits > MAX_RSA_BITS) return `its modulus has ${bits} bits, at most ${MAX_RSA_BITS} are accepted`;
-  const power = BigInt(`0x0${exponent.toHex()}`);
-  // With the exponent 1 anybody can write a signature; a huge one makes each verification slow.
-  if (power < 3n || power % 2n === 0n || power >= 2n ** 32n) return "its public exponent is not sound";
-  return undefined;
 }
 
 function faulty(fault: string): UnusableKey {

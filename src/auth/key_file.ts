@@ -3,7 +3,7 @@
 import { StartError } from "../core/errors.ts";
 import { encodeBase64url } from "./base64url.ts";
 import { KeySet } from "./key_set.ts";
-import { parseKeys } from "./key_text.ts";
+import { parseKeys, type SecretEncoding } from "./key_text.ts";
 
 /** How large a key file may be, in bytes. */
 export const MAX_KEY_FILE_SIZE_BYTES = 64 * 1024;
@@ -11,32 +11,35 @@ export const MAX_KEY_FILE_SIZE_BYTES = 64 * 1024;
 const NEW_SECRET_SIZE_BYTES = 32;
 
 /**
- * Creates a key file with mode 0600 and 32 random bytes as base64url text, unless there is something at `path` already.
+ * Creates a key file with mode 0600 and 32 random bytes, as base64url text or in `encoding`, unless there is something at `path` already.
  * Returns whether this call created it. Of two processes that start at once one creates it and both load the same key.
  *
  * @throws {StartError} when the file can't be created
  */
-export async function createKeyFileIfMissing(path: string): Promise<boolean> {
+export async function createKeyFileIfMissing(path: string, encoding?: SecretEncoding): Promise<boolean> {
   const secret = crypto.getRandomValues(new Uint8Array(NEW_SECRET_SIZE_BYTES));
-  return await createKeyFile(path, encodeBase64url(secret) + "\n", { mode: 0o600 });
+  const content = encoding === "raw"
+    ? secret
+    : (encoding === "hex" ? secret.toHex() : encodeBase64url(secret)) + "\n";
+  return await createKeyFile(path, content, { mode: 0o600 });
 }
 
 /**
- * Creates a file with `text`, unless there is something at `path` already, and returns whether it did. The file appears
+ * Creates a file with `content`, unless there is something at `path` already, and returns whether it did. The file appears
  * with its whole content and its mode, or not at all. The folder must allow hard links.
  *
  * @throws {StartError} when the file can't be created
  */
 export async function createKeyFile(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   { mode }: { mode: number },
 ): Promise<boolean> {
   try {
     if (exists(path)) return false;
     const { draft, file } = await openDraft(path, mode);
     try {
-      await writeWhole(file, text);
+      await writeWhole(file, content);
       // Unlike a rename, a link never replaces a key that another process has just created.
       await Deno.link(draft, path);
       return true;
@@ -55,18 +58,27 @@ export function draftPath(path: string): string {
   return `${path}.tmp`;
 }
 
+/** How a key file is read. */
+export interface LoadOptions {
+  /** Of a secret; base64 if left out, with a doubt where it could be hex. */
+  readonly encoding?: SecretEncoding | undefined;
+  /** Is told what the owner of the file should know, as a sentence fragment. */
+  readonly onDoubt?: ((doubt: string) => void) | undefined;
+}
+
 /**
  * Loads the keys in a file: a secret, PEM, a JWK or a JWK Set, see `parseKeys`. Except on Windows, group and others must
  * have no permission on a file that can sign; a file with public keys only may be read by all.
  *
  * @throws {StartError} `Cannot use key file "...": ...`; never with any of its content
  */
-export async function loadKeys(path: string): Promise<KeySet> {
+export async function loadKeys(path: string, { encoding, onDoubt }: LoadOptions = {}): Promise<KeySet> {
   const { content, mode } = readKeyFile(path);
-  const keys = await parseKeys(content);
-  if (typeof keys === "string") throw unusable(path, keys);
-  const set = new KeySet(keys);
+  const read = await parseKeys(content, encoding);
+  if (typeof read === "string") throw unusable(path, read);
+  const set = new KeySet(read.keys);
   if (set.signer !== undefined && mode !== undefined) refuseOpenMode(path, mode);
+  for (const doubt of read.doubts) onDoubt?.(doubt);
   return set;
 }
 
@@ -93,9 +105,9 @@ async function openDraft(path: string, mode: number): Promise<{ draft: string; f
   }
 }
 
-async function writeWhole(file: Deno.FsFile, text: string): Promise<void> {
+async function writeWhole(file: Deno.FsFile, content: string | Uint8Array): Promise<void> {
   using _ = file;
-  const bytes = new TextEncoder().encode(text);
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
   await file.sync();
 }

@@ -1,14 +1,19 @@
 // All keys that tokens may be signed with: those of the key file and those of a remote issuer, both of which may change.
 
+import { StartError } from "../core/errors.ts";
 import { ALGORITHMS, type Key } from "./jwk.ts";
-import { loadKeys } from "./key_file.ts";
-import { KeySet, type KeySource, type NoKey, type WantedKey } from "./key_set.ts";
+import { loadKeys, type LoadOptions } from "./key_file.ts";
+import { type FoundKeys, KeySet, type KeySource, type WantedKey } from "./key_set.ts";
 import { RemoteKeys, type RemoteKeysOptions } from "./remote_keys.ts";
 
 /** Where keys come from. */
 export interface KeyRingOptions {
   /** A file with keys. With `jwksUrl` it may be missing. */
   readonly keyFile: string;
+  /** As of {@linkcode LoadOptions}. */
+  readonly keyEncoding?: LoadOptions["encoding"];
+  /** Is told what the owner of the key file should know, as a sentence fragment, at each load. */
+  readonly onDoubt?: LoadOptions["onDoubt"];
   /** The address of an issuer's JWK Set; https, or http on loopback. */
   readonly jwksUrl?: string | undefined;
   /** Is told the outcome of each fetch, in order to log it. */
@@ -20,44 +25,58 @@ export interface KeyRingOptions {
 }
 
 /**
- * Loads the key file and fetches the remote key set, if there is one. When the issuer can't be reached, its tokens are
- * invalid until it can; that is no error, because other tokens and open sessions do not depend on it.
+ * Loads the key file and fetches the remote key set, if there is one. When the issuer can't be reached, nobody knows whether
+ * its tokens are good until it can; that is no error, because other tokens and open sessions do not depend on it.
  *
  * @throws {StartError} when the key file can't be used
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
-  const { keyFile, jwksUrl: url, ...rest } = options;
-  const remote = url === undefined ? undefined : new RemoteKeys({ ...rest, url });
-  const local = await loadLocal(keyFile, remote !== undefined);
+  const { jwksUrl: url, onFetch, now, timeoutMs } = options;
+  const remote = url === undefined ? undefined : new RemoteKeys({ url, onFetch, now, timeoutMs });
+  const local = await loadLocal(options);
   await remote?.fetch();
-  return new KeyRing({ keyFile, local, remote });
+  return new KeyRing({ options, local, remote });
 }
 
 /** The keys of a file and of an issuer. */
 export class KeyRing implements KeySource {
-  readonly #keyFile: string;
+  readonly #options: KeyRingOptions;
   readonly #remote: RemoteKeys | undefined;
   #local: readonly Key[];
 
   constructor(
-    { keyFile, local, remote }: {
-      keyFile: string;
+    { options, local, remote }: {
+      options: KeyRingOptions;
       local: readonly Key[];
       remote: RemoteKeys | undefined;
     },
   ) {
-    this.#keyFile = keyFile;
+    this.#options = options;
     this.#local = local;
     this.#remote = remote;
   }
 
-  async find(wanted: WantedKey): Promise<readonly Key[] | NoKey> {
+  /**
+   * Whether there is a key to judge tokens by; asks for keys that are missing or old, in the background, unless that was
+   * done a moment ago.
+   */
+  get isUsable(): boolean {
+    this.#remote?.refreshIfOld();
+    return this.#all().keys.length > 0;
+  }
+
+  async find(wanted: WantedKey): Promise<FoundKeys> {
     this.#remote?.refreshIfOld();
     // An issuer publishes no secrets, so it need not be asked for one.
-    if (this.#remote && ALGORITHMS[wanted.alg].kty !== "oct" && !this.#all().isKnown(wanted)) {
-      if (!await this.#remote.refresh()) return { reason: "busy", detail: "too many wait for keys" };
-    }
-    return await this.#all().find(wanted);
+    const isAsked = this.#remote !== undefined && ALGORITHMS[wanted.alg].kty !== "oct" &&
+      !this.#all().isKnown(wanted);
+    const doubt = isAsked ? await this.#remote.refresh() : undefined;
+    const keys = this.#all();
+    const found = keys.findNow(wanted);
+    // Nobody is refused for good, and counted as a forger, for a key that the issuer may have by now.
+    return doubt === undefined || keys.isKnown(wanted)
+      ? found
+      : { ...found, otherwise: { reason: "busy", detail: doubt } };
   }
 
   /**
@@ -68,9 +87,10 @@ export class KeyRing implements KeySource {
   async reload(): Promise<string | undefined> {
     const failures: string[] = [];
     try {
-      this.#local = await loadLocal(this.#keyFile, this.#remote !== undefined);
+      this.#local = await loadLocal(this.#options);
     } catch (error) {
-      failures.push((error as Error).message);
+      if (!(error instanceof StartError)) throw error;
+      failures.push(error.message);
     }
     const reason = await this.#remote?.fetch();
     if (reason !== undefined) failures.push(`Cannot fetch keys: ${reason}`);
@@ -82,9 +102,11 @@ export class KeyRing implements KeySource {
   }
 }
 
-async function loadLocal(keyFile: string, mayBeMissing: boolean): Promise<readonly Key[]> {
-  if (mayBeMissing && await isMissing(keyFile)) return [];
-  return (await loadKeys(keyFile)).keys;
+async function loadLocal(
+  { keyFile, keyEncoding: encoding, onDoubt, jwksUrl }: KeyRingOptions,
+): Promise<readonly Key[]> {
+  if (jwksUrl !== undefined && await isMissing(keyFile)) return [];
+  return (await loadKeys(keyFile, { encoding, onDoubt })).keys;
 }
 
 async function isMissing(path: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { type Algorithm, importKey, isUnusable, type Key } from "./jwk.ts";
 export const MAX_KEYS = 64;
 
 /** How many keys are tried on one token: a token without a `kid` must not cost a verification per key of a large set. */
-export const MAX_TRIES = 8;
+export const MAX_TRIES = 16;
 
 /** What a token's header says about its key. `alg` is only compared with the key's own. */
 export interface WantedKey {
@@ -14,17 +14,25 @@ export interface WantedKey {
   readonly kid: string | undefined;
 }
 
-/** Why there is no key. `busy`: the keys could not be asked for now, since too many others ask. */
+/** Why no key is the right one. `busy`: it is not known now whether there is one, and the peer should try again later. */
 export interface NoKey {
   readonly reason: "invalid" | "busy";
   /** A fixed phrase for the log. */
   readonly detail: string;
 }
 
+/** What was found for a token. */
+export interface FoundKeys {
+  /** The keys to try, at most {@linkcode MAX_TRIES}, all for `wanted.alg`. */
+  readonly candidates: readonly Key[];
+  /** What is to be said about the token if it is signed by none of them. */
+  readonly otherwise: NoKey;
+}
+
 /** Finds keys, perhaps after asking for new ones. */
 export interface KeySource {
-  /** The keys to try, one to {@linkcode MAX_TRIES} of them and all for `wanted.alg`. Never rejects. */
-  find(wanted: WantedKey): Promise<readonly Key[] | NoKey>;
+  /** Never rejects. */
+  find(wanted: WantedKey): Promise<FoundKeys>;
 }
 
 /** A set of keys that does not change. */
@@ -42,27 +50,30 @@ export class KeySet implements KeySource {
 
   /** Whether one of the keys is meant: by its name, or by its algorithm where the token gives no name. */
   isKnown({ alg, kid }: WantedKey): boolean {
-    return this.keys.some((key) => kid === undefined ? key.alg === alg : key.kid === kid);
+    return this.keys.some((key) => kid === undefined ? key.verifyingKeys.has(alg) : key.kid === kid);
   }
 
-  find(wanted: WantedKey): Promise<readonly Key[] | NoKey> {
-    return Promise.resolve(this.#find(wanted));
+  find(wanted: WantedKey): Promise<FoundKeys> {
+    return Promise.resolve(this.findNow(wanted));
   }
 
-  #find({ alg, kid }: WantedKey): readonly Key[] | NoKey {
+  /** As `find`. */
+  findNow({ alg, kid }: WantedKey): FoundKeys {
     const named = kid === undefined ? [] : this.keys.filter((key) => key.kid === kid);
     // A key without a name may be the one that the issuer calls so; a secret as text and PEM have no place for a name.
-    const candidates = named.length > 0
+    const meant = named.length > 0
       ? named
       : this.keys.filter((key) => kid === undefined || key.kid === undefined);
-    const found = candidates.filter((key) => key.alg === alg).slice(0, MAX_TRIES);
-    if (found.length > 0) return found;
-    if (named.length > 0 || !this.keys.some((key) => key.alg === alg)) {
-      return { reason: "invalid", detail: "algorithm is not that of a key" };
-    }
-    return { reason: "invalid", detail: "key id is unknown" };
+    const candidates = meant.filter((key) => key.verifyingKeys.has(alg)).slice(0, MAX_TRIES);
+    if (candidates.length > 0) return { candidates, otherwise: WRONG_SIGNATURE };
+    const isForeign = named.length > 0 || !this.keys.some((key) => key.verifyingKeys.has(alg));
+    return { candidates, otherwise: isForeign ? WRONG_ALGORITHM : UNKNOWN_ID };
   }
 }
+
+const WRONG_SIGNATURE: NoKey = { reason: "invalid", detail: "signature does not match" };
+const WRONG_ALGORITHM: NoKey = { reason: "invalid", detail: "algorithm is not that of a key" };
+const UNKNOWN_ID: NoKey = { reason: "invalid", detail: "key id is unknown" };
 
 /** The keys out of a JWK Set, and what is wrong with others of its members. */
 export interface ReadKeySet {
@@ -87,7 +98,13 @@ export async function readKeySet(set: Readonly<Record<string, unknown>>): Promis
       ? await importKey(member)
       : { fault: "it is not an object", isForeign: false };
     if (!isUnusable(key)) keys.push(key);
-    else if (!key.isForeign) faults.push(`key ${index + 1}: ${key.fault}`);
+    else if (!key.isForeign) faults.push(`key ${index + 1}${nameOf(member)}: ${key.fault}`);
   }
   return { keys, faults };
+}
+
+/** The name of a key that is not used, for people to find it by. */
+function nameOf(member: unknown): string {
+  const { kid } = Object(member);
+  return typeof kid === "string" && /^[!-~]{1,64}$/.test(kid) ? ` ("${kid}")` : "";
 }

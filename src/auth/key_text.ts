@@ -1,45 +1,76 @@
 // The text of a key file: a secret, PEM, a JWK or a JWK Set.
 
 import { latin1 } from "../core/latin1.ts";
+import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
 import { parseStrictJson } from "./strict_json.ts";
 
+/** How a secret is written in a key file. A key in PEM, a JWK and a JWK Set say themselves what they are. */
+export type SecretEncoding = "base64" | "hex" | "raw";
+
+/** The keys of a text. */
+export interface ReadKeys {
+  /** At least one. */
+  readonly keys: readonly Key[];
+  /** What the owner of the file should know, as sentence fragments without any of the content. */
+  readonly doubts: readonly string[];
+}
+
 const SECRET_TEXT = /^(?:[A-Za-z0-9_-]+|[A-Za-z0-9+/]+)={0,2}$/;
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\s[\s\S]*?-----END \1-----/g;
 const NOT_A_KEY = "it is not a key (it must be a secret in base64 or base64url, PEM, a JWK or a JWK Set)";
+const NOT_HEX = "it is not a secret in hex, as --key-encoding hex says (nor PEM, a JWK or a JWK Set)";
+const LOOKS_LIKE_HEX =
+  "a secret of hex digits only is read as base64; if other programs read it as hex, their " +
+  "tokens are not valid here: say --key-encoding hex then";
+const ENDS_WITH_LINE_BREAK = "the secret ends with a line break, which --key-encoding raw makes a part of it";
 
 /**
  * Reads keys:
- * - a secret as base64url or base64 text, with or without padding and line breaks: HS256, without a name;
- * - PEM, one block or several: SPKI, PKCS #8, PKCS #1 and SEC 1, without names; an RSA key is for RS256;
- * - a JWK or a JWK Set, where keys that are not for signatures are skipped.
+ * - a secret: HS256, without a name; by default as base64url or base64 text, with or without padding and line breaks; with
+ *   `encoding` as hex, or as the very bytes;
+ * - PEM, one block or several: SPKI, PKCS #8, PKCS #1 and SEC 1, without names; an RSA key is for all RSA algorithms;
+ * - a JWK or a JWK Set, where keys that are not for signatures are skipped, and broken ones told.
  *
- * Which of them it is can be seen at its first characters, so that no key pair is ever taken for a secret.
+ * Which of them it is can be seen at its first characters, so that no key pair is ever taken for a secret. A byte order mark,
+ * and blanks around lines, don't matter.
  *
- * @returns At least one key, or a sentence fragment without any of the content that tells what is wrong.
+ * @returns A sentence fragment without any of the content that tells what is wrong if there is no key.
  */
-export async function parseKeys(content: Uint8Array): Promise<readonly Key[] | string> {
-  const text = latin1(content);
-  if (/^\s*\{/.test(text)) return await parseJson(content);
+export async function parseKeys(
+  content: Uint8Array,
+  encoding: SecretEncoding = "base64",
+): Promise<ReadKeys | string> {
+  if (encoding === "raw") {
+    return await importSecret(content, "", latin1(content).endsWith("\n") && ENDS_WITH_LINE_BREAK);
+  }
+  const bytes = BYTE_ORDER_MARK.every((byte, index) => content[index] === byte)
+    ? content.subarray(3)
+    : content;
+  const text = latin1(bytes).split("\n").map((line) => line.trim()).join("\n");
+  if (/^\n*\{/.test(text)) return await parseJson(bytes);
   if (text.includes("-----BEGIN ")) return await parsePem(text);
-  return await parseSecret(text);
+  return await parseSecret(text.replaceAll("\n", ""), encoding);
 }
 
-async function parseJson(content: Uint8Array): Promise<readonly Key[] | string> {
+/** U+FEFF in UTF-8, which Windows writes at the beginning of a text. */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+
+async function parseJson(content: Uint8Array): Promise<ReadKeys | string> {
   const json = parseStrictJson(content);
   if (!json.ok) return `it is not a key (JSON: ${json.fault})`;
   if (!Object.hasOwn(json.value, "keys")) {
     const key = await importKey(json.value);
-    return isUnusable(key) ? key.fault : [key];
+    return isUnusable(key) ? key.fault : { keys: [key], doubts: [] };
   }
   const set = await readKeySet(json.value);
   if (typeof set === "string") return set;
-  if (set.faults[0] !== undefined) return set.faults[0];
-  return set.keys.length === 0 ? "it has no key for signatures" : set.keys;
+  if (set.keys.length === 0) return set.faults[0] ?? "it has no key for signatures";
+  return { keys: set.keys, doubts: set.faults.map((fault) => `left out ${fault}`) };
 }
 
-async function parsePem(text: string): Promise<readonly Key[] | string> {
+async function parsePem(text: string): Promise<ReadKeys | string> {
   const blocks = [...text.matchAll(PEM_BLOCK)];
   // A file that lost its end must not lose its last key silently.
   if (blocks.length !== text.split("-----BEGIN ").length - 1) return "it is not a key (broken PEM)";
@@ -54,7 +85,7 @@ async function parsePem(text: string): Promise<readonly Key[] | string> {
     if (isUnusable(key)) return key.fault;
     keys.push(key);
   }
-  return keys.length === 0 ? "it has no key for signatures" : keys;
+  return keys.length === 0 ? "it has no key for signatures" : { keys, doubts: [] };
 }
 
 async function exportPem(pem: string, label: string): Promise<Record<string, unknown> | string> {
@@ -75,17 +106,33 @@ async function exportPem(pem: string, label: string): Promise<Record<string, unk
         return `it is not a key (PEM "${label}")`;
     }
   } catch {
+    // Only about what it was given, in errors of many classes.
     return `it is not a key (broken PEM, or a type that is not supported)`;
   }
 }
 
-async function parseSecret(text: string): Promise<readonly Key[] | string> {
-  // `openssl rand -base64 64` breaks its line.
-  const joined = text.replace(/\r?\n/g, "");
-  if (!SECRET_TEXT.test(joined) || (joined.includes("=") && joined.length % 4 !== 0)) return NOT_A_KEY;
-  const k = joined.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-  const key = await importKey({ kty: "oct", k });
+async function parseSecret(
+  text: string,
+  encoding: "base64" | "hex",
+): Promise<ReadKeys | string> {
+  const isHex = text.length % 2 === 0 && /^(?:[\da-f]+|[\dA-F]+)$/.test(text);
+  if (encoding === "hex") {
+    return isHex ? await importSecret(Uint8Array.fromHex(text), NOT_HEX) : NOT_HEX;
+  }
+  if (!SECRET_TEXT.test(text) || (text.includes("=") && text.length % 4 !== 0)) return NOT_A_KEY;
+  const bytes = decodeBase64url(text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""));
   // A file that lost its end, or prose that happens to use the alphabet, is seldom canonical.
-  if (isUnusable(key)) return key.fault === "its secret is not base64url" ? NOT_A_KEY : key.fault;
-  return [key];
+  if (bytes === undefined) return NOT_A_KEY;
+  return await importSecret(bytes, NOT_A_KEY, isHex && LOOKS_LIKE_HEX);
+}
+
+async function importSecret(
+  secret: Uint8Array,
+  ifEmpty: string,
+  doubt: string | false = false,
+): Promise<ReadKeys | string> {
+  if (secret.length === 0) return ifEmpty;
+  const key = await importKey({ kty: "oct", k: encodeBase64url(secret) });
+  if (isUnusable(key)) return key.fault;
+  return { keys: [key], doubts: doubt === false ? [] : [doubt] };
 }

@@ -1,13 +1,14 @@
 // The keys of an issuer, fetched from the address in the settings, and never from one that a token names.
 
+import { AnswerError, request } from "./http_get.ts";
 import type { Key } from "./jwk.ts";
-import { readKeySet } from "./key_set.ts";
+import { type ReadKeySet, readKeySet } from "./key_set.ts";
 import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
 
 /** How long a fetch may take in all, in milliseconds. */
 export const FETCH_TIMEOUT_MS = 5000;
 
-/** How large a key set may be, in bytes, after decompression. */
+/** How large a key set may be, in bytes. */
 export const MAX_KEY_SET_SIZE_BYTES = 256 * 1024;
 
 /** How long after a fetch, good or not, an unknown key is no reason for another one, in milliseconds. */
@@ -19,12 +20,24 @@ export const MAX_KEY_SET_AGE_MS = 10 * 60_000;
 /** How many may wait for the same fetch; they are other people's connections. */
 export const MAX_WAITING = 64;
 
+/** What became of a fetch. */
+export interface FetchOutcome {
+  /** Why it failed, in one line of printable ASCII; undefined when it did not. */
+  readonly reason?: string | undefined;
+  /** How many keys there are now: after a failure those of the last good fetch. */
+  readonly keys: number;
+  /** How many keys of the answer can't be used. */
+  readonly ignored: number;
+  /** What is wrong with the first of them, unless they are all merely for something else. */
+  readonly fault?: string | undefined;
+}
+
 /** How a key set is fetched. */
 export interface RemoteKeysOptions {
   /** https, or http on loopback. */
   readonly url: string;
-  /** Is told the outcome of each fetch: how many keys there are and were ignored, or in a few words why there are none. */
-  readonly onFetch?: ((outcome: { keys: number; ignored: number } | string) => void) | undefined;
+  /** Is told the outcome of each fetch. */
+  readonly onFetch?: ((outcome: FetchOutcome) => void) | undefined;
   /** Milliseconds since any fixed moment; the machine's monotonic clock by default. */
   readonly now?: (() => number) | undefined;
   /** {@linkcode FETCH_TIMEOUT_MS} by default. */
@@ -52,7 +65,7 @@ export class RemoteKeys {
   }
 
   /**
-   * Fetches now, or joins the fetch that is under way. Never rejects.
+   * Fetches now, or joins the fetch that is under way. Rejects for a fault of the program's own only.
    *
    * @returns Why it failed, in one line of printable ASCII; the old keys stay then.
    */
@@ -64,15 +77,21 @@ export class RemoteKeys {
   /**
    * Asks for a key that is not there: waits for a fetch, unless the last one was too short a time ago.
    *
-   * @returns False, at once, if too many wait already.
+   * @returns Why it is not known whether the issuer has it, as a fixed phrase; undefined when its keys are those of now.
    */
-  async refresh(): Promise<boolean> {
-    if (this.#fetching === undefined && this.#now() < this.#nextFetchAtMs) return true;
-    if (this.#waiting >= MAX_WAITING) return false;
+  async refresh(): Promise<string | undefined> {
+    if (this.#fetching === undefined && this.#now() < this.#nextFetchAtMs) {
+      return "the key is not known, and the issuer was asked a moment ago";
+    }
+    if (this.#waiting >= MAX_WAITING) return "too many wait for keys";
     this.#waiting++;
-    await this.fetch();
-    this.#waiting--;
-    return true;
+    try {
+      return await this.fetch() === undefined
+        ? undefined
+        : "the key is not known, and the issuer does not answer";
+    } finally {
+      this.#waiting--;
+    }
   }
 
   /** Starts a fetch that nobody waits for, if the keys are old and the last fetch was not too short a time ago. */
@@ -84,84 +103,76 @@ export class RemoteKeys {
 
   async #fetchOnce(): Promise<string | undefined> {
     const { url, onFetch, timeoutMs = FETCH_TIMEOUT_MS } = this.#options;
-    const outcome = await fetchKeys(url, timeoutMs);
-    // From its end, and after a failure too: an issuer that is slow or down must not be asked again and again.
-    this.#nextFetchAtMs = this.#now() + REFRESH_COOLDOWN_MS;
-    if (typeof outcome === "string") {
-      onFetch?.(outcome);
-      return outcome;
+    let answer: Answer | string;
+    try {
+      answer = await fetchKeys(url, timeoutMs);
+    } finally {
+      // From its end, and after a failure too: an issuer that is slow or down must not be asked again and again.
+      this.#nextFetchAtMs = this.#now() + REFRESH_COOLDOWN_MS;
     }
-    this.#keys = outcome.keys;
+    if (typeof answer === "string") {
+      onFetch?.({ reason: answer, keys: this.#keys.length, ignored: 0 });
+      return answer;
+    }
+    this.#keys = answer.keys;
     this.#fetchedAtMs = this.#now();
-    onFetch?.({ keys: outcome.keys.length, ignored: outcome.ignored });
+    onFetch?.({ keys: answer.keys.length, ignored: answer.ignored, fault: answer.faults[0] });
     return undefined;
   }
 }
 
-async function fetchKeys(
-  url: string,
-  timeoutMs: number,
-): Promise<{ keys: readonly Key[]; ignored: number } | string> {
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), timeoutMs);
+interface Answer extends ReadKeySet {
+  readonly ignored: number;
+}
+
+async function fetchKeys(address: string, timeoutMs: number): Promise<Answer | string> {
+  const url = new URL(address);
   try {
-    const response = await fetch(url, {
-      // Whoever can make the issuer redirect would otherwise choose the keys.
-      redirect: "manual",
-      headers: { accept: "application/jwk-set+json, application/json" },
-      signal: deadline.signal,
+    // Whoever can make the issuer redirect would otherwise choose the keys.
+    const { status, body } = await request({
+      url,
+      accept: "application/jwk-set+json, application/json",
+      maxBodySizeBytes: MAX_KEY_SET_SIZE_BYTES,
+      timeoutMs,
     });
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      return `the issuer answered with status ${response.status}`;
-    }
-    const body = await readAtMost(response, MAX_KEY_SET_SIZE_BYTES);
-    return body === undefined
-      ? `the answer is larger than ${MAX_KEY_SET_SIZE_BYTES} bytes`
-      : await readPublicKeys(body);
+    return status === 200 ? await readPublicKeys(body) : `the issuer answered with status ${status}`;
   } catch (error) {
-    if (deadline.signal.aborted) return `no complete answer within ${timeoutMs} ms`;
-    return describe(error, url);
-  } finally {
-    clearTimeout(timer);
+    if (error instanceof AnswerError) return error.message;
+    const reason = describe(error, url);
+    if (reason === undefined) throw error;
+    return reason;
   }
 }
 
-/** The whole body, or undefined if it is larger than that. */
-async function readAtMost(response: Response, limitBytes: number): Promise<Uint8Array | undefined> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early cancels the rest.
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    if (size > limitBytes) return undefined;
-    parts.push(part);
-  }
-  return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
-}
-
-async function readPublicKeys(
-  body: Uint8Array,
-): Promise<{ keys: readonly Key[]; ignored: number } | string> {
+async function readPublicKeys(body: Uint8Array): Promise<Answer | string> {
   const json = parseStrictJson(body, KEY_SET_LIMITS);
   if (!json.ok) return `the answer is not a JWK Set (${json.fault})`;
   const members = Array.isArray(json.value.keys) ? json.value.keys : undefined;
-  // A secret that is published is none, and neither is a private key.
-  const published = members?.filter((key) => !(Object(key).kty === "oct" || Object.hasOwn(Object(key), "d")));
+  // A secret that is published is none, and neither is a private key. In its place, so that the others keep their number.
+  const published = members?.map((key) =>
+    Object(key).kty === "oct" || Object.hasOwn(Object(key), "d")
+      ? { kid: Object(key).kid, kty: "published" }
+      : key
+  );
   const set = await readKeySet({ keys: published });
   if (typeof set === "string") return `the answer cannot be used: ${set}`;
-  if (set.keys.length === 0) return "the answer has no public key for signatures";
-  return { keys: set.keys, ignored: (members?.length ?? 0) - set.keys.length };
+  const [fault] = set.faults;
+  if (set.keys.length === 0) {
+    return `the answer has no public key for signatures${fault === undefined ? "" : ` (${fault})`}`;
+  }
+  return { ...set, ignored: (members?.length ?? 0) - set.keys.length };
 }
 
-function describe(error: unknown, url: string): string {
+/** Why there was no answer; undefined for an error that is nobody's but our own. */
+function describe(error: unknown, { hostname, port, protocol }: URL): string | undefined {
   if (error instanceof Deno.errors.NotCapable) {
-    const { hostname, port, protocol } = new URL(url);
-    return `permission was not granted; run with --allow-net=${hostname}:${
-      port || (protocol === "https:" ? 443 : 80)
-    }`;
+    const address = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+    return `permission was not granted; run with --allow-net=${address}`;
+  }
+  // The runtime has classes of its own for what the system says, and plain errors for names that nobody knows.
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof ReferenceError) {
+    return undefined;
   }
   // May name what is wrong with a certificate, and with that hold text of a stranger.
-  const why = error instanceof Error ? error.message.replace(/[^ -~]/g, "?") : "unknown failure";
-  return `the issuer cannot be reached (${why})`;
+  return `the issuer cannot be reached (${error.message.replace(/[^ -~]/g, "?").slice(0, 200)})`;
 }

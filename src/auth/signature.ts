@@ -3,17 +3,17 @@
 // The library that makes tokens would parse the header once more, with `JSON.parse`, which who sends a token can slow down.
 
 import { decodeBase64url } from "./base64url.ts";
-import type { Algorithm, Key } from "./jwk.ts";
+import type { Algorithm } from "./jwk.ts";
 
-/** Verifies the signature of a token in its compact form; off the main thread. */
-export async function isSignedWith({ alg, verifyingKey }: Key, token: string): Promise<boolean> {
+/** Verifies the signature of a token in its compact form, with a key for `alg`; off the main thread. */
+export async function isSignedWith(alg: Algorithm, key: CryptoKey, token: string): Promise<boolean> {
   const end = token.lastIndexOf(".");
   const signature = decodeBase64url(token.slice(end + 1));
   if (signature === undefined) return false;
   try {
     return await crypto.subtle.verify(
       paramsOf(alg),
-      verifyingKey,
+      key,
       signature,
       new TextEncoder().encode(token.slice(0, end)),
     );

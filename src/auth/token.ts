@@ -12,7 +12,7 @@ import {
   MAX_USER_LENGTH,
   type Verification,
 } from "./claims.ts";
-import { isAlgorithm, type Key } from "./jwk.ts";
+import { type Algorithm, isAlgorithm, type Key } from "./jwk.ts";
 import type { KeySource, WantedKey } from "./key_set.ts";
 import { isSignedWith } from "./signature.ts";
 import { HEADER_LIMITS, parseStrictJson, readStrictMembers } from "./strict_json.ts";
@@ -31,7 +31,10 @@ export const MAX_WAITING_TOKENS = 256;
 
 /** Judges tokens. */
 export interface Verifier {
-  /** Rejects with a fault of our own only, whatever the token is. */
+  /**
+   * Judges a token, blanks and line breaks around it aside. Rejects for a fault of the program's own only, whatever the
+   * token is.
+   */
   verify(token: string): Promise<Verification>;
 }
 
@@ -54,20 +57,22 @@ export function createVerifier(keys: KeySource, options: VerifierOptions = {}): 
   const { now = Date.now, tokenType } = options;
   const queue = new WorkQueue({ atOnce: MAX_VERIFICATIONS, waiting: MAX_WAITING_TOKENS });
 
-  async function verify(token: string): Promise<Verification> {
+  async function verify(given: string): Promise<Verification> {
+    // Clients that work by lines end their first message with one.
+    const token = given.trim();
     const fault = formFault(token);
     if (fault !== undefined) return invalid(fault);
     const [header = "", payload = ""] = token.split(".");
     const wanted = readHeader(header, tokenType);
     if (typeof wanted === "string") return invalid(wanted);
 
-    const candidates = await keys.find(wanted);
-    if ("reason" in candidates) return { ok: false, ...candidates };
-    const isSigned = await queue.run(() => isSignedBy(candidates, token));
+    const { candidates, otherwise } = await keys.find(wanted);
+    const isSigned = candidates.length > 0 &&
+      await queue.run(() => isSignedBy(candidates, wanted.alg, token));
     if (isSigned === undefined) {
       return { ok: false, reason: "busy", detail: "too many tokens wait for verification" };
     }
-    if (!isSigned) return invalid("signature does not match");
+    if (!isSigned) return { ok: false, ...otherwise };
 
     const claims = parseStrictJson(decodeBase64url(payload)!);
     if (!claims.ok) return invalid(`claims: ${claims.fault}`);
@@ -113,7 +118,7 @@ export async function mintToken(key: Key, options: MintOptions): Promise<string>
   const iat = Math.floor(Date.now() / 1000);
   const exp = iat + Math.ceil(expiresInMs / 1000);
   if (!(exp < END_OF_TIME_S)) {
-    throw new UsageError("Cannot create a token: it would expire after the year 9998");
+    throw new UsageError("Cannot create a token: it would expire after the year 9999");
   }
   const own = {
     sub: user,
@@ -177,9 +182,10 @@ function isMediaType(given: unknown, wanted: string): boolean {
   return typeof given === "string" && bare(given) === bare(wanted);
 }
 
-async function isSignedBy(keys: readonly Key[], token: string): Promise<boolean> {
-  for (const key of keys) {
-    if (await isSignedWith(key, token)) return true;
+async function isSignedBy(keys: readonly Key[], alg: Algorithm, token: string): Promise<boolean> {
+  for (const { verifyingKeys } of keys) {
+    const key = verifyingKeys.get(alg);
+    if (key !== undefined && await isSignedWith(alg, key, token)) return true;
   }
   return false;
 }

@@ -21,7 +21,7 @@ const TOKEN_FILE_FLAG = optionalPath({
 });
 
 // What the server will ask of a token is written into it from the same flags, variables and file.
-const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType", "adminScope"] as const;
+const USED_SETTINGS = ["keyFile", "keyEncoding", "issuer", "audience", "tokenType", "adminScope"] as const;
 
 /** Adds the flags that say where the server is and how to be its administrator. */
 export function addAdminOptions(command: Command): Command {
@@ -143,7 +143,7 @@ export async function request(
 
 async function mintForCommand(command: Command): Promise<string> {
   const setting = await settingReader(command);
-  return await mintFromFile(setting("keyFile"), {
+  return await mintFromFile({ keyFile: setting("keyFile"), encoding: setting("keyEncoding") }, {
     user: COMMAND_USER,
     expiresInMs: TOKEN_LIFETIME_MS,
     claims: { scope: setting("adminScope") },

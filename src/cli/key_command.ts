@@ -9,7 +9,7 @@ import { describedOption } from "./setting_options.ts";
 const ALGORITHM = choice({
   group: "Key",
   help: "algorithm that the key is for",
-  choices: ["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"],
+  choices: ["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
   default: "HS256",
 }) satisfies { default: Algorithm };
 

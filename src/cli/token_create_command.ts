@@ -1,6 +1,7 @@
 // The command `token create`: mints one token with the server's key, or with another.
 
 import type { Command } from "commander";
+import type { SecretEncoding } from "../auth/key_text.ts";
 import type { MintOptions } from "../auth/token.ts";
 import { StartError, UsageError } from "../core/errors.ts";
 import { duration, parseText } from "../core/setting_types.ts";
@@ -30,7 +31,7 @@ interface Flags {
 }
 
 // What the server will ask for is written into the token from the same flags, variables and file.
-const USED_SETTINGS = ["keyFile", "issuer", "audience", "tokenType"] as const;
+const USED_SETTINGS = ["keyFile", "keyEncoding", "issuer", "audience", "tokenType"] as const;
 
 /** Adds `create` to the command `token`. */
 export function addTokenCreateCommand(token: Command): void {
@@ -54,7 +55,9 @@ export function addTokenCreateCommand(token: Command): void {
       audience: setting("audience"),
       tokenType: setting("tokenType"),
     };
-    console.log(await mintFromFile(setting("keyFile"), options));
+    console.log(
+      await mintFromFile({ keyFile: setting("keyFile"), encoding: setting("keyEncoding") }, options),
+    );
   });
 }
 
@@ -80,13 +83,16 @@ export function parseClaims(given: readonly string[]): Readonly<Record<string, u
  * Mints a token with the key in a file. Throws `StartError` if the file can't be used or its keys can't sign, and
  * `UsageError` if the token can't be what the options say.
  */
-export async function mintFromFile(keyFile: string, options: MintOptions): Promise<string> {
+export async function mintFromFile(
+  { keyFile, encoding }: { readonly keyFile: string; readonly encoding: SecretEncoding },
+  options: MintOptions,
+): Promise<string> {
   await refuseMissing(keyFile);
   const [{ loadKeys }, { mintToken }] = await Promise.all([
     import("../auth/key_file.ts"),
     import("../auth/token.ts"),
   ]);
-  const { signer } = await loadKeys(keyFile);
+  const { signer } = await loadKeys(keyFile, { encoding });
   if (signer === undefined) {
     throw new StartError(`Cannot sign with key file ${JSON.stringify(keyFile)}: its keys are public`);
   }

@@ -8,6 +8,7 @@ import { addTokenInput, readTokenInput } from "./token_input.ts";
 
 const USED_SETTINGS = [
   "keyFile",
+  "keyEncoding",
   "jwksUrl",
   "issuer",
   "audience",
@@ -46,9 +47,11 @@ async function verify(command: Command): Promise<Verification> {
   ]);
   const keys = await openKeyRing({
     keyFile: setting("keyFile"),
+    keyEncoding: setting("keyEncoding"),
+    onDoubt: (doubt) => console.error(`Warning: ${doubt}`),
     jwksUrl: setting("jwksUrl"),
-    onFetch: (outcome) => {
-      if (typeof outcome === "string") console.error(`Cannot fetch keys: ${outcome}`);
+    onFetch: ({ reason }) => {
+      if (reason !== undefined) console.error(`Cannot fetch keys: ${reason}`);
     },
   });
   return await createVerifier(keys, options).verify(token);

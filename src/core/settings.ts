@@ -66,6 +66,12 @@ export const SETTINGS = {
     help: "keys of the tokens: a secret, PEM, JWK or JWKS; a secret is created at the first start",
     default: "wsward.key",
   }),
+  keyEncoding: choice({
+    group: "Authentication",
+    help: "how a secret in --key-file is written: base64 (base64url too), hex, or raw for its very bytes",
+    choices: ["base64", "hex", "raw"],
+    default: "base64",
+  }),
   jwksUrl: optionalText({
     group: "Authentication",
     placeholder: "url",

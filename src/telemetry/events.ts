@@ -78,16 +78,24 @@ export const EVENTS = {
   "keys.fetched": {
     level: "info",
     text: "Fetched the issuer's keys",
-    fields: ["keys", "ignored"],
+    fields: ["keys", "ignored", "detail"],
     cause: "the start, a reload, keys that are too old, or a token that names an unknown one",
     settings: ["jwksUrl"],
   },
   "keys.fetch_failed": {
     level: "warning",
-    text: "Cannot fetch the issuer's keys, the old ones stay",
-    fields: ["reason"],
-    cause: "the issuer did not answer in time, or not with a key set",
+    text: "Cannot fetch the issuer's keys; those there are stay",
+    fields: ["reason", "keys"],
+    cause:
+      "the issuer did not answer in time, or not with a key set; with none at all the server is not ready",
     settings: ["jwksUrl"],
+  },
+  "keys.doubtful": {
+    level: "warning",
+    text: "Something about the key file may not be as it is meant",
+    fields: ["file", "reason"],
+    cause: "a secret that other programs may read in another encoding, or a key of a set that can't be used",
+    settings: ["keyFile", "keyEncoding"],
   },
   "keys.reloaded": {
     level: "info",

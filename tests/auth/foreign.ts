@@ -37,6 +37,7 @@ function makePair(alg: Algorithm) {
     case "ES512":
       return generateKeyPairSync("ec", { namedCurve: "P-521" });
     case "EdDSA":
+    case "Ed25519":
       return generateKeyPairSync("ed25519");
     default:
       return generateKeyPairSync("rsa", { modulusLength: 2048 });

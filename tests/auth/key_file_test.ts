@@ -180,8 +180,8 @@ Deno.test("refuses what is not a key, without printing any of it", async () => {
     `{"kty":"oct","k":"${SECRET.toString("base64url")}",}`,
     `"${base64}"`,
     `key=${base64}`,
-    ` ${base64}`,
-    `\ufeff${base64}`,
+    `${base64.slice(0, 40)} ${base64.slice(40)}`,
+    `\ufeff\ufeff${base64}`,
     "a passphrase of more than thirty-two characters",
     "+".repeat(30) + "-".repeat(30), // both alphabets at once
     "A".repeat(45), // no number of bytes has 45 characters
@@ -196,6 +196,21 @@ Deno.test("refuses what is not a key, without printing any of it", async () => {
     assert.doesNotMatch(message, /AAAA|PRIVATE|passphrase/);
     assert.ok(!message.includes(base64.slice(0, 8)));
   }
+});
+
+Deno.test("creates a secret in the encoding that it will be read in", async () => {
+  await withFolder(async (folder) => {
+    for (const encoding of ["base64", "hex", "raw"] as const) {
+      const path = `${folder}/${encoding}.key`;
+      assert.ok(await createKeyFileIfMissing(path, encoding));
+      const doubts: string[] = [];
+      const { signer } = await loadKeys(path, { encoding, onDoubt: (doubt) => doubts.push(doubt) });
+      assert.equal(signer?.alg, "HS256");
+      // One random secret in 256 ends with the byte that is a line break too.
+      assert.ok(doubts.length === 0 || encoding === "raw", String(doubts));
+      assert.equal(Deno.statSync(path).size, { base64: 44, hex: 65, raw: 32 }[encoding]);
+    }
+  });
 });
 
 Deno.test("reads 64 KiB and nothing larger", async () => {

@@ -13,6 +13,9 @@ import {
 import { createVerifier } from "../../src/auth/token.ts";
 import { type ForeignKey, makeKey, makeToken, toJwk } from "./foreign.ts";
 
+const ASKED = "the key is not known, and the issuer was asked a moment ago";
+const SILENT = "the key is not known, and the issuer does not answer";
+
 const OLD = makeKey("EdDSA");
 const NEW = makeKey("EdDSA");
 
@@ -75,23 +78,73 @@ Deno.test("fetches the keys at the start, once for all tokens", async () => {
   for (let i = 0; i < 20; i++) assert.equal(await judge(tokenOf(OLD, "old")), "ok");
   assert.equal(await judge(tokenOf(OLD)), "ok");
   assert.equal(issuer.requests, 1);
-  assert.deepEqual(outcomes, [{ keys: 1, ignored: 0 }]);
+  assert.deepEqual(outcomes, [{ keys: 1, ignored: 0, fault: undefined }]);
 });
 
 Deno.test("asks again for an unknown key, but not within the cooldown", async () => {
   const clock = { nowMs: 0 };
   await using issuer = new Issuer();
   issuer.publish(published(OLD, "old"));
-  const { judge } = await open(issuer, clock);
+  const { judge, verifier } = await open(issuer, clock);
   issuer.publish(published(NEW, "new"));
 
   clock.nowMs = REFRESH_COOLDOWN_MS - 1;
-  assert.equal(await judge(tokenOf(NEW, "new")), "key id is unknown");
+  assert.deepEqual(await verifier.verify(tokenOf(NEW, "new")), { ok: false, reason: "busy", detail: ASKED });
   assert.equal(issuer.requests, 1);
   clock.nowMs = REFRESH_COOLDOWN_MS;
   assert.equal(await judge(tokenOf(NEW, "new")), "ok");
   assert.equal(issuer.requests, 2);
-  assert.equal(await judge(tokenOf(OLD, "old")), "key id is unknown");
+  assert.equal(await judge(tokenOf(OLD, "old")), ASKED);
+  assert.equal(issuer.requests, 2);
+  // Now the issuer has been asked, and does not have it.
+  clock.nowMs = 2 * REFRESH_COOLDOWN_MS;
+  assert.deepEqual(await verifier.verify(tokenOf(OLD, "old")), {
+    ok: false,
+    reason: "invalid",
+    detail: "key id is unknown",
+  });
+  assert.equal(issuer.requests, 3);
+});
+
+Deno.test("a stranger who invents key names makes nobody invalid in a rotation", async () => {
+  const clock = { nowMs: 0 };
+  await using issuer = new Issuer();
+  issuer.publish(published(OLD, "old"));
+  const { verifier } = await open(issuer, clock);
+  const reasons = new Set<string>();
+  for (let round = 1; round <= 4; round++) {
+    clock.nowMs = round * REFRESH_COOLDOWN_MS;
+    assert.equal((await verifier.verify(tokenOf(makeKey("EdDSA"), `invented${round}`))).ok, false);
+    if (round === 2) issuer.publish(published(NEW, "new"));
+    const verification = await verifier.verify(tokenOf(NEW, "new"));
+    reasons.add(verification.ok ? "ok" : verification.reason);
+  }
+  assert.deepEqual([...reasons], ["busy", "ok"]);
+});
+
+Deno.test("a key without a name does not make a token of a new key invalid", async () => {
+  const clock = { nowMs: 0 };
+  await using issuer = new Issuer();
+  issuer.publish(toJwk(OLD.publicKey));
+  const { verifier } = await open(issuer, clock);
+  assert.equal((await verifier.verify(tokenOf(OLD, "any"))).ok, true);
+  const verification = await verifier.verify(tokenOf(NEW, "new"));
+  assert.deepEqual(verification, { ok: false, reason: "busy", detail: ASKED });
+});
+
+Deno.test("is usable once there is a key, and asks for one when it is looked at", async () => {
+  const clock = { nowMs: 0 };
+  await using issuer = new Issuer();
+  const { ring, verifier, nextOutcome } = await open(issuer, clock);
+  assert.equal(ring.isUsable, false);
+  assert.deepEqual(await verifier.verify(tokenOf(OLD)), { ok: false, reason: "busy", detail: ASKED });
+  assert.equal(issuer.requests, 1);
+  issuer.publish(published(OLD, "old"));
+  clock.nowMs = REFRESH_COOLDOWN_MS;
+  const fetched = nextOutcome();
+  assert.equal(ring.isUsable, false);
+  await fetched;
+  assert.equal(ring.isUsable, true);
   assert.equal(issuer.requests, 2);
 });
 
@@ -132,10 +185,11 @@ Deno.test("keeps the last good keys while the issuer is down, and the cooldown h
   issuer.answer = () => new Response("down", { status: 503 });
 
   clock.nowMs = REFRESH_COOLDOWN_MS;
-  for (let i = 0; i < 5; i++) assert.equal(await judge(tokenOf(NEW, "new")), "key id is unknown");
+  assert.equal(await judge(tokenOf(NEW, "new")), SILENT);
+  for (let i = 0; i < 5; i++) assert.match(await judge(tokenOf(NEW, "new")), /^the key is not known/);
   assert.equal(issuer.requests, 2);
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
-  assert.deepEqual(outcomes[1], "the issuer answered with status 503");
+  assert.deepEqual(outcomes[1], { reason: "the issuer answered with status 503", keys: 1, ignored: 0 });
   assert.equal(await ring.reload(), "Cannot fetch keys: the issuer answered with status 503");
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
 });
@@ -145,7 +199,9 @@ Deno.test("starts while the issuer is down, and takes its keys as soon as it may
   await using issuer = new Issuer();
   const { judge } = await open(issuer, clock);
   issuer.publish(published(OLD, "old"));
-  assert.equal(await judge(tokenOf(OLD, "old")), "algorithm is not that of a key");
+  assert.equal(await judge(tokenOf(OLD, "old")), ASKED);
+  clock.nowMs = REFRESH_COOLDOWN_MS - 1;
+  assert.equal(await judge(tokenOf(OLD, "old")), ASKED);
   clock.nowMs = REFRESH_COOLDOWN_MS;
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
 });
@@ -164,7 +220,7 @@ Deno.test("asks again for old keys in the background, so that a withdrawn key en
   assert.equal(await judge(tokenOf(OLD, "old")), "ok");
   await fetched;
   assert.equal(issuer.requests, 2);
-  assert.equal(await judge(tokenOf(OLD, "old")), "key id is unknown");
+  assert.notEqual(await judge(tokenOf(OLD, "old")), "ok");
   assert.equal(await judge(tokenOf(NEW, "new")), "ok");
 });
 
@@ -232,7 +288,7 @@ Deno.test("does not follow a redirect, not even to good keys", async () => {
   assert.equal(issuer.requests, 1);
 });
 
-Deno.test("reads 256 KiB and not a byte more, compressed or not", async () => {
+Deno.test("reads 256 KiB and not a byte more, and nothing compressed", async () => {
   await using issuer = new Issuer();
   const set = JSON.stringify({ keys: [published(OLD, "old")] });
   const sized = (bytes: number) => set + " ".repeat(bytes - set.length);
@@ -245,7 +301,7 @@ Deno.test("reads 256 KiB and not a byte more, compressed or not", async () => {
   const small = await new Response(bomb).arrayBuffer();
   assert.ok(small.byteLength < MAX_KEY_SET_SIZE_BYTES);
   issuer.answer = () => new Response(small, { headers: { "content-encoding": "gzip" } });
-  assert.equal(await fetchOnce(issuer.url), tooLarge);
+  assert.equal(await fetchOnce(issuer.url), "the answer is compressed, which was not asked for");
 });
 
 Deno.test("refuses answers that are no key set, or have no key that is sound", async () => {
@@ -262,11 +318,14 @@ Deno.test("refuses answers that are no key set, or have no key that is sound", a
     [{ keys: "x" }, "the answer cannot be used: it is not a JWK Set"],
     [{ keys: Array(65).fill({}) }, "the answer cannot be used: it has 65 keys, at most 64 are accepted"],
     [{ keys: [] }, none],
-    [{ keys: [null, 1, "x", [], {}] }, none],
+    [{ keys: [null, 1, "x", [], {}] }, `${none} (key 1: it is not an object)`],
     // What everybody can read is no secret.
     [{ keys: [toJwk(secret.privateKey, { alg: "HS256", kid: "s" })] }, none],
     [{ keys: [toJwk(OLD.privateKey, { kid: "p" })] }, none],
-    [{ keys: [{ kty: "RSA", n: "AQAB", e: "AQAB" }] }, none],
+    [
+      { keys: [{ kty: "RSA", n: "AQAB", e: "AQAB", kid: "a" }] },
+      `${none} (key 1 ("a"): its modulus has 17 bits, at least 2048 are needed)`,
+    ],
     [{ keys: [{ ...published(OLD, "old"), alg: "none" }] }, none],
     [{ keys: [{ ...published(OLD, "old"), use: "enc" }] }, none],
   ];
@@ -278,6 +337,9 @@ Deno.test("refuses answers that are no key set, or have no key that is sound", a
   // One bad key does not cost the good ones.
   issuer.publish(toJwk(secret.privateKey, { kid: "s" }), { kty: "RSA" }, published(OLD, "old"));
   assert.deepEqual(await fetchOnce(issuer.url), ["old"]);
+  const outcomes: unknown[] = [];
+  await new RemoteKeys({ url: issuer.url, onFetch: (outcome) => outcomes.push(outcome) }).fetch();
+  assert.deepEqual(outcomes, [{ keys: 1, ignored: 2, fault: "key 2: it is not a valid RSA key" }]);
 });
 
 Deno.test("says that an issuer cannot be reached, and how to permit it", async () => {

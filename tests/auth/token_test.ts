@@ -129,8 +129,8 @@ const HOSTILE: [name: string, token: string, detail: string][] = [
   ["an empty payload", `${GOOD_HEADER}..${GOOD_SIGNATURE}`, FORM],
   ["an empty signature", `${GOOD_INPUT}.`, FORM],
   ["dots alone", "..", FORM],
-  ["a space before", ` ${GOOD}`, FORM],
-  ["a line break after", `${GOOD}\n`, FORM],
+  ["a line break in the middle", `${GOOD_HEADER}.\n${GOOD_PAYLOAD}.${GOOD_SIGNATURE}`, FORM],
+  ["blanks alone", " \n", FORM],
   ["a space inside", `${GOOD_HEADER} .${GOOD_PAYLOAD}.${GOOD_SIGNATURE}`, FORM],
   ["a NUL after", `${GOOD}\0`, FORM],
   ["the word Bearer before", `Bearer ${GOOD}`, FORM],
@@ -217,7 +217,7 @@ const HOSTILE: [name: string, token: string, detail: string][] = [
   ["exp 1e400", forge(`{"user_id":"alice","exp":1e400}`), "claims: a number is out of range"],
   ["exp -1e400", forge(`{"user_id":"alice","exp":-1e400}`), "claims: a number is out of range"],
   ["exp in milliseconds", forge({ ...CLAIMS, exp: NOW_MS }), "claim exp is out of range"],
-  ["exp at the year 9999", forge({ ...CLAIMS, exp: Date.UTC(9999) / 1000 }), "claim exp is out of range"],
+  ["exp at the year 10000", forge({ ...CLAIMS, exp: 253_402_300_800 }), "claim exp is out of range"],
   ["nbf as a string", forge({ ...CLAIMS, nbf: "0" }), "claim nbf is not a number"],
   ["nbf null", forge({ ...CLAIMS, nbf: null }), "claim nbf is not a number"],
   [
@@ -445,11 +445,15 @@ Deno.test("tells the id and the time of issue of a token that has them", async (
   assert.ok(bare.ok && !("tokenId" in bare.identity) && !("issuedAtMs" in bare.identity));
 });
 
-Deno.test("accepts an exp just below the year 9999", async () => {
-  assert.equal(await outcome(forge({ ...CLAIMS, exp: Date.UTC(9999) / 1000 - 1 })), "ok");
+Deno.test("accepts an exp just below the year 10000", async () => {
+  assert.equal(await outcome(forge({ ...CLAIMS, exp: 253_402_300_799 })), "ok");
 });
 
-Deno.test("never rejects and never answers with a part of the token", async () => {
+Deno.test("takes a token in a line of its own", async () => {
+  for (const token of [`${GOOD}\n`, `${GOOD}\r\n`, ` ${GOOD} `]) assert.equal(await outcome(token), "ok");
+});
+
+Deno.test("never answers with a part of the token", async () => {
   for (let cut = 0; cut < GOOD.length; cut++) {
     const verification = await verify(GOOD.slice(0, cut));
     assert.ok(!verification.ok && verification.reason === "invalid", `cut at ${cut}`);
@@ -484,7 +488,7 @@ Deno.test("a fault of our own is no fault of the token", async () => {
   await assert.rejects(createVerifier(planted, { now: () => NOW_MS }).verify(GOOD), fault);
   // A key that may not verify was given by us.
   const signingOnly = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-  const keys = new KeySet([{ ...KEY, verifyingKey: signingOnly }]);
+  const keys = new KeySet([{ ...KEY, verifyingKeys: new Map([[KEY.alg, signingOnly]]) }]);
   await assert.rejects(createVerifier(keys, { now: () => NOW_MS }).verify(GOOD), DOMException);
   await assert.rejects(
     createVerifier(KEYS, {
@@ -544,7 +548,7 @@ Deno.test("refuses to mint what no verifier would accept", async () => {
     { ...good, user: "x".repeat(MAX_USER_LENGTH + 1) },
     { ...good, expiresInMs: Infinity },
     { ...good, expiresInMs: NaN },
-    { ...good, expiresInMs: Date.UTC(9999) },
+    { ...good, expiresInMs: Date.UTC(10_000) },
     { ...good, claims: { pad: "x".repeat(MAX_TOKEN_LENGTH) } },
     { ...good, claims: { iss: "a" }, issuer: "b" },
     ...["user_id", "sub", "iat", "exp", "jti"].map((name) => ({ ...good, claims: { [name]: 1 } })),

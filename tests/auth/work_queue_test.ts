@@ -51,9 +51,9 @@ Deno.test("never runs more at once than allowed, however work comes and ends", a
 
 Deno.test("a verifier takes a flood up to its limits and calls the rest busy", async () => {
   const key = makeKey("EdDSA");
-  const keys = await parseKeys(new TextEncoder().encode(JSON.stringify(toJwk(key.publicKey))));
-  assert.ok(typeof keys !== "string");
-  const verifier = createVerifier(new KeySet(keys));
+  const read = await parseKeys(new TextEncoder().encode(JSON.stringify(toJwk(key.publicKey))));
+  assert.ok(typeof read !== "string");
+  const verifier = createVerifier(new KeySet(read.keys));
   const most = MAX_VERIFICATIONS + MAX_WAITING_TOKENS;
   const good = makeToken(key);
   const outcomes = await Promise.all(Array.from({ length: most + 1 }, () => verifier.verify(good)));
