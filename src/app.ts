@@ -219,7 +219,10 @@ class App {
         else log("keys.fetched", { keys, ignored, detail: fault });
       },
     });
-    const revocations = this.#revocations = new RevocationStore({ path: settings.stateFile });
+    const revocations = this.#revocations = new RevocationStore({
+      path: settings.stateFile,
+      clockToleranceMs: settings.clockTolerance,
+    });
     const { maxSessionsPerUser, onSessionLimit, replayCheck } = settings;
     const sessions = new SessionRegistry({
       revocations,

@@ -152,7 +152,8 @@ export const SETTINGS = {
   }),
   stateFile: optionalPath({
     group: "Sessions",
-    help: "SQLite file in which revocations outlive the process; created if it does not exist",
+    help:
+      "SQLite file in which revocations, and the tokens of --replay-check, outlive the process; created if it does not exist",
     unset: "none, they are kept in memory",
   }),
   maxMessageSize: size({

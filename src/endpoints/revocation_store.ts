@@ -1,8 +1,7 @@
 // Revocations, kept in memory for every look-up and, with a state file, in SQLite across restarts.
-import type { DatabaseSync } from "node:sqlite";
 import type { Identity } from "../auth/token.ts";
-import { StartError } from "../core/errors.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { StateFile } from "./state_file.ts";
 
 /** What a revocation names. */
 export type RevocationKind = "jti" | "user" | "session";
@@ -32,6 +31,8 @@ export interface NewRevocation extends Pick<Revocation, "kind" | "value" | "jtis
 export interface RevocationStoreOptions {
   /** The SQLite file; in memory only if left out. */
   readonly path?: string | undefined;
+  /** How far ahead of our clock a token may say that it was issued, in milliseconds; 0 if left out. */
+  readonly clockToleranceMs?: number;
   /** The machine's time if left out. */
   readonly clock?: Pick<Clock, "now">;
 }
@@ -39,32 +40,24 @@ export interface RevocationStoreOptions {
 /** The longest time to live: ten years. */
 export const MAX_REVOCATION_TTL_MS = 10 * 365 * 86_400_000;
 
-/** "wswd" in ASCII: tells our files from the databases of other programs. */
-const APPLICATION_ID = 0x77737764;
-const SCHEMA_VERSION = 1;
-// A revocation is kept as JSON: the library cuts text at a zero character, which a `jti` may have.
-const SCHEMA = `
-  CREATE TABLE revocations (
-    id TEXT PRIMARY KEY,
-    expires_at_ms REAL NOT NULL,
-    revocation TEXT NOT NULL
-  ) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`;
-
 /**
  * The revocations that have not run out. A token is revoked
  * - by its `jti`, or that of a revoked session that it opened or extended;
- * - by its user, if it was issued (`iat`) at or before the moment of the revocation or does not say when. Since `iat` is in
- *   whole seconds, so is every token of the same second.
+ * - by its user, if it was issued (`iat`) at or before the moment of the revocation or does not say when. A token may say that
+ *   it was issued a little later than it was, by the clock tolerance, and `iat` is in whole seconds: so is every token that
+ *   could have been there at that moment, and one that is made right afterwards too.
+ *
+ * Of one thing there is one revocation: a later one takes the place of the earlier, and lasts for the longer time of both.
  */
 export class RevocationStore {
   readonly #clock: Pick<Clock, "now">;
-  readonly #database: DatabaseSync | undefined;
+  readonly #clockToleranceMs: number;
+  /** Undefined without a state file. */
+  readonly file: StateFile | undefined;
   readonly #all = new Map<string, Revocation>();
+  /** By kind and value. */
+  readonly #byTarget = new Map<string, Revocation>();
   readonly #byJti = new Map<string, Set<Revocation>>();
-  readonly #byUser = new Map<string, Set<Revocation>>();
   #nextExpiryMs = Infinity;
 
   /**
@@ -72,18 +65,16 @@ export class RevocationStore {
    *
    * @throws {StartError} `Cannot use state file "...": ...`
    */
-  constructor({ path, clock = SYSTEM_CLOCK }: RevocationStoreOptions = {}) {
+  constructor({ path, clockToleranceMs = 0, clock = SYSTEM_CLOCK }: RevocationStoreOptions = {}) {
     this.#clock = clock;
-    if (path === undefined) return;
-    const { database, rows } = openStateFile(path);
-    this.#database = database;
-    for (const row of rows) this.#index(row);
-    try {
-      this.#sweep();
-    } catch (cause) {
-      database.close();
-      throw unusable(path, describe(cause), cause);
+    this.#clockToleranceMs = clockToleranceMs;
+    this.file = path === undefined ? undefined : new StateFile(path);
+    let isMerged = false;
+    for (const row of this.file?.revocations ?? []) {
+      isMerged = this.#put(row).replaced !== undefined || isMerged;
     }
+    // Otherwise the earlier ones would be back after the later one was taken back.
+    if (isMerged) this.file?.putAllRevocations(this.#all.values());
   }
 
   /**
@@ -91,25 +82,21 @@ export class RevocationStore {
    * because the file can't be written, the revocation still holds until the process ends.
    *
    * @throws {RangeError} when the time to live is out of range
+   * @throws {StateFileError} when the file can't be written
    */
   add({ kind, value, jtis, ttlMs }: NewRevocation): Revocation {
     checkTtl(ttlMs);
+    this.#sweep();
     const revokedAtMs = this.#clock.now();
-    const revocation: Revocation = {
+    const { revocation, replaced } = this.#put({
       id: crypto.randomUUID(),
       kind,
       value,
       jtis: [...jtis],
       revokedAtMs,
       expiresAtMs: revokedAtMs + ttlMs,
-    };
-    this.#index(revocation);
-    this.#database?.prepare("INSERT INTO revocations VALUES (?, ?, ?)").run(
-      revocation.id,
-      revocation.expiresAtMs,
-      JSON.stringify(revocation),
-    );
-    this.#sweep();
+    });
+    this.file?.putRevocation(revocation, revokedAtMs, replaced?.id);
     return revocation;
   }
 
@@ -119,12 +106,16 @@ export class RevocationStore {
     return [...this.#all.values()];
   }
 
-  /** Takes a revocation back, on the disk too when this returns; false if there is none with this id. */
+  /**
+   * Takes a revocation back, on the disk too when this returns; false if there is none with this id.
+   *
+   * @throws {StateFileError} when the file can't be written; the revocation stays then
+   */
   remove(id: string): boolean {
     this.#sweep();
     const revocation = this.#all.get(id);
     if (revocation === undefined) return false;
-    this.#database?.prepare("DELETE FROM revocations WHERE id = ?").run(id);
+    this.file?.removeRevocation(id);
     this.#forget(revocation);
     return true;
   }
@@ -135,31 +126,42 @@ export class RevocationStore {
     for (const { expiresAtMs } of typeof jti === "string" ? this.#byJti.get(jti) ?? [] : []) {
       if (nowMs < expiresAtMs) return true;
     }
-    for (const { expiresAtMs, revokedAtMs } of this.#byUser.get(user) ?? []) {
-      if (nowMs < expiresAtMs && !(typeof iat === "number" && iat * 1000 > revokedAtMs)) return true;
-    }
-    return false;
+    const revocation = this.#byTarget.get(targetOf("user", user));
+    if (revocation === undefined || nowMs >= revocation.expiresAtMs) return false;
+    return !(typeof iat === "number" && iat * 1000 > revocation.revokedAtMs + this.#clockToleranceMs);
   }
 
   /** Lets go of the file; harmless when done twice. */
   close(): void {
-    if (this.#database?.isOpen) this.#database.close();
+    this.file?.close();
   }
 
-  #index(revocation: Revocation): void {
+  /** Takes one in, in place of an earlier one of the same thing. */
+  #put(given: Revocation): { readonly revocation: Revocation; readonly replaced: Revocation | undefined } {
+    const target = targetOf(given.kind, given.value);
+    const replaced = this.#byTarget.get(target);
+    // Also the later moment, for a clock that was set back in between.
+    const revocation = replaced === undefined ? given : {
+      ...given,
+      jtis: [...new Set([...replaced.jtis, ...given.jtis])],
+      revokedAtMs: Math.max(replaced.revokedAtMs, given.revokedAtMs),
+      expiresAtMs: Math.max(replaced.expiresAtMs, given.expiresAtMs),
+    };
+    if (replaced !== undefined) this.#forget(replaced);
     this.#all.set(revocation.id, revocation);
+    this.#byTarget.set(target, revocation);
     for (const jti of revocation.jtis) addTo(this.#byJti, jti, revocation);
-    if (revocation.kind === "user") addTo(this.#byUser, revocation.value, revocation);
     this.#nextExpiryMs = Math.min(this.#nextExpiryMs, revocation.expiresAtMs);
+    return { revocation, replaced };
   }
 
   #forget(revocation: Revocation): void {
     this.#all.delete(revocation.id);
+    this.#byTarget.delete(targetOf(revocation.kind, revocation.value));
     for (const jti of revocation.jtis) removeFrom(this.#byJti, jti, revocation);
-    if (revocation.kind === "user") removeFrom(this.#byUser, revocation.value, revocation);
   }
 
-  /** Forgets what has run out. */
+  /** Forgets what has run out; the file does so when it is written next. */
   #sweep(): void {
     const nowMs = this.#clock.now();
     if (nowMs < this.#nextExpiryMs) return;
@@ -168,8 +170,11 @@ export class RevocationStore {
       if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);
       else this.#nextExpiryMs = Math.min(this.#nextExpiryMs, revocation.expiresAtMs);
     }
-    this.#database?.prepare("DELETE FROM revocations WHERE expires_at_ms <= ?").run(nowMs);
   }
+}
+
+function targetOf(kind: RevocationKind, value: string): string {
+  return `${kind}:${value}`;
 }
 
 /**
@@ -192,84 +197,4 @@ function removeFrom(index: Map<string, Set<Revocation>>, key: string, revocation
   const found = index.get(key);
   found?.delete(revocation);
   if (found?.size === 0) index.delete(key);
-}
-
-interface StateFile {
-  readonly database: DatabaseSync;
-  readonly rows: readonly Revocation[];
-}
-
-function openStateFile(path: string): StateFile {
-  let database: DatabaseSync | undefined;
-  try {
-    createPrivately(path);
-    // Without a state file it is never loaded.
-    const { DatabaseSync } = globalThis.process.getBuiltinModule("node:sqlite");
-    database = new DatabaseSync(path);
-    prepare(database, path);
-    return { database, rows: readRows(database) };
-  } catch (cause) {
-    database?.close();
-    throw cause instanceof StartError ? cause : unusable(path, describe(cause), cause);
-  }
-}
-
-/** SQLite gives its journals the mode of the file, so that this one mode protects all three. */
-function createPrivately(path: string): void {
-  try {
-    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
-    return;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
-  const { isFile, mode } = Deno.statSync(path);
-  if (!isFile) throw unusable(path, "it is not a regular file");
-  if (Deno.build.os !== "windows" && mode !== null && (mode & 0o077) !== 0) {
-    const octal = (mode & 0o7777).toString(8).padStart(4, "0");
-    throw unusable(path, `it is open to others (mode ${octal}); its mode must be 0600`);
-  }
-}
-
-function prepare(database: DatabaseSync, path: string): void {
-  // Two processes with one file would each miss what the other one revokes.
-  database.exec("PRAGMA locking_mode = EXCLUSIVE");
-  const isNew = database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
-  const version = readPragma(database, "user_version");
-  if (isNew ? version !== 0 : readPragma(database, "application_id") !== APPLICATION_ID) {
-    throw unusable(path, "it is the database of another program");
-  }
-  if (!isNew && version !== SCHEMA_VERSION) {
-    throw unusable(path, `it has the format ${version}, this version of the program reads ${SCHEMA_VERSION}`);
-  }
-  if (database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
-    throw unusable(path, "it is damaged");
-  }
-  // FULL syncs the journal at each commit: what was acknowledged outlives a kill and a power cut.
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  if (isNew) database.exec(`BEGIN; ${SCHEMA} COMMIT`);
-}
-
-function readPragma(database: DatabaseSync, name: string): unknown {
-  return database.prepare(`PRAGMA ${name}`).get()?.[name];
-}
-
-function readRows(database: DatabaseSync): readonly Revocation[] {
-  const rows = database.prepare("SELECT revocation FROM revocations ORDER BY rowid").all();
-  return rows.map((row) => JSON.parse(String(row["revocation"])));
-}
-
-function unusable(path: string, state: string, cause?: unknown): StartError {
-  return new StartError(`Cannot use state file "${path}": ${state}`, { cause });
-}
-
-function describe(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "its folder does not exist";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "access to it was not allowed when the program was started";
-  }
-  if (error instanceof SyntaxError) return "it is damaged";
-  const message = error instanceof Error ? error.message : String(error);
-  if (message.includes("locked")) return "another process uses it";
-  return message;
 }

@@ -6,6 +6,8 @@ import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 import { checkTtl, type Revocation, type RevocationKind, RevocationStore } from "./revocation_store.ts";
 import type { Session, SessionInfo } from "./session.ts";
+import { StateFileError } from "./state_file.ts";
+import { UsedTokens } from "./used_tokens.ts";
 
 /** What holds for all sessions together. */
 export interface SessionRegistryOptions {
@@ -31,10 +33,6 @@ export interface RevocationRequest {
   readonly ttlMs: number;
 }
 
-/** How many used tokens the replay check remembers; at the limit no new one is let in. */
-export const MAX_USED_TOKENS = 100_000;
-/** A full memory is looked through for expired tokens at most this often. */
-const REPLAY_SWEEP_INTERVAL_MS = 1000;
 /** RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code. */
 const MAX_REASON_SIZE = 123;
 
@@ -44,9 +42,8 @@ export class SessionRegistry {
   readonly #sessions = new Map<string, Session>();
   /** Each user's sessions, the oldest first. */
   readonly #byUser = new Map<string, Set<Session>>();
-  /** When the tokens expire that were used, by `jti`. */
-  readonly #used = new Map<string, number>();
-  #nextSweepMs = 0;
+  /** Undefined without the replay check. */
+  readonly #usedTokens: UsedTokens | undefined;
 
   constructor(options: SessionRegistryOptions = {}) {
     const clock = options.clock ?? SYSTEM_CLOCK;
@@ -59,6 +56,8 @@ export class SessionRegistry {
       ...options,
       clock,
     };
+    const { replayCheck, revocations } = this.#options;
+    this.#usedTokens = replayCheck ? new UsedTokens(clock, revocations.file) : undefined;
   }
 
   /** How many sessions are open. */
@@ -128,9 +127,8 @@ export class SessionRegistry {
 
   /** Why this token can't be used now; asking changes nothing. */
   check(identity: Identity): Ending | undefined {
-    const { revocations, replayCheck } = this.#options;
-    if (revocations.covers(identity)) return ENDINGS.revoked;
-    return replayCheck ? this.#checkReplay(identity) : undefined;
+    if (this.#options.revocations.covers(identity)) return ENDINGS.revoked;
+    return this.#usedTokens?.check(identity);
   }
 
   /**
@@ -175,23 +173,13 @@ export class SessionRegistry {
     if (sessions?.size === 0) this.#byUser.delete(session.user);
   }
 
-  #checkReplay({ claims: { jti } }: Identity): Ending | undefined {
-    if (typeof jti !== "string") return ENDINGS.unnamed;
-    const nowMs = this.#options.clock.now();
-    if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;
-    this.#sweepUsed(nowMs);
-    return this.#used.size < MAX_USED_TOKENS ? undefined : ENDINGS.busy;
-  }
-
-  #markUsed({ claims: { jti }, expiresAtMs }: Identity): void {
-    if (this.#options.replayCheck && typeof jti === "string") this.#used.set(jti, expiresAtMs);
-  }
-
-  #sweepUsed(nowMs: number): void {
-    if (this.#used.size < MAX_USED_TOKENS || nowMs < this.#nextSweepMs) return;
-    this.#nextSweepMs = nowMs + REPLAY_SWEEP_INTERVAL_MS;
-    for (const [jti, expiresAtMs] of this.#used) {
-      if (expiresAtMs <= nowMs) this.#used.delete(jti);
+  /** In memory it is marked whatever happens: a full disk must not keep everybody out. */
+  #markUsed(identity: Identity): void {
+    try {
+      this.#usedTokens?.mark(identity);
+    } catch (error) {
+      if (!(error instanceof StateFileError)) throw error;
+      this.#options.log("token.not_stored", { user: identity.user, error: error.message });
     }
   }
 }

@@ -269,6 +269,13 @@ export const EVENTS = {
     cause: "an administrator took it back; what it ended stays ended",
     settings: ["stateFile"],
   },
+  "token.not_stored": {
+    level: "error",
+    text: "A used token could not be stored, and could be used again after a restart",
+    fields: ["user", "error"],
+    cause: "a full disk, or a state file that was removed or replaced",
+    settings: ["replayCheck", "stateFile"],
+  },
   "endpoint.lost": {
     level: "error",
     text: "An endpoint ended a connection without a Close frame",

@@ -1,7 +1,9 @@
 // Tests of all sessions together: the list, limits of a user, replays, and what a revocation ends.
 import assert from "node:assert/strict";
 import { MAX_REVOCATION_TTL_MS, RevocationStore } from "../../src/endpoints/revocation_store.ts";
-import { MAX_USED_TOKENS, SessionRegistry } from "../../src/endpoints/session_registry.ts";
+import { SessionRegistry } from "../../src/endpoints/session_registry.ts";
+import { MAX_USED_TOKENS } from "../../src/endpoints/used_tokens.ts";
+import { ManualClock, MemoryLog } from "./harness.ts";
 import { identityOf, SessionBench, tokenOf } from "./session_harness.ts";
 
 const REVOKED = { code: 3000, reason: "token revoked" };
@@ -120,6 +122,45 @@ Deno.test("a full memory of used tokens lets nobody in until some have expired",
   assert.equal(bench.sessions.admit(late)?.code, 1013);
   bench.clock.advance(1000);
   assert.equal(bench.sessions.admit(late), undefined);
+});
+
+Deno.test("with a state file a used token is known after a restart, until it expires", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/state.db`;
+  const clock = new ManualClock();
+  const open = () => {
+    const revocations = new RevocationStore({ path, clock });
+    return { revocations, sessions: new SessionRegistry({ revocations, clock, replayCheck: true }) };
+  };
+  const odd = "'; DROP TABLE used_tokens; -- \u0000\ud800";
+  const used = identityOf({ jti: odd, expires: clock.now() + 120_000 });
+  const before = open();
+  assert.equal(before.sessions.admit(used), undefined);
+  before.revocations.close();
+
+  clock.advance(119_999);
+  const after = open();
+  assert.equal(after.sessions.admit(used)?.reason, "token already used");
+  clock.advance(1);
+  assert.equal(after.sessions.check(used), undefined);
+  assert.equal(after.sessions.admit(identityOf({ jti: "next" })), undefined);
+  after.revocations.close();
+  const last = open();
+  assert.deepEqual(last.revocations.file?.usedTokens.map(({ jti }) => jti), ["next"]);
+  last.revocations.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a used token that can't be stored is said, remembered in memory, and keeps nobody out", async () => {
+  const folder = await Deno.makeTempDir();
+  const memory = new MemoryLog();
+  const revocations = new RevocationStore({ path: `${folder}/state.db` });
+  const sessions = new SessionRegistry({ revocations, replayCheck: true, log: memory.log });
+  await Deno.remove(folder, { recursive: true });
+  assert.equal(sessions.admit(identityOf({ jti: "one" })), undefined);
+  assert.equal(sessions.admit(identityOf({ jti: "one" }))?.reason, "token already used");
+  assert.equal(memory.of("token.not_stored").length, 1);
+  revocations.close();
 });
 
 Deno.test("a revoked jti ends the sessions it opened or extended, and opens no other", async () => {
