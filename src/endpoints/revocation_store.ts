@@ -1,25 +1,10 @@
 // Revocations, kept in memory for every look-up and, with a state file, in SQLite across restarts.
 import type { Identity } from "../auth/token.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { Revocation, RevocationKind } from "./revocation.ts";
 import { StateFile } from "./state_file.ts";
 
-/** What a revocation names. */
-export type RevocationKind = "jti" | "user" | "session";
-
-/** One revocation. */
-export interface Revocation {
-  /** A random UUID. */
-  readonly id: string;
-  readonly kind: RevocationKind;
-  /** The claim `jti`, the user, or the id of the session. */
-  readonly value: string;
-  /** The tokens that are revoked by name: the one for a `jti`, those of the session for a `session`, none for a `user`. */
-  readonly jtis: readonly string[];
-  /** Milliseconds since the Unix epoch. */
-  readonly revokedAtMs: number;
-  /** When it is forgotten, in milliseconds since the Unix epoch. */
-  readonly expiresAtMs: number;
-}
+export type { Revocation, RevocationKind };
 
 /** What is to be revoked. */
 export interface NewRevocation extends Pick<Revocation, "kind" | "value" | "jtis"> {

@@ -1,7 +1,7 @@
 // The SQLite file in which revocations and used tokens outlive the process.
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { StartError } from "../core/errors.ts";
-import type { Revocation } from "./revocation_store.ts";
+import type { Revocation } from "./revocation.ts";
 
 /** Something could not be stored. It has the code of the library, whose own errors mean the same. */
 export class StateFileError extends Error {

@@ -38,6 +38,7 @@ Deno.test("every setting has its documented default", () => {
     secure: true,
     echoPrefix: "Server received: ",
     keyFile: "wsward.key",
+    keyEncoding: "base64",
     jwksUrl: undefined,
     issuer: undefined,
     audience: [],

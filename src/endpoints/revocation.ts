@@ -1,0 +1,19 @@
+// What a revocation is.
+
+/** What a revocation names. */
+export type RevocationKind = "jti" | "user" | "session";
+
+/** One revocation. */
+export interface Revocation {
+  /** A random UUID. */
+  readonly id: string;
+  readonly kind: RevocationKind;
+  /** The claim `jti`, the user, or the id of the session. */
+  readonly value: string;
+  /** The tokens that are revoked by name: the one for a `jti`, those of the session for a `session`, none for a `user`. */
+  readonly jtis: readonly string[];
+  /** Milliseconds since the Unix epoch. */
+  readonly revokedAtMs: number;
+  /** When it is forgotten, in milliseconds since the Unix epoch. */
+  readonly expiresAtMs: number;
+}

@@ -1,0 +1,296 @@
+// Every setting is seen on the wire: the program is started with each one at a value, and must do what that says.
+
+import assert from "node:assert/strict";
+import { createSecretKey, type KeyObject } from "node:crypto";
+import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../../src/core/settings.ts";
+import { type ForeignKey, makeKey, makeToken, toJwk } from "../auth/foreign.ts";
+import { type Program, startServer } from "../support/process.ts";
+import { RawClient } from "../support/raw_client.ts";
+
+const SECRET: KeyObject = createSecretKey(Uint8Array.fromHex("5b".repeat(32)));
+const KEY: ForeignKey = { alg: "HS256", publicKey: SECRET, privateKey: SECRET };
+
+/** A server that was started with the setting of one row, and one key for its tokens. */
+class World {
+  readonly program: Program;
+
+  constructor(program: Program) {
+    this.program = program;
+  }
+
+  /** A token for alice, with more claims and header parameters. */
+  token(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = KEY): string {
+    return makeToken(key, { user_id: "alice", exp: nowS() + 60, ...claims }, header);
+  }
+
+  /** Opens a connection to the secure endpoint. */
+  async open(options?: Parameters<typeof RawClient.connect>[1]): Promise<RawClient> {
+    return await RawClient.connect({ port: await this.program.port("secure") }, options);
+  }
+
+  /** What the first message of a connection is when it presents this token. */
+  async answer(token: string): Promise<string> {
+    using client = await this.open();
+    await client.sendText(token);
+    const text = await client.nextText();
+    if (text !== "Authenticated!") await client.nextClose();
+    client.close();
+    return text;
+  }
+
+  /** The status of a handshake with this token in the header, or in the query. */
+  async status(token: string, where: "header" | "query"): Promise<number> {
+    using client = await RawClient.open({ port: await this.program.port("secure") });
+    const { status } = await client.handshake(
+      where === "header" ? { headers: { Authorization: `Bearer ${token}` } } : { target: `/?token=${token}` },
+    );
+    client.close();
+    return status;
+  }
+}
+
+function nowS(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** How the effect of a setting is seen. */
+interface Row {
+  /** What the flag is given; nothing for a switch, which is turned to the other side. */
+  readonly value?: string;
+  /** Other flags that it takes to see it. */
+  readonly more?: readonly string[];
+  /** Writes what the start needs into its folder. */
+  readonly prepare?: (folder: string) => void;
+  /** Looks at it, and fails if it is not there. */
+  readonly check: (world: World) => Promise<void>;
+  /** Starts it once more in the same folder, and looks again. */
+  readonly checkAgain?: (world: World) => Promise<void>;
+}
+
+const GOOD = "Authenticated!";
+const BAD = "Invalid Token";
+
+const issuer = makeKey("EdDSA");
+
+const ROWS: Partial<Record<SettingName, Row>> = {
+  keyFile: {
+    value: "other.key",
+    prepare: (folder) => writeKey(folder, "other.key", "A".repeat(43)),
+    async check(world) {
+      const secret = createSecretKey(new Uint8Array(32));
+      assert.equal(await world.answer(world.token()), BAD);
+      const other: ForeignKey = { alg: "HS256", publicKey: secret, privateKey: secret };
+      assert.equal(await world.answer(world.token({}, {}, other)), GOOD);
+    },
+  },
+  keyEncoding: {
+    value: "hex",
+    prepare: (folder) => writeKey(folder, "wsward.key", "5b".repeat(32)),
+    check: async (world) => assert.equal(await world.answer(world.token()), GOOD),
+  },
+  jwksUrl: {
+    value: "http://127.0.0.1:PORT/keys",
+    async check(world) {
+      assert.equal(await world.answer(world.token({}, { kid: "k" }, issuer)), GOOD);
+      assert.equal(await world.answer(world.token()), GOOD);
+    },
+  },
+  issuer: {
+    value: "https://id.example",
+    async check(world) {
+      assert.equal(await world.answer(world.token()), BAD);
+      assert.equal(await world.answer(world.token({ iss: "https://id.example/" })), BAD);
+      assert.equal(await world.answer(world.token({ iss: "https://id.example" })), GOOD);
+    },
+  },
+  audience: {
+    value: "chat",
+    more: ["--audience", "mail"],
+    async check(world) {
+      assert.equal(await world.answer(world.token()), BAD);
+      assert.equal(await world.answer(world.token({ aud: "other" })), BAD);
+      for (const aud of ["chat", "mail"]) assert.equal(await world.answer(world.token({ aud })), GOOD);
+    },
+  },
+  tokenType: {
+    value: "at+jwt",
+    async check(world) {
+      assert.equal(await world.answer(world.token()), BAD);
+      assert.equal(await world.answer(world.token({}, { typ: "at+jwt" })), GOOD);
+    },
+  },
+  maxTokenAge: {
+    value: "1h",
+    async check(world) {
+      assert.equal(await world.answer(world.token()), BAD);
+      assert.equal(await world.answer(world.token({ iat: nowS() - 3700 })), "Token Expired");
+      assert.equal(await world.answer(world.token({ iat: nowS() - 3500 })), GOOD);
+    },
+  },
+  clockTolerance: {
+    value: "5m",
+    async check(world) {
+      assert.equal(await world.answer(world.token({ exp: nowS() - 200 })), GOOD);
+      assert.equal(await world.answer(world.token({ exp: nowS() - 400 })), "Token Expired");
+    },
+  },
+  authTimeout: {
+    value: "100ms",
+    async check(world) {
+      using client = await world.open();
+      assert.equal(await client.nextText(), "Authentication Timeout");
+      assert.equal((await client.nextClose()).code, 3008);
+      client.close();
+    },
+  },
+  insecureTokenInQuery: {
+    async check(world) {
+      assert.equal(await world.status(world.token(), "query"), 101);
+    },
+  },
+  expiryWarning: {
+    value: "1h",
+    async check(world) {
+      using client = await world.open({ headers: { "Sec-WebSocket-Protocol": "wsward.v1" } });
+      await client.sendText(world.token({ exp: nowS() + 3000 }));
+      assert.equal(await client.nextText(), GOOD);
+      assert.equal(JSON.parse(await client.nextText()).method, "token_expiring");
+      client.close();
+    },
+  },
+  maxSessionsPerUser: {
+    value: "1",
+    async check(world) {
+      using first = await world.open();
+      await first.sendText(world.token());
+      assert.equal(await first.nextText(), GOOD);
+      assert.equal(await world.answer(world.token()), "Too Many Sessions");
+      assert.equal(await world.answer(world.token({ user_id: "bob" })), GOOD);
+      first.close();
+    },
+  },
+  onSessionLimit: {
+    value: "close-oldest",
+    more: ["--max-sessions-per-user", "1"],
+    async check(world) {
+      using first = await world.open();
+      await first.sendText(world.token());
+      assert.equal(await first.nextText(), GOOD);
+      assert.equal(await world.answer(world.token()), GOOD);
+      assert.equal(await first.nextText(), "Too Many Sessions");
+      first.close();
+    },
+  },
+  replayCheck: {
+    async check(world) {
+      const token = world.token({ jti: "once" });
+      assert.equal(await world.answer(token), GOOD);
+      assert.equal(await world.answer(token), "Token Already Used");
+      assert.equal(await world.answer(world.token()), BAD);
+    },
+  },
+  stateFile: {
+    value: "state.db",
+    more: ["--replay-check"],
+    check: async (world) => assert.equal(await world.answer(onceForEver(world)), GOOD),
+    checkAgain: async (world) => assert.equal(await world.answer(onceForEver(world)), "Token Already Used"),
+  },
+  banAfter: {
+    value: "2",
+    more: ["--ban-loopback", "--auth-timeout", "100ms"],
+    async check(world) {
+      // Nobody is banned for being late.
+      for (let count = 0; count < 4; count++) {
+        using late = await world.open();
+        assert.equal(await late.nextText(), "Authentication Timeout");
+        await late.nextClose();
+        late.close();
+      }
+      assert.equal(await world.answer(world.token()), GOOD);
+      // Failures count, whether in the header or in a message; the last one is cut off.
+      assert.equal(await world.status("x.y.z", "header"), 401);
+      using last = await world.open();
+      await last.sendText("x.y.z");
+      await world.program.logged(/client\.banned/);
+      assert.equal(await world.status(world.token(), "header"), 403);
+    },
+  },
+};
+
+/** Settings whose row is still to be written. This list only ever gets shorter. */
+const NOT_YET: ReadonlySet<SettingName> = new Set<SettingName>([
+  ...["host", "echoPort", "securePort", "echo", "secure", "echoPrefix"] as const,
+  ...["maxMessageSize", "maxFragments", "maxConnections", "maxConnectionsPerIp", "handshakeRate"] as const,
+  ...["messageRate", "byteRate", "onRateLimit", "maxBufferedMemory"] as const,
+  ...[
+    "handshakeTimeout",
+    "closeTimeout",
+    "idleTimeout",
+    "pingInterval",
+    "pingTimeout",
+    "sendTimeout",
+  ] as const,
+  ...["maxLifetime", "drainTimeout"] as const,
+  ...["allowOrigin", "insecureAllowAnyOrigin", "allowHost", "allowIp", "denyIp", "rulesFile"] as const,
+  ...["banWindow", "banTime", "banLoopback", "trustProxy", "proxyProtocol", "firewallDryRun"] as const,
+  ...["tlsCert", "tlsKey", "tlsClientCa", "adminListen", "adminScope"] as const,
+  ...["logFile", "logLevel", "logFormat", "logMaxSize", "logMaxFiles", "logChain", "runtimeDir"] as const,
+]);
+
+Deno.test("each setting has a row that shows its effect", () => {
+  for (const name of SETTING_NAMES) {
+    assert.notEqual(
+      name in ROWS,
+      NOT_YET.has(name),
+      `${name} must have a row, and be in NOT_YET only without one`,
+    );
+  }
+});
+
+for (const [name, row] of Object.entries(ROWS) as [SettingName, Row][]) {
+  Deno.test(`${flagOf(name)} has its effect`, async () => {
+    const folder = Deno.makeTempDirSync();
+    writeKey(folder, "wsward.key", SECRET.export().toString("base64url"));
+    row.prepare?.(folder);
+    await using issuerServer = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => Response.json({ keys: [toJwk(issuer.publicKey, { kid: "k" })] }),
+    );
+    assert.equal(row.value === undefined, declarationOf(name).kind === "switch");
+    const value = row.value?.replace("PORT", String(issuerServer.addr.port));
+    const args = [flagOf(name), ...(value === undefined ? [] : [value]), ...row.more ?? []];
+    for (const check of [row.check, row.checkAgain]) {
+      if (check === undefined) continue;
+      await using program = startServer(["--no-echo", ...args], { folder });
+      await check(new World(program));
+      program.signal("SIGTERM");
+      assert.equal((await program.result()).code, 0, program.stderr.text);
+    }
+    Deno.removeSync(folder, { recursive: true });
+  });
+}
+
+Deno.test("without the flags, a token may say what it likes but not be in the query, and nobody is replayed", async () => {
+  const folder = Deno.makeTempDirSync();
+  writeKey(folder, "wsward.key", SECRET.export().toString("base64url"));
+  await using program = startServer(["--no-echo"], { folder });
+  const world = new World(program);
+  const claims = { iss: "anybody", iat: nowS() - 86_400, jti: "again" };
+  for (let count = 0; count < 2; count++) {
+    assert.equal(await world.answer(world.token(claims, { typ: "at+jwt" })), GOOD);
+  }
+  assert.equal(await world.status(world.token(), "query"), 400);
+  assert.equal(await world.answer(world.token({ aud: "chat" })), BAD);
+  program.signal("SIGTERM");
+  assert.equal((await program.result()).code, 0);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+function writeKey(folder: string, name: string, text: string): void {
+  Deno.writeTextFileSync(`${folder}/${name}`, text, { mode: 0o600 });
+}
+
+/** The same token in both starts. */
+function onceForEver(world: World): string {
+  return world.token({ jti: "for ever", exp: 4e9 });
+}
