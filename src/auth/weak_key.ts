@@ -12,12 +12,14 @@ const USUAL_EXPONENT = 65537n;
 /** No exponent reaches this: a huge one makes each verification slow. */
 const EXPONENT_LIMIT = 2n ** 32n;
 
-const SMALL_PRIMES: readonly bigint[] = primesUpTo(167);
+/** Made for the first RSA key: a start has no time for it. */
+let smallPrimes: readonly SmallPrime[] | undefined;
 
-/** By prime, the powers of 65537 modulo it: what the moduli of a ROCA generator are there. */
-const ROCA_RESIDUES: ReadonlyMap<bigint, ReadonlySet<bigint>> = new Map(
-  SMALL_PRIMES.map((prime) => [prime, powersOf(USUAL_EXPONENT, prime)]),
-);
+interface SmallPrime {
+  readonly prime: bigint;
+  /** The powers of 65537 modulo the prime: what the moduli of a ROCA generator are there. */
+  readonly powers: ReadonlySet<bigint>;
+}
 
 /** What is wrong with the numbers of an RSA key, big-endian; undefined for a sound one. */
 export function rsaFault(modulus: Uint8Array, exponent: Uint8Array): string | undefined {
@@ -31,10 +33,11 @@ export function rsaFault(modulus: Uint8Array, exponent: Uint8Array): string | un
       EXPONENT_LIMIT - 1n
     })`;
   }
-  if (n % 2n === 0n || SMALL_PRIMES.some((prime) => n % prime === 0n)) {
+  smallPrimes ??= primesUpTo(167).map((prime) => ({ prime, powers: powersOf(USUAL_EXPONENT, prime) }));
+  if (n % 2n === 0n || smallPrimes.some(({ prime }) => n % prime === 0n)) {
     return "its modulus has a small factor";
   }
-  if (SMALL_PRIMES.every((prime) => ROCA_RESIDUES.get(prime)?.has(n % prime))) {
+  if (smallPrimes.every(({ prime, powers }) => powers.has(n % prime))) {
     return "its modulus has the ROCA weakness (CVE-2017-15361): its private key can be computed";
   }
   return undefined;

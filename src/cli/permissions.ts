@@ -42,7 +42,12 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
   if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
   if (secure) addresses.push(`${hostname}:${securePort}`, `unix:${resolve(runtimeDir, "secure.sock")}`);
   if (adminListen !== undefined) addresses.push(adminListen);
-  if (jwksUrl !== undefined && judgesTokens(settings)) addresses.push(hostAndPort(new URL(jwksUrl)));
+  if (jwksUrl !== undefined && judgesTokens(settings)) {
+    const issuer = hostAndPort(new URL(jwksUrl));
+    addresses.push(issuer);
+    // The issuer may be at either address of that name.
+    if (issuer.startsWith("localhost:")) addresses.push(issuer.replace("localhost", "[::1]"));
+  }
   return addresses;
 }
 

@@ -196,3 +196,60 @@ Deno.test("reaches localhost where only one of its addresses listens", async () 
     assert.equal(await ask(url), "200 here");
   }
 });
+
+Deno.test("speaks TLS with a server whose certificate is good for its name, and with no other", async () => {
+  const fixture = (name: string) => new URL(`../fixtures/tls/${name}`, import.meta.url).pathname;
+  await using server = Deno.serve(
+    {
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: Deno.readTextFileSync(fixture("server.pem")),
+      key: Deno.readTextFileSync(fixture("server.key.pem")),
+      onListen: () => {},
+    },
+    () => new Response("private"),
+  );
+  const url = new URL(`https://localhost:${server.addr.port}/`);
+  await assert.rejects(ask(url), Deno.errors.InvalidData);
+  const module = new URL("../../src/auth/http_get.ts", import.meta.url).href;
+  const program = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(
+    program,
+    `import { request } from ${JSON.stringify(module)};
+     const { body } = await request({ url: new URL("${url}"), accept: "*/*", maxBodySizeBytes: 99, timeoutMs: 5000 });
+     console.log(new TextDecoder().decode(body));`,
+  );
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      `--cert=${fixture("server.pem")}`,
+      "--allow-net",
+      `--config=${config}`,
+      program,
+    ],
+    env: { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" },
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "private\n");
+  await Deno.remove(program);
+});
+
+Deno.test("asks no proxy, whatever the environment says", async () => {
+  await using server = new Server((send) => send(`${OK}Content-Length: 1\r\n\r\na`));
+  const module = new URL("../../src/auth/remote_keys.ts", import.meta.url).href;
+  const program = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(
+    program,
+    `import { RemoteKeys } from ${JSON.stringify(module)};
+     console.log(await new RemoteKeys({ url: "${server.url}" }).fetch());`,
+  );
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-net", `--config=${config}`, program],
+    env: { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" },
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "the answer is not a JWK Set (not JSON)\n");
+  assert.equal(server.heads.length, 1);
+  await Deno.remove(program);
+});

@@ -46,6 +46,7 @@ Deno.test("names the listeners, each with its port, and the sockets by their ful
   const issuer = { echo: false, jwksUrl: "https://issuer.example/keys" };
   assert.deepEqual(net(issuer).slice(2), ["issuer.example:443"]);
   assert.deepEqual(net({ ...issuer, jwksUrl: "https://[2001:db8::1]:9/" }).slice(2), ["[2001:db8::1]:9"]);
+  assert.deepEqual(net({ ...issuer, jwksUrl: "http://localhost:9/" }).slice(2), ["localhost:9", "[::1]:9"]);
   // Without tokens nobody asks for keys.
   assert.deepEqual(net({ ...issuer, echo: true, secure: false }).length, 2);
 });
