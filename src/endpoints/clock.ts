@@ -8,6 +8,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Milliseconds since the Unix epoch, by the wall clock: it may jump, forwards and backwards. */
   now(): number;
+  /** Milliseconds since any fixed moment, by a clock that never jumps: for durations. */
+  elapsed(): number;
   /** Calls `ring` once after `delayMs`, from 0 to `MAX_DELAY_MS`, and not right after the process stood still. */
   after(delayMs: number, ring: () => void): Cancel;
 }
@@ -19,7 +21,7 @@ export const MAX_DELAY_MS = 2 ** 31 - 1;
 export const DATE_CHECK_INTERVAL_MS = 60_000;
 
 /** The machine's own time. */
-export const SYSTEM_CLOCK: Clock = { now: Date.now, after: afterAwake };
+export const SYSTEM_CLOCK: Clock = { now: Date.now, elapsed: () => performance.now(), after: afterAwake };
 
 /**
  * Calls `ring` once when the clock shows `timeMs` (since the epoch, `Infinity` for never) or later, never synchronously, and

@@ -206,8 +206,7 @@ class SecureHandler implements SocketHandler {
     this.#cancelTimeout();
     if (this.#session === undefined) return;
     this.#session.close(code);
-    const { clock, counters } = this.#options;
-    counters.lifetimes.observe((clock.now() - this.#session.startedAtMs) / 1000);
+    this.#options.counters.lifetimes.observe(this.#session.durationMs / 1000);
   }
 
   async #authenticate(token: string): Promise<void> {

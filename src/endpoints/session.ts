@@ -59,6 +59,7 @@ export class Session {
   readonly id: string = crypto.randomUUID();
   readonly user: string;
   readonly startedAtMs: number;
+  readonly #openedAtMs: number;
   readonly #peer: Peer;
   readonly #options: SessionOptions;
   readonly #conversation: Conversation;
@@ -75,6 +76,7 @@ export class Session {
   constructor(peer: Peer, identity: Identity, options: SessionOptions) {
     this.user = identity.user;
     this.startedAtMs = options.clock.now();
+    this.#openedAtMs = options.clock.elapsed();
     this.#peer = peer;
     this.#options = options;
     this.#identity = identity;
@@ -92,6 +94,11 @@ export class Session {
   /** Whom the latest token speaks for; the user never changes. */
   get identity(): Identity {
     return this.#identity;
+  }
+
+  /** How long ago it was opened, in milliseconds, whatever became of the wall clock. */
+  get durationMs(): number {
+    return this.#options.clock.elapsed() - this.#openedAtMs;
   }
 
   /** The names (claim `jti`) of its tokens that may not have expired, the latest 64. */
@@ -162,7 +169,7 @@ export class Session {
       reason: this.#ending?.why,
       messages_in: this.#messagesIn,
       messages_out: this.#messagesOut,
-      duration: Math.round(this.#options.clock.now() - this.startedAtMs) / 1000,
+      duration: Math.round(this.durationMs) / 1000,
     });
   }
 

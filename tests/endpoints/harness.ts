@@ -69,6 +69,10 @@ export class ManualClock implements Clock {
     return this.#dateMs;
   }
 
+  elapsed(): number {
+    return this.#elapsedMs;
+  }
+
   after(delayMs: number, ring: () => void): () => void {
     assert.ok(delayMs >= 0 && delayMs <= MAX_DELAY_MS, `${delayMs} ms is no delay that a timer honours`);
     const id = this.#nextId++;

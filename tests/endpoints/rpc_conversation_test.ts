@@ -244,6 +244,21 @@ Deno.test("warns before the end, says goodbye in JSON and leaves no timer behind
   assert.deepEqual([closed?.["code"], closed?.["reason"]], [3000, "expired"]);
 });
 
+Deno.test("a session whose token ended while the machine was suspended ends within a minute, without a warning", () => {
+  const bench = new SessionBench();
+  const { clock } = bench;
+  const alice = bench.open({ expires: clock.now() + 3_600_000 }, {});
+  clock.advance(1000);
+  clock.jump(7_200_000);
+  clock.advance(60_000);
+  assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent)).method), ["session_ended"]);
+  assert.deepEqual(alice.peer.closed, { code: 3000, reason: "token expired" });
+  alice.session.close(3000);
+  const [closed] = bench.memory.of("session.closed");
+  assert.equal(closed?.["duration"], 61);
+  assert.equal(clock.pending, 0);
+});
+
 Deno.test("a session that is shorter than the warning is warned at once", () => {
   const bench = new SessionBench();
   const alice = bench.open({ expires: bench.clock.now() + 5000 }, {});
