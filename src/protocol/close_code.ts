@@ -65,8 +65,9 @@ export const CLOSE_CODES: Readonly<Record<number, CloseCodeDeclaration>> = {
     name: "Try Again Later",
     meaning: "the server has too much to do, or to hold, at the moment",
     cause:
-      "the budget of memory is used up and this peer held the most, or too many tokens wait for verification",
-    settings: ["maxBufferedMemory"],
+      "the budget of memory is used up and this peer held the most, too many tokens wait for verification, or the " +
+      "issuer could not be asked for the key of this one",
+    settings: ["maxBufferedMemory", "jwksUrl"],
   },
   1014: { name: "Bad Gateway" },
   3000: {

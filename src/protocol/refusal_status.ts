@@ -77,8 +77,9 @@ export const REFUSAL_STATUSES = {
     name: "Service Unavailable",
     meaning: "the server can't take the connection now; the header Retry-After says when to try again",
     cause:
-      "too many open connections, a server that is stopping, an endpoint that is down, or a late verification",
-    settings: ["maxConnections", "drainTimeout", "authTimeout"],
+      "too many open connections, a server that is stopping, an endpoint that is down, a late verification, or a " +
+      "token whose key the issuer could not be asked for",
+    settings: ["maxConnections", "drainTimeout", "authTimeout", "jwksUrl"],
   },
   505: {
     name: "HTTP Version Not Supported",
