@@ -143,7 +143,7 @@ export function addConnectCommand(program: Command, exitWith: (code: number) => 
       ),
   ];
   for (const option of valued) command.addOption(option);
-  addSettingOptions(command, ["keyFile", "issuer", "audience", "tokenType"]);
+  addSettingOptions(command, ["keyFile", "keyEncoding", "issuer", "audience", "tokenType"]);
   addColorOption(command);
   addExamples(command, [
     ["wsward connect", "our echo: type, and Ctrl-D to end"],
@@ -251,7 +251,7 @@ async function obtainToken(command: Command, { user, tokenFile }: Flags): Promis
   if (tokenFile !== undefined) return await readTokenFile(tokenFile);
   const setting = await settingReader(command);
   const { mintFromFile } = await import("./token_create_command.ts");
-  return await mintFromFile(setting("keyFile"), {
+  return await mintFromFile({ keyFile: setting("keyFile"), encoding: setting("keyEncoding") }, {
     user: user!,
     expiresInMs: TOKEN_LIFETIME_MS,
     claims: {},
