@@ -92,7 +92,17 @@ export const ADMINISTRATION = [
   ]),
   ...faultsOf("src/endpoints/session_registry.ts", ["tests/endpoints/session_registry_test.ts"], [
     ["a session too many", "sessions.size >= maxSessionsPerUser", "sessions.size > maxSessionsPerUser"],
-    ["revoked tokens", "if (revocations.covers(identity)) return ENDINGS.revoked;", ""],
+    ["revoked tokens", "if (this.#options.revocations.covers(identity)) return ENDINGS.revoked;", ""],
+    ["sessions that a revocation concerns go on", "if (isConcerned) session.end(ENDINGS.revoked);", ""],
+    [
+      "the newest is closed, not the oldest",
+      "[...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)",
+      "[...sessions].slice(-1)",
+    ],
+    ["close codes that are not for the wire", "if (!isValidCloseCode(code)) throw", "if (false) throw"],
+    ["tokens are not marked as used", "this.#usedTokens?.mark(identity);", ""],
+  ]),
+  ...faultsOf("src/endpoints/used_tokens.ts", ["tests/endpoints/session_registry_test.ts"], [
     ["a token twice", "if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;", ""],
     [
       "a token without a name",
@@ -104,20 +114,19 @@ export const ADMINISTRATION = [
       "this.#used.size < MAX_USED_TOKENS ? undefined : ENDINGS.busy",
       "undefined",
     ],
-    ["sessions that a revocation concerns go on", "if (isConcerned) session.end(ENDINGS.revoked);", ""],
-    [
-      "the newest is closed, not the oldest",
-      "[...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)",
-      "[...sessions].slice(-1)",
-    ],
-    ["close codes that are not for the wire", "if (!isValidCloseCode(code)) throw", "if (false) throw"],
-    [
-      "tokens are not marked as used",
-      'if (this.#options.replayCheck && typeof jti === "string") this.#used.set(jti, expiresAtMs);',
-      "",
-    ],
+    ["a restart that forgets", "this.#file?.addUsedToken({ jti, expiresAtMs });", ""],
   ]),
   ...faultsOf("src/endpoints/revocation_store.ts", ["tests/endpoints/revocation_store_test.ts"], [
+    [
+      "revocations that ran out",
+      "if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);",
+      "if (false) this.#forget(revocation);",
+    ],
+    ["a token from ahead", "revocation.revokedAtMs + this.#clockToleranceMs", "revocation.revokedAtMs"],
+    ["a shorter revocation", "Math.max(replaced.expiresAtMs, given.expiresAtMs)", "given.expiresAtMs"],
+    ["earlier ones that come back", "if (isMerged) this.file", "if (false) this.file"],
+  ]),
+  ...faultsOf("src/endpoints/state_file.ts", ["tests/endpoints/revocation_store_test.ts"], [
     ["open state files", "(mode & 0o077) !== 0", "false"],
     ["damaged state files", '?.["quick_check"] !== "ok"', '?.["quick_check"] === ""'],
     [
@@ -125,18 +134,26 @@ export const ADMINISTRATION = [
       'isNew ? version !== 0 : readPragma(database, "application_id") !== APPLICATION_ID',
       "false",
     ],
-    ["other formats", "if (!isNew && version !== SCHEMA_VERSION) {", "if (false) {"],
+    ["other formats", "if (!isNew && (version < 1 || version > SCHEMA_VERSION)) {", "if (false) {"],
     ["two processes with one file", 'database.exec("PRAGMA locking_mode = EXCLUSIVE");', ""],
-    [
-      "revocations that ran out",
-      "if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);",
-      "if (false) this.#forget(revocation);",
-    ],
     ["the mode of a new file", "createNew: true, mode: 0o600", "createNew: true, mode: 0o644"],
+    ["triggers and other tables", "  checkSchema(database, path, version);\n", ""],
+    ["a table that is missing", "if (rows.length !== 2 * expected.length) throw", "if (false) throw"],
+    ["rows without an expiry", "if (isRevocation(revocation) && ", "if ("],
+    ["a file that was removed", "if (identityOf(this.#path) !== this.#identity) throw", "if (false) throw"],
   ]),
   ...faultsOf("src/endpoints/clock.ts", ["tests/endpoints/clock_test.ts"], [
-    ["delays that ring at once", "Math.min(remainingMs, MAX_DELAY_MS)", "remainingMs"],
-    ["a ring before its time", "if (clock.now() >= timeMs) ring();", "if (true) ring();"],
+    [
+      "a date that is compared once",
+      "Math.min(remainingMs, DATE_CHECK_INTERVAL_MS)",
+      "Math.min(remainingMs, MAX_DELAY_MS)",
+    ],
+    ["a ring before its time", "if (nowMs < timeMs) cancel = arm();", "if (false) cancel = arm();"],
+    ["a ring after the end", "else if (nowMs < endMs) ring();", "else ring();"],
+  ]),
+  ...faultsOf("src/core/standstill.ts", ["tests/core/standstill_test.ts"], [
+    ["a peer that is punished for a standstill", "timer.now() - dueAtMs < LATE_MS", "true"],
+    ["a deadline that never comes", " || graces-- === 0", ""],
   ]),
   ...faultsOf("src/endpoints/presentation.ts", ["tests/endpoints/presentation_test.ts"], [
     ["tokens in the query", "if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;", ""],
