@@ -14,6 +14,7 @@ import { HEADROOM, PeerFrames } from "../../src/firewall/peer_frames.ts";
 import { canBeRequest, checkHandshake, findHeadEnd, parseRequestHead } from "../../src/protocol/handshake.ts";
 import { Utf8Validator } from "../../src/protocol/utf8.ts";
 import { formatJsonLine, formatLine } from "../../src/telemetry/line.ts";
+import { measureGrowth, type Measuring } from "../../tests/support/growth.ts";
 import { concat, frame, OPCODE } from "../../tests/support/raw_client.ts";
 
 /** How long the work on one input may hold the event loop, in milliseconds. */
@@ -23,10 +24,6 @@ export const MOST_MS = 20;
 const TIMES = 8;
 /** How many times as much work an input of `TIMES` times the size may be; what is quadratic is 64 times as much. */
 const MOST_TIMES = 24;
-/** What takes less than this is too short to compare, in milliseconds. */
-const LEAST_MS = 0.4;
-/** How often each is measured; the shortest time counts, which is the one without anything else in it. */
-const ROUNDS = 7;
 
 const HEAD_SIZE = 16 * 1024;
 const TOKEN_SIZE = 8 * 1024;
@@ -200,35 +197,17 @@ export const SHAPES: readonly Shape[] = [
   ),
 ];
 
-/**
- * Measures a shape. Returns the time at its largest size in milliseconds; throws if that is too long, or grows too fast.
- *
- * @param timeOf Does the work and returns how many milliseconds that took.
- */
-export async function checkGrowth(
-  { name, mostSize, make }: Shape,
-  timeOf: (work: () => unknown) => Promise<number> = stopwatch,
-): Promise<number> {
+/** Measures a shape. Returns the time at its largest size in milliseconds; throws if that is too long, or grows too fast. */
+export async function checkGrowth({ name, mostSize, make }: Shape, measuring?: Measuring): Promise<number> {
   const smaller = make(Math.floor(mostSize / TIMES));
-  const larger = make(mostSize);
-  let [smallerMs, largerMs] = [Infinity, Infinity];
-  for (let round = 0; round < ROUNDS; round++) {
-    smallerMs = Math.min(smallerMs, await timeOf(smaller));
-    largerMs = Math.min(largerMs, await timeOf(larger));
-  }
-  const times = largerMs / smallerMs;
+  const limits = { mostTimes: MOST_TIMES, mostMs: MOST_MS };
+  const { largerMs, times } = await measureGrowth(smaller, make(mostSize), limits, measuring);
   const took = `${largerMs.toFixed(1)} ms`;
-  if (largerMs >= LEAST_MS && times > MOST_TIMES) {
+  if (times > MOST_TIMES) {
     throw new Error(`${name}: ${TIMES} times the size took ${times.toFixed(1)} times as long (${took})`);
   }
   if (largerMs > MOST_MS) throw new Error(`${name}: ${took}, at most ${MOST_MS}`);
   return largerMs;
-}
-
-async function stopwatch(work: () => unknown): Promise<number> {
-  const startedMs = performance.now();
-  await work();
-  return performance.now() - startedMs;
 }
 
 function heads(lines: Readonly<Record<string, (size: number) => string>>): Shape[] {

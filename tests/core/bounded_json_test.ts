@@ -10,6 +10,7 @@ import {
   type JsonValue,
   parseBoundedJson,
 } from "../../src/core/bounded_json.ts";
+import { measureGrowth } from "../support/growth.ts";
 
 const WIDE: JsonLimits = { maxDepth: 1000, maxValues: 1e6, maxNames: 1e6 };
 
@@ -209,18 +210,13 @@ function colliding(count: number): string[] {
 }
 
 for (const [name, make] of Object.entries(WORST)) {
-  Deno.test(`${name}: four times the text takes about four times as long`, () => {
+  Deno.test(`${name}: eight times the text takes about eight times as long`, async () => {
     const limits = { ...WIDE, maxDepth: 32, maxNames: 512 };
-    const [small, large] = [make(2 ** 16), make(2 ** 18)];
-    parseBoundedJson(small, limits);
-    const least = (text: string) =>
-      Math.min(...Array.from({ length: 5 }, () => {
-        const start = performance.now();
-        parseBoundedJson(text, limits);
-        return performance.now() - start;
-      }));
-    const [ofSmall, ofLarge] = [least(small), least(large)];
-    // Quadratic work would be sixteen times as much.
-    assert.ok(ofLarge < 12 * ofSmall + 2, `${ofLarge} ms after ${ofSmall} ms`);
+    const [smaller, larger] = [make(2 ** 15), make(2 ** 18)].map((text) => () =>
+      parseBoundedJson(text, limits)
+    );
+    // Quadratic work would be 64 times as much.
+    const { times } = await measureGrowth(smaller!, larger!, { mostTimes: 24 });
+    assert.ok(times <= 24, `${times} times as long`);
   });
 }
