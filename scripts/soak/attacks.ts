@@ -131,7 +131,7 @@ export const ATTACKS: readonly Attack[] = [
     run: ({ echo }) =>
       withClient({ port: echo }, async (client) => {
         await writeAll(client.conn, broken[Math.floor(Math.random() * broken.length)]!);
-        await readAll(client.conn);
+        await client.next();
       }),
   },
   {
@@ -255,7 +255,7 @@ export const ATTACKS: readonly Attack[] = [
     run: ({ echo }) =>
       withClient({ port: echo }, async (client) => {
         await writeAll(client.conn, broken[0]!);
-        await readAll(client.conn);
+        await client.next();
       }),
   },
   {
@@ -296,7 +296,7 @@ async function sendHead(port: number, head: Uint8Array): Promise<void> {
 async function presentToken(port: number, token: string): Promise<void> {
   await withClient({ port }, async (client) => {
     await client.sendText(token);
-    await readAll(client.conn);
+    await client.next();
   });
 }
 
