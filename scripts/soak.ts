@@ -115,6 +115,9 @@ async function runTrial(trial: Trial): Promise<Result> {
   // Whatever else the machine does now and then is no part of it.
   const quietP99 = Math.min(quiet.quantile(0.99), quietAgain.quantile(0.99) || Infinity);
   const [p99, longest] = [attacked.quantile(0.99), attacked.quantile(1)];
+  if (quietP99 > FAST_ENOUGH_MS) {
+    faults.push(`this machine is too busy to tell: alone p99 is more than ${FAST_ENOUGH_MS} ms`);
+  }
   const mostMs = Math.max(FAST_ENOUGH_MS, MOST_TIMES_SLOWER * quietP99);
   if (!(p99 <= mostMs)) faults.push(`p99 is more than ${mostMs.toFixed(0)} ms`);
   const growthMib = (peakBytes - before.residentBytes) / MIB;
