@@ -26,6 +26,7 @@ const EXTRA_LINES = [
   "Origin: https://evil.example",
   "Origin: null",
   "Upgrade: websocket",
+  "Upgrade: h2c,,",
   "Connection: close",
   "Sec-WebSocket-Version: 8",
   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
@@ -75,6 +76,10 @@ export function makeHead(random: Random): HeadCase {
           "/x",
           "*",
           "http://localhost/",
+          "ws://localhost",
+          "WSS://evil.example/?a",
+          "ftp://localhost/",
+          "ws:///",
           "/a b",
           "",
           "//",
@@ -83,7 +88,7 @@ export function makeHead(random: Random): HeadCase {
         ]);
         break;
       case 2:
-        version = random.pick(["HTTP/1.0", "HTTP/2.0", "HTTP/1.1 ", "http/1.1", "", "HTTP/11"]);
+        version = random.pick(["HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "HTTP/1.1 ", "http/1.1", "", "HTTP/11"]);
         break;
       case 3:
         lines.splice(at, 1);
@@ -125,16 +130,19 @@ export function makeHead(random: Random): HeadCase {
 /** Which rules a head breaks, whatever the order in which they are looked at. */
 function judgeHead(bytes: Uint8Array<ArrayBuffer>): HeadCase {
   const all = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  const end = all.indexOf("\r\n\r\n");
+  const start = /^(?:\r\n)*/.exec(all)![0].length;
+  const end = all.indexOf("\r\n\r\n", start);
   const statuses = new Set<number>();
-  const text = end < 0 ? all : all.slice(0, end);
+  const text = end < 0 ? all.slice(start) : all.slice(start, end);
   const [requestLine = "", ...lines] = text.split("\r\n");
   const [method = "", target = "", version = "", ...more] = requestLine.split(" ");
   if (more.length > 0 || !/^[A-Z]{1,20}$/.test(method) || !/^[!-~]+$/.test(target)) statuses.add(400);
   if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) statuses.add(400);
-  else if (version !== "HTTP/1.1") statuses.add(505);
-  if (!target.startsWith("/")) statuses.add(400);
-  else if (target.split("?")[0] !== "/") statuses.add(404);
+  else if (!version.startsWith("HTTP/1.") || version === "HTTP/1.0") statuses.add(505);
+  const parts = /^(?:(?:ws|wss|http|https):\/\/([^/?]+)(?=$|[/?]))?(\/[^?]*|)/i.exec(target);
+  const [whole = "", authority, path = ""] = parts ?? [];
+  if (whole === "") statuses.add(400);
+  else if (path !== "" && path !== "/") statuses.add(404);
   if (method !== "GET") statuses.add(405);
 
   const values = new Map<string, string[]>();
@@ -153,7 +161,6 @@ function judgeHead(bytes: Uint8Array<ArrayBuffer>): HeadCase {
   const single = [
     "host",
     "origin",
-    "upgrade",
     "authorization",
     "content-length",
     "sec-websocket-key",
@@ -166,8 +173,8 @@ function judgeHead(bytes: Uint8Array<ArrayBuffer>): HeadCase {
     );
   const one = (name: string) => values.get(name)?.[0];
 
-  const host = one("host") ?? "";
-  const hostName = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+?)\.?(:[0-9]{1,5})?$/.exec(host.toLowerCase())?.[1];
+  const host = values.has("host") ? authority ?? one("host") ?? "" : "";
+  const hostName = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+?)\.?(:[0-9]{0,5})?$/.exec(host.toLowerCase())?.[1];
   if (host === "" || hostName === undefined) statuses.add(400);
   if (!["localhost", "127.0.0.1", "[::1]"].includes(hostName ?? "")) statuses.add(421).add(400);
   if (values.has("transfer-encoding") || (one("content-length") ?? "0") !== "0") statuses.add(400);
@@ -176,13 +183,13 @@ function judgeHead(bytes: Uint8Array<ArrayBuffer>): HeadCase {
   if (one("sec-websocket-version") !== "13") statuses.add(426);
   const key = one("sec-websocket-key") ?? "";
   if (!/^[A-Za-z0-9+/]{22}==$/.test(key) || btoa(atob(key)) !== key) statuses.add(400);
-  const protocols = values.get("sec-websocket-protocol");
-  if (protocols?.join(",").split(",").some((name) => !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name.trim()))) {
-    statuses.add(400);
-  }
+  const protocols = (values.get("sec-websocket-protocol") ?? []).join(",").split(",").map((name) =>
+    name.replace(/^[ \t]+/, "").replace(/[ \t]+$/, "")
+  );
+  if (protocols.some((name) => name !== "" && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) statuses.add(400);
   const origin = one("origin");
   if (
-    origin !== undefined && !/^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])\.?(:[0-9]{1,5})?$/.test(
+    origin !== undefined && !/^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])\.?(:[0-9]{0,5})?$/.test(
       origin.replace(/(?<=:\/\/).*/, (host) => host.toLowerCase()),
     )
   ) statuses.add(403);

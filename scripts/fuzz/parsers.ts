@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import { parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";
 import { HEADROOM, PeerFrames } from "../../src/firewall/peer_frames.ts";
-import { canBeRequest, checkHandshake, findHeadEnd, parseRequestHead } from "../../src/protocol/handshake.ts";
+import {
+  canBeRequest,
+  checkHandshake,
+  findHeadEnd,
+  parseRequestHead,
+  skipEmptyLines,
+} from "../../src/protocol/handshake.ts";
 import { concat } from "../../tests/support/raw_client.ts";
 import { makeStream } from "./frame_cases.ts";
 import { judge, type ModelLimits, type ModelMessage, type Verdict } from "./frame_model.ts";
@@ -116,16 +122,19 @@ export function assertSame(actual: readonly ModelMessage[], expected: readonly M
 
 function fuzzHead(random: Random): number {
   const { bytes, statuses, isWhole } = makeHead(random);
-  const end = findHeadEnd(bytes, 0, bytes.length);
+  const start = skipEmptyLines(bytes, 0, bytes.length);
+  const end = findHeadEnd(bytes, start, bytes.length, start);
   assert.equal(end >= 0, isWhole, "the end of the head");
   // Wherever the bytes are cut, the end is found at the same place.
-  for (let cut = 0; cut < bytes.length; cut += 1 + random.below(40)) {
-    const first = findHeadEnd(bytes, 0, cut);
-    assert.equal(first < 0 ? findHeadEnd(bytes, cut, bytes.length) : first, end);
-    if (statuses.size === 0 && cut <= end) assert.ok(canBeRequest(bytes, 0, cut), `refused at byte ${cut}`);
+  for (let cut = start; cut < bytes.length; cut += 1 + random.below(40)) {
+    const first = findHeadEnd(bytes, start, cut, start);
+    assert.equal(first < 0 ? findHeadEnd(bytes, cut, bytes.length, start) : first, end);
+    if (statuses.size === 0 && cut <= end) {
+      assert.ok(canBeRequest(bytes, start, cut, start), `refused at byte ${cut}`);
+    }
   }
   if (!isWhole) return 1;
-  const parsed = parseRequestHead(bytes, 0, end);
+  const parsed = parseRequestHead(bytes, start, end);
   const refusal = parsed.ok ? checkHandshake(parsed.head) : parsed.refusal;
   if (refusal !== undefined) {
     assert.ok(statuses.has(refusal.status), `${refusal.status} for a head with ${[...statuses]}`);
@@ -141,7 +150,7 @@ function fuzzPreamble(random: Random): number {
   const { bytes, expected } = makePreamble(random);
   let settled: string | undefined;
   for (let end = 0; end <= bytes.length; end++) {
-    const result = parseProxyHeader(bytes, 0, end);
+    const result = parseProxyHeader(bytes, 0, end, settled === undefined ? Math.max(0, end - 1) : 0);
     if (settled !== undefined) assert.equal(JSON.stringify(result), settled, "it must not change any more");
     else if (result.state !== "incomplete") settled = JSON.stringify(result);
     if (result.state === "complete") {

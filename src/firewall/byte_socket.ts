@@ -12,6 +12,51 @@ export interface ByteSocket {
   close(): void;
 }
 
+const LOST_CLASSES: readonly (new () => Error)[] = [
+  Deno.errors.ConnectionReset,
+  Deno.errors.ConnectionAborted,
+  Deno.errors.BrokenPipe,
+  Deno.errors.NotConnected,
+  Deno.errors.UnexpectedEof,
+  Deno.errors.TimedOut,
+  Deno.errors.NetworkUnreachable,
+  // What is pending on a socket when this side closes it, and what is begun on it afterwards.
+  Deno.errors.Interrupted,
+  Deno.errors.BadResource,
+];
+
+/** The same where it comes without a class of its own: from node:tls and its streams, and from the system. */
+const LOST_CODES: ReadonlySet<unknown> = new Set([
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ENOTCONN",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "ECANCELED",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "ERR_STREAM_WRITE_AFTER_END",
+]);
+
+/**
+ * Whether a failed read or write means no more than that the connection is over: the peer or the network ended it, broke
+ * TLS, or this program closed it. All else is a fault of the program and not to be taken for the peer's.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (LOST_CLASSES.some((lost) => error instanceof lost)) return true;
+  const { code } = error as { code?: unknown };
+  return LOST_CODES.has(code) || typeof code === "string" && code.startsWith("ERR_SSL_");
+}
+
+/** For a `catch` of I/O whose loss is of no matter there: throws again what is no loss. */
+export function expectLoss(error: unknown): void {
+  if (!isConnectionLost(error)) throw error;
+}
+
 /** Writes the bytes from `start` to `end`. */
 export async function writeAll(
   socket: ByteSocket,
@@ -26,8 +71,9 @@ export async function writeAll(
 export function closeQuietly(socket: ByteSocket): void {
   try {
     socket.close();
-  } catch {
+  } catch (error) {
     // It was closed by the other side of the program, which is all that was wanted.
+    expectLoss(error);
   }
 }
 
@@ -36,8 +82,9 @@ export async function finish(socket: ByteSocket, scratch: Uint8Array): Promise<v
   try {
     await socket.closeWrite();
     while (await socket.read(scratch) !== null);
-  } catch {
+  } catch (error) {
     // The peer is gone or the deadline has closed the socket: there is nobody left to tell.
+    expectLoss(error);
   }
 }
 

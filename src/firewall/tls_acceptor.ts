@@ -6,10 +6,13 @@ import { checkIdentity, type TlsIdentity } from "./tls_identity.ts";
 import { TlsSocket } from "./tls_socket.ts";
 import { TlsStream } from "./tls_stream.ts";
 
-/** How a TLS handshake ended: with a connection, or with a reason for the log that holds no words of the peer. */
+/**
+ * How a TLS handshake ended: with a connection, or with a reason for the log that holds no words of the peer; `isLost` when
+ * no rule was broken and the peer went away.
+ */
 export type TlsResult =
   | { readonly ok: true; readonly socket: ByteSocket }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly isLost?: boolean };
 
 /** Makes TLS 1.2 and 1.3 out of accepted connections, with a certificate that can be changed while it runs. */
 export class TlsAcceptor {
@@ -68,7 +71,7 @@ export class TlsAcceptor {
         clearTimeout(timer);
         stream.destroy();
         closeQuietly(socket);
-        resolve({ ok: false, reason });
+        resolve({ ok: false, reason, isLost: reason === LOST });
       }
     });
   }

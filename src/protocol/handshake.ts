@@ -14,17 +14,25 @@ export interface Refusal {
   readonly rule?: RefusalRule;
   /** What the rule allows, in its own unit, where it is a limit. */
   readonly limit?: number;
+  /** The value that the rule does not allow, as the peer sent it and at most 256 characters of it: for the log only. */
+  readonly detail?: string;
+  /** Whether it counts toward a ban: what no client does that means to speak WebSocket. */
+  readonly isViolation?: boolean;
   /** Further header lines, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A request head: names in lower case, values trimmed, both checked against RFC 9110 §5. */
+/** A request head, checked against RFC 9110 §5. */
 export interface RequestHead {
   readonly method: string;
   /** The path, without the query. */
   readonly path: string;
   /** The query with its `?`, or the empty text. */
   readonly query: string;
+  /**
+   * Values without the blanks around them by names in lower case, several lines joined to one list (RFC 9110 §5.3): those
+   * headers only that somebody here reads.
+   */
   readonly headers: ReadonlyMap<string, string>;
 }
 
@@ -33,11 +41,18 @@ export type HeadResult =
   | { readonly ok: true; readonly head: RequestHead }
   | { readonly ok: false; readonly refusal: Refusal };
 
-const CR = 13;
+const TAB = 9;
 const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const COMMA = 44;
+
+/** The longest detail of a refusal. */
+const MAX_DETAIL_LENGTH = 256;
 
 // RFC 9110 §5.6.2 and §5.5; the bytes of a value are read as Latin-1.
 const REQUEST_LINE = /^([A-Z]{1,20}) ([\x21-\x7e]+) HTTP\/(\d\.\d)$/;
+const ABSOLUTE = /^(?:ws|http)s?:\/\//i;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
@@ -46,24 +61,45 @@ const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   "host",
   "origin",
-  "upgrade",
   "authorization",
   "content-length",
   "sec-websocket-key",
   "sec-websocket-version",
 ]);
 
+/**
+ * The headers that are kept, of requests and of responses. A peer chooses the names of all others, and can choose such
+ * as collide in a map: the runtime hashes names of digits without a seed.
+ */
+const KEPT_HEADERS: ReadonlySet<string> = new Set([
+  ...SINGLE_HEADERS,
+  "connection",
+  "expect",
+  "retry-after",
+  "sec-websocket-protocol",
+  "transfer-encoding",
+  "upgrade",
+  "www-authenticate",
+  "x-forwarded-for",
+]);
+
 /** A refusal with the status 400. */
 export function badRequest(reason: string): Refusal {
-  return { status: 400, reason };
+  return { status: 400, reason, isViolation: true };
+}
+
+/** The offset after the empty lines that may come before a request (RFC 9112 §2.2). */
+export function skipEmptyLines(bytes: Uint8Array, start: number, end: number): number {
+  while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2;
+  return start;
 }
 
 /**
  * The offset after the empty line that ends the head, or -1 if it is not there yet. `from` is where to go on looking:
  * the offset at which the last look ended, or the start of the head.
  */
-export function findHeadEnd(bytes: Uint8Array, from: number, end: number): number {
-  for (let at = Math.max(from - 3, 0); at + 3 < end; at++) {
+export function findHeadEnd(bytes: Uint8Array, from: number, end: number, start = 0): number {
+  for (let at = Math.max(from - 3, start); at + 3 < end; at++) {
     if (bytes[at] === CR && bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) {
       return at + 4;
     }
@@ -75,18 +111,20 @@ export function findHeadEnd(bytes: Uint8Array, from: number, end: number): numbe
  * Whether the first line can still become a request line. Lets junk, a TLS hello or another protocol be refused at once
  * instead of at the deadline.
  *
- * @param from The first of the bytes that have not been looked at yet; the line begins at 0. Once there is a line feed
- * there is nothing left to ask.
+ * @param from The first of the bytes that have not been looked at yet; the line begins at `start`. Once there is a line
+ * feed there is nothing left to ask.
  */
-export function canBeRequest(bytes: Uint8Array, from: number, end: number): boolean {
+export function canBeRequest(bytes: Uint8Array, from: number, end: number, start = 0): boolean {
   for (let at = from; at < end; at++) {
     const byte = bytes[at]!;
-    if (at > 0 && bytes[at - 1] === CR) return byte === LF && REQUEST_LINE.test(latin1(bytes, 0, at - 1));
+    if (at > start && bytes[at - 1] === CR) {
+      return byte === LF && REQUEST_LINE.test(latin1(bytes, start, at - 1));
+    }
     if (byte === CR) continue;
     if (byte < 0x20 || byte > 0x7e) return false;
     // A method is in capitals and has at least three letters.
     const isCapital = byte >= 0x41 && byte <= 0x5a;
-    if (at < 4 && !isCapital && !(at === 3 && byte === 0x20)) return false;
+    if (at - start < 4 && !isCapital && !(at - start === 3 && byte === SPACE)) return false;
   }
   return true;
 }
@@ -98,19 +136,38 @@ export function parseRequestHead(bytes: Uint8Array, start: number, end: number):
   if (method === undefined || target === undefined) {
     return refuse(badRequest("the request line must be: GET /path HTTP/1.1"));
   }
-  if (version !== "1.1") return refuse({ status: 505, reason: "the HTTP version must be 1.1" });
-  if (!target.startsWith("/")) return refuse(badRequest("the request target must be a path"));
+  // A higher minor version is a client that can do more than we ask for (RFC 9110 §2.5).
+  if (!version!.startsWith("1.") || version === "1.0") {
+    return refuse({ status: 505, reason: "the HTTP version must be 1.1", detail: `HTTP/${version}` });
+  }
+  const split = splitTarget(target);
+  if (split === undefined) {
+    return refuse(badRequest("the request target must be a path or a URL of this server"));
+  }
   const headers = parseHeaders(lines);
   if (!(headers instanceof Map)) return refuse(headers);
-  const mark = target.indexOf("?");
+  // Whatever Host says, though it must be there (RFC 9112 §3.2 and §3.2.2).
+  if (split.authority !== undefined && headers.has("host")) headers.set("host", split.authority);
+  return { ok: true, head: { method, path: split.path, query: split.query, headers } };
+}
+
+/** The parts of a target in origin-form or absolute-form (RFC 9112 §3.2); undefined for another one. */
+function splitTarget(
+  target: string,
+): { readonly authority: string | undefined; readonly path: string; readonly query: string } | undefined {
+  const scheme = target.startsWith("/") ? "" : ABSOLUTE.exec(target)?.[0];
+  if (scheme === undefined) return undefined;
+  const rest = target.slice(scheme.length);
+  const slash = rest.indexOf("/");
+  const mark = rest.indexOf("?");
+  const pathEnd = mark < 0 ? rest.length : mark;
+  const pathStart = slash < 0 ? pathEnd : Math.min(slash, pathEnd);
+  const authority = rest.slice(0, pathStart);
+  if (scheme !== "" && authority === "") return undefined;
   return {
-    ok: true,
-    head: {
-      method,
-      path: mark < 0 ? target : target.slice(0, mark),
-      query: mark < 0 ? "" : target.slice(mark),
-      headers,
-    },
+    authority: scheme === "" ? undefined : authority,
+    path: rest.slice(pathStart, pathEnd) || "/",
+    query: rest.slice(pathEnd),
   };
 }
 
@@ -124,11 +181,12 @@ function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
     const value = line.slice(colon + 1);
     // Folded lines, spaces before the colon and control characters are how two readers come to disagree (RFC 9112 §5).
     if (!NAME.test(name) || !VALUE.test(value)) return badRequest(`header line ${i} is malformed`);
+    if (!KEPT_HEADERS.has(name)) continue;
     const known = headers.get(name);
     if (known !== undefined && SINGLE_HEADERS.has(name)) {
       return badRequest(`the header "${name}" must not be repeated`);
     }
-    const trimmed = value.replace(/^[\t ]+|[\t ]+$/g, "");
+    const trimmed = trimBlanks(value);
     headers.set(name, known === undefined ? trimmed : `${known}, ${trimmed}`);
   }
   return headers;
@@ -138,11 +196,53 @@ function refuse(refusal: Refusal): HeadResult {
   return { ok: false, refusal };
 }
 
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+/** `text` without the spaces and tabs around it, and only those: other white space is part of a value (RFC 9110 §5.6.3). */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+/** The elements of a list header, without the empty ones (RFC 9110 §5.6.1). */
+export function listElements(value: string | undefined): readonly string[] {
+  const elements: string[] = [];
+  if (value === undefined) return elements;
+  for (let start = 0; start < value.length;) {
+    // Commas in a row are the longest list of nothing.
+    if (value.charCodeAt(start) === COMMA) {
+      start++;
+      continue;
+    }
+    const comma = value.indexOf(",", start);
+    const end = comma < 0 ? value.length : comma;
+    const element = trimBlanks(value.slice(start, end));
+    if (element !== "") elements.push(element);
+    start = end + 1;
+  }
+  return elements;
+}
+
+/** The beginning of what a peer sent, for the log; a copy, because a part of a text keeps the whole of it. */
+export function detailOf(text: string): string {
+  let copy = "";
+  for (let i = 0; i < Math.min(text.length, MAX_DETAIL_LENGTH); i++) {
+    copy += String.fromCharCode(text.charCodeAt(i));
+  }
+  return copy;
+}
+
 /** Why `head` is not an opening handshake of RFC 6455 §4.1, or undefined when it is one. */
 export function checkHandshake(head: RequestHead): Refusal | undefined {
   const { headers } = head;
   if (head.method !== "GET") {
-    return { status: 405, reason: "the method must be GET", headers: { "Allow": "GET" } };
+    const detail = detailOf(head.method);
+    return { status: 405, reason: "the method must be GET", detail, headers: { "Allow": "GET" } };
   }
   const host = headers.get("host");
   if (host === undefined || host === "") return badRequest("the header Host is missing");
@@ -157,34 +257,50 @@ export function checkHandshake(head: RequestHead): Refusal | undefined {
       headers: { "Upgrade": "websocket" },
     };
   }
-  if (headers.get("sec-websocket-version") !== "13") {
+  const version = headers.get("sec-websocket-version");
+  if (version !== "13") {
     return {
       status: 426,
       reason: "the header Sec-WebSocket-Version must be 13",
+      detail: detailOf(version ?? ""),
       headers: { "Upgrade": "websocket", "Sec-WebSocket-Version": "13" },
     };
   }
   if (!WEBSOCKET_KEY.test(headers.get("sec-websocket-key") ?? "")) {
     return badRequest("the header Sec-WebSocket-Key must be 16 bytes in base64");
   }
-  const protocols = headers.get("sec-websocket-protocol");
-  if (protocols !== undefined && !protocols.split(",").every((name) => NAME.test(name.trim()))) {
-    return badRequest("the header Sec-WebSocket-Protocol must be a list of names");
+  for (const name of listElements(headers.get("sec-websocket-protocol"))) {
+    if (NAME.test(name)) continue;
+    // What follows the prefix is a token.
+    const detail = name.startsWith("bearer.") ? "bearer." : detailOf(name);
+    return { ...badRequest("the header Sec-WebSocket-Protocol must be a list of names"), detail };
   }
   return undefined;
 }
 
+/** What an answer needs to know besides what it says. */
+export interface AnswerOptions {
+  /** The time as RFC 9110 §5.6.7 writes it. */
+  readonly date: string;
+  /** False for the answer to HEAD, which has the length of the body in its head and no body (RFC 9110 §9.3.2). */
+  readonly hasBody: boolean;
+}
+
 /** The answer to a refused client, after which the connection is closed. */
-export function encodeRefusal({ status, reason, headers = {} }: Refusal): Uint8Array<ArrayBuffer> {
+export function encodeRefusal(
+  { status, reason, headers = {} }: Refusal,
+  { date, hasBody }: AnswerOptions,
+): Uint8Array<ArrayBuffer> {
   const body = `${reason}\n`;
   const lines = [`HTTP/1.1 ${status} ${REFUSAL_STATUSES[status].name}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   lines.push(
+    `Date: ${date}`,
     `Connection: ${"Upgrade" in headers ? "Upgrade, close" : "close"}`,
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${body.length}`,
     "",
-    body,
+    hasBody ? body : "",
   );
   return new TextEncoder().encode(lines.join("\r\n"));
 }
@@ -221,10 +337,8 @@ export function encodeInnerRequest(head: RequestHead, facts: ConnectionFacts): U
     const value = head.headers.get(name);
     if (value === undefined) continue;
     // The runtime splits the subprotocols at ", " only, and throws at "a,b".
-    const list = name === "sec-websocket-protocol"
-      ? value.split(",").map((item) => item.trim()).join(", ")
-      : value;
-    lines.push(`${name}: ${list}`);
+    const list = name === "sec-websocket-protocol" ? listElements(value).join(", ") : value;
+    if (list !== "") lines.push(`${name}: ${list}`);
   }
   const text = `${lines.join("\r\n")}\r\n\r\n`;
   const bytes = new Uint8Array(text.length);
@@ -250,5 +364,5 @@ export function isRefusalStatus(status: number): status is RefusalStatus {
 }
 
 function hasToken(value: string | undefined, token: string): boolean {
-  return value !== undefined && value.split(",").some((item) => item.trim().toLowerCase() === token);
+  return listElements(value).some((element) => element.toLowerCase() === token);
 }

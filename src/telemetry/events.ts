@@ -138,6 +138,12 @@ export const EVENTS = {
     fields: [...CONNECTION, "reason"],
     cause: "the peer went away without a Close frame: a lost network, a killed client, a reset",
   },
+  "connection.fault": {
+    level: "error",
+    text: "A fault of the server's own ended a connection",
+    fields: [...CONNECTION, "error", "stack"],
+    cause: "a fault in wsward itself: the peer gets 500 or the code 1011, no other connection notices",
+  },
   "protocol.error": {
     level: "error",
     text: "Protocol error",

@@ -40,6 +40,7 @@ export const FIELDS = {
   file: { type: "string", meaning: "path of a file" },
   signal: { type: "string", meaning: "signal that asked for it" },
   error: { type: "string", meaning: "what was caught: its class, or the system's words" },
+  stack: { type: "string", meaning: "where it was thrown: functions and places, innermost first" },
   hint: { type: "string", meaning: "what to do about it" },
 } as const satisfies Record<string, FieldDeclaration>;
 

@@ -42,6 +42,7 @@ const LIMITS: ListenerLimits = {
   closeTimeout: 2000,
   maxLifetime: Infinity,
   handshakeTimeout: 5000,
+  authTimeout: 5000,
 };
 
 /** Starts a listener with small modifications of ordinary limits; the endpoint echoes verbatim unless told otherwise. */

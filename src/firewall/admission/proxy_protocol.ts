@@ -1,6 +1,7 @@
 // The preamble of the PROXY protocol, versions 1 and 2 (HAProxy, proxy-protocol.txt), read on its strictest terms. No I/O.
 
 import { ipVersion } from "../../core/ip_address.ts";
+import { latin1 } from "../../core/latin1.ts";
 import { canonicalAddress } from "./network_set.ts";
 
 /** What the bytes are so far. A state other than `incomplete` does not change when more bytes come. */
@@ -60,8 +61,10 @@ const TCP6 = 0x21;
 /**
  * Reads the preamble that the bytes from `start` to `end` begin with. Extensions (TLVs) are skipped. A Unix or datagram
  * address is no address of a TCP client, so it counts as unknown.
+ *
+ * @param from Where to go on looking for the end: where the last look ended, or `start`.
  */
-export function parseProxyHeader(bytes: Uint8Array, start: number, end: number): ProxyHeader {
+export function parseProxyHeader(bytes: Uint8Array, start: number, end: number, from = start): ProxyHeader {
   if (start === end) return INCOMPLETE;
   const isV1 = bytes[start] === V1_START[0];
   const signature = isV1 ? V1_START : V2_START;
@@ -70,20 +73,19 @@ export function parseProxyHeader(bytes: Uint8Array, start: number, end: number):
     if (bytes[start + i] !== signature[i]) return NOT_PROXY;
   }
   if (known < signature.length) return INCOMPLETE;
-  return isV1 ? parseV1(bytes, start, end) : parseV2(bytes, start, end);
+  return isV1 ? parseV1(bytes, start, end, from) : parseV2(bytes, start, end);
 }
 
-function parseV1(bytes: Uint8Array, start: number, end: number): ProxyHeader {
+function parseV1(bytes: Uint8Array, start: number, end: number, from: number): ProxyHeader {
   const stop = Math.min(end, start + MAX_V1_SIZE);
-  let text = "";
-  for (let at = start + V1_START.length; at < stop; at++) {
+  const textStart = start + V1_START.length;
+  for (let at = Math.max(textStart, from - 1); at < stop; at++) {
     const byte = bytes[at]!;
     if (byte === CR) {
       if (at + 1 === stop) break;
-      return bytes[at + 1] === LF ? parseV1Line(text, at + 2 - start) : BAD_LINE;
+      return bytes[at + 1] === LF ? parseV1Line(latin1(bytes, textStart, at), at + 2 - start) : BAD_LINE;
     }
     if (byte < 0x20 || byte > 0x7e) return BAD_LINE;
-    text += String.fromCharCode(byte);
   }
   return end - start < MAX_V1_SIZE ? INCOMPLETE : LONG_LINE;
 }

@@ -24,8 +24,8 @@ interface HostAndPort {
   readonly port: number | undefined;
 }
 
-// RFC 9110 §7.2. Underscores are in no host name, but containers are often called so; one dot may end a name.
-const HOST_AND_PORT = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[([0-9a-f:.]+)\])(?::(\d{1,5}))?$/;
+// RFC 9110 §7.2, where the port may be empty. Underscores are in no host name, but containers are often called so; one dot may end a name.
+const HOST_AND_PORT = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[([0-9a-f:.]+)\])(?::(\d{0,5}))?$/;
 const WEB_ORIGIN = /^https?:\/\/(.+)$/;
 
 const BAD_HOST = badRequest("the header Host must be a name or an address, and may have a port");
@@ -106,7 +106,7 @@ function parseHost(text: string): HostAndPort | undefined {
   if (match === null) return undefined;
   const [, name, v6] = match;
   if (v6 !== undefined && ipVersion(v6) !== 6) return undefined;
-  const port = match[3] === undefined ? undefined : Number(match[3]);
+  const port = match[3] ? Number(match[3]) : undefined;
   const host = name ?? v6!;
   return host.length > 253 || (port ?? 0) > 65535 ? undefined : { host, port };
 }

@@ -1,0 +1,45 @@
+// A peer from its accept on: what there is of it before, and after, it has become a connection.
+
+import type { Refusal } from "../../protocol/handshake.ts";
+import type { Admitted } from "../admission.ts";
+import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
+import type { Connection } from "../connection.ts";
+
+/** One accepted socket and what is known about it so far. */
+export class Handshake implements Admitted {
+  /** The accepted socket, and later what was put around it. */
+  peer: ByteSocket;
+  /** The peer's address, or, once that is known, the address of the client that a trusted proxy speaks for. */
+  address: string;
+  /** Whether `address` is the client's, so that what is done wrong counts against it. */
+  isIdentified = false;
+  /** Whether the peer would understand an HTTP response: not before TLS is there. */
+  canAnswer = true;
+  /** Whether the request was HEAD, to which no answer has a body. */
+  isHead = false;
+  /** Whether it is being told why it may not connect, which ends it soon. */
+  isRefused = false;
+  /** Whether the 101 is on its way, so that only frames may follow. */
+  isWelcomed = false;
+  /** The id of the connection, once the endpoint is asked about it. */
+  id: string | undefined;
+  /** The private hop, from then on. */
+  inner: ByteSocket | undefined;
+  connection: Connection | undefined;
+
+  constructor(peer: ByteSocket, address: string) {
+    this.peer = peer;
+    this.address = address;
+  }
+
+  expel({ reason }: Refusal): void {
+    if (this.connection !== undefined) this.connection.close({ code: 1008, reason });
+    else if (!this.isRefused) closeQuietly(this.peer);
+  }
+
+  /** Ends every wait of the handshake at once. */
+  cut(): void {
+    closeQuietly(this.peer);
+    if (this.inner !== undefined) closeQuietly(this.inner);
+  }
+}

@@ -1,0 +1,164 @@
+// The private hop: asks the endpoint about a peer that was admitted, and makes a connection of the two.
+
+import {
+  encodeInnerRequest,
+  findHeadEnd,
+  isRefusalStatus,
+  parseResponseHead,
+  type Refusal,
+} from "../../protocol/handshake.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Admission } from "../admission.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost, writeAll } from "../byte_socket.ts";
+import { Connection, type ConnectionLimits } from "../connection.ts";
+import type { EndpointCounters } from "../counters.ts";
+import type { MemoryBudget } from "../memory_budget.ts";
+import { Outbox } from "../outbox.ts";
+import type { Handshake } from "./handshake.ts";
+import { HeadBuffer } from "./head_buffer.ts";
+import type { Opening } from "./opening.ts";
+
+/** What a connection is held to, and how long it may take to become one; times in milliseconds. */
+export interface JoiningLimits extends ConnectionLimits {
+  readonly handshakeTimeout: number;
+  /** How long the endpoint may take to verify a token that came with the head. */
+  readonly authTimeout: number;
+}
+
+/** What joining depends on. */
+export interface JoiningOptions {
+  readonly endpoint: string;
+  /** The Unix socket of the endpoint. */
+  readonly socketPath: string;
+  /** Whether clients come over TLS. */
+  readonly isSecure: boolean;
+  readonly limits: JoiningLimits;
+  readonly admission: Admission;
+  readonly budget: MemoryBudget;
+  readonly counters: EndpointCounters;
+  /** The ways to the peers, by connection; whoever ends the connection takes it out. */
+  readonly outboxes: Map<string, Outbox>;
+  readonly log: Log;
+}
+
+/** The endpoint's 101, as it is sent on, and what came after it. */
+interface Welcome {
+  readonly head: Uint8Array<ArrayBuffer>;
+  readonly rest: Uint8Array<ArrayBuffer>;
+}
+
+const UNAVAILABLE: Refusal = {
+  status: 503,
+  reason: "the endpoint is not available",
+  rule: "endpoint",
+  headers: { "Retry-After": "1" },
+};
+
+let lastConnection = 0;
+const runId = Date.now().toString(36);
+
+/**
+ * Resolves with the connection, its 101 sent, or with why the endpoint does not want the peer. Rejects when the peer is
+ * lost.
+ */
+export async function join(
+  handshake: Handshake,
+  { head, rest }: Opening,
+  options: JoiningOptions,
+): Promise<Connection | Refusal> {
+  const { endpoint, limits, admission, budget, counters, outboxes, log } = options;
+  const id = `${runId}-${(++lastConnection).toString(36)}`;
+  const outbox = new Outbox(handshake.peer, counters);
+  outboxes.set(id, outbox);
+  handshake.id = id;
+  const asked = await ask(handshake, id, head, options);
+  if (!("inner" in asked)) return asked;
+  const { inner, welcome } = asked;
+  try {
+    handshake.isWelcomed = true;
+    await writeAll(handshake.peer, welcome.head);
+    return new Connection({
+      id,
+      endpoint,
+      address: handshake.address,
+      peer: handshake.peer,
+      outbox,
+      inner,
+      fromPeer: rest,
+      fromEndpoint: welcome.rest,
+      limits,
+      budget,
+      counters,
+      onViolation: () => admission.violation(handshake.address),
+      log,
+    });
+  } catch (error) {
+    closeQuietly(inner);
+    throw error;
+  }
+}
+
+/** Opens the private hop. Resolves with it and its 101, or with why the endpoint does not want the peer. */
+async function ask(
+  handshake: Handshake,
+  id: string,
+  head: Opening["head"],
+  { socketPath, isSecure, endpoint, limits, log }: JoiningOptions,
+): Promise<{ readonly inner: ByteSocket; readonly welcome: Welcome } | Refusal> {
+  let inner: ByteSocket;
+  try {
+    inner = await Deno.connect({ transport: "unix", path: socketPath });
+  } catch (error) {
+    // Whatever it is, it is on our side, and the record has its words.
+    log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
+    return UNAVAILABLE;
+  }
+  handshake.inner = inner;
+  // Longer than an endpoint ever takes that is in order. Whatever becomes of the peer until then: the runtime leaks a
+  // descriptor if the hop is closed before the response head is here.
+  const timer = setTimeout(() => closeQuietly(inner), limits.handshakeTimeout + limits.authTimeout);
+  try {
+    const { address } = handshake;
+    await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
+    const answer = await readAnswer(inner);
+    if (answer !== undefined && "head" in answer) return { inner, welcome: answer };
+    closeQuietly(inner);
+    return answer ?? UNAVAILABLE;
+  } catch (error) {
+    closeQuietly(inner);
+    if (!isConnectionLost(error)) throw error;
+    return UNAVAILABLE;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Reads the answer of the endpoint: its 101, its refusal, or undefined when it is neither. */
+async function readAnswer(inner: ByteSocket): Promise<Welcome | Refusal | undefined> {
+  const buffer = new HeadBuffer();
+  try {
+    let headEnd = -1;
+    while (headEnd < 0) {
+      const from = buffer.end;
+      if (!await buffer.read(inner)) return undefined;
+      headEnd = findHeadEnd(buffer.bytes, from, buffer.end);
+    }
+    const head = parseResponseHead(buffer.bytes, 0, headEnd);
+    if (head?.status === 101) {
+      const { bytes, end } = buffer;
+      return { head: bytes.slice(0, headEnd), rest: bytes.slice(headEnd, end) };
+    }
+    if (head === undefined || !isRefusalStatus(head.status)) return undefined;
+    const bodyEnd = headEnd + Number(head.headers.get("content-length") ?? 0);
+    while (buffer.end < bodyEnd && await buffer.read(inner));
+    const reason = new TextDecoder().decode(buffer.bytes.subarray(headEnd, buffer.end)).trim();
+    const headers: Record<string, string> = {};
+    for (const name of ["WWW-Authenticate", "Retry-After"]) {
+      const value = head.headers.get(name.toLowerCase());
+      if (value !== undefined) headers[name] = value;
+    }
+    return { status: head.status, reason, rule: "endpoint", headers };
+  } finally {
+    buffer.release();
+  }
+}

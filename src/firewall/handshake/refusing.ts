@@ -1,0 +1,68 @@
+// Refusals on the wire: the answer, a moment to read it, and an end that no peer can put off.
+
+import { encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
+import type { Admission } from "../admission.ts";
+import { small } from "../buffer_stock.ts";
+import { type ByteSocket, closeQuietly, expectLoss, finish, writeAll } from "../byte_socket.ts";
+import type { Handshake } from "./handshake.ts";
+
+/** How long a refused peer may take to read why, in milliseconds: it holds a descriptor for that time. */
+const REFUSAL_TIMEOUT_MS = 1000;
+
+/**
+ * How many refused peers may take that time at once. Who is refused counts for no limit on its address, so without this
+ * one address could hold every place there is; most of those beyond see the answer all the same.
+ */
+const MAX_LINGERING = 256;
+
+let lingering = 0;
+
+/** Records why the peer may not connect, counts it against its address if it is a violation, and answers. */
+export async function refuse(
+  handshake: Handshake,
+  refusal: Refusal,
+  { admission, endpoint }: { readonly admission: Admission; readonly endpoint: string },
+): Promise<void> {
+  const { address, canAnswer, isIdentified } = handshake;
+  handshake.isRefused = true;
+  admission.record(address, endpoint, refusal);
+  if (isIdentified && refusal.isViolation) admission.violation(address);
+  if (canAnswer) await answer(handshake, refusal);
+}
+
+/** Sends a refusal and waits, for a moment, until it has been read. Rejects when the peer is lost. */
+export async function answer({ peer, isHead }: Handshake, refusal: Refusal): Promise<void> {
+  const date = new Date().toUTCString();
+  await sendLast(peer, encodeRefusal(refusal, { date, hasBody: !isHead }));
+}
+
+/** Sends the last that there is to say and waits, for a moment, until it has been read; then the socket may be closed. */
+export async function sendLast(peer: ByteSocket, bytes: Uint8Array): Promise<void> {
+  const mayLinger = lingering < MAX_LINGERING;
+  const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
+  if (mayLinger) lingering++;
+  const scratch = small.take();
+  try {
+    await writeAll(peer, bytes);
+    if (mayLinger) await finish(peer, scratch);
+  } finally {
+    clearTimeout(timer);
+    small.giveBack(scratch);
+    if (mayLinger) lingering--;
+  }
+}
+
+/** The same while a read is pending, which the end of the socket ends. Never rejects for the loss of the peer. */
+export async function interrupt(handshake: Handshake, refusal: Refusal): Promise<void> {
+  const { peer, canAnswer, isHead } = handshake;
+  const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
+  try {
+    const date = new Date().toUTCString();
+    if (canAnswer) await writeAll(peer, encodeRefusal(refusal, { date, hasBody: !isHead }));
+  } catch (error) {
+    expectLoss(error);
+  } finally {
+    clearTimeout(timer);
+    closeQuietly(peer);
+  }
+}
