@@ -1,5 +1,7 @@
 // The ways in which a peer can present its token, read from its handshake; and the subprotocols it may speak afterwards.
 
+import { listElements } from "../protocol/handshake.ts";
+
 /** Where a token came from. */
 export type TokenSource = "header" | "subprotocol" | "query";
 
@@ -14,8 +16,11 @@ export interface PresentedToken {
 export interface Presentation {
   /** Undefined when the token is to be the first message. */
   readonly presented: PresentedToken | undefined;
-  /** The one to select; undefined when none of ours was offered. */
-  readonly subprotocol: Subprotocol | undefined;
+  /**
+   * The one to select: the first of ours, or else the one that holds the token, because browsers and other clients end a
+   * connection for which they offered some and got none. Undefined when neither was offered.
+   */
+  readonly subprotocol: string | undefined;
 }
 
 /** Why a handshake can't be accepted. The text never repeats what was sent. */
@@ -28,9 +33,8 @@ export interface PresentationFault {
 }
 
 /**
- * The subprotocols of the secure endpoint: JSON-RPC 2.0, and plain text under a name. Plain text is also what is spoken
- * when none is selected. The second is there for browsers: they end a connection for which they offered subprotocols and
- * got none, so one that presents its token as a subprotocol must be able to offer another.
+ * The subprotocols of the secure endpoint: JSON-RPC 2.0, and plain text under a name, which is also what is spoken when
+ * neither is selected.
  */
 export const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
 
@@ -38,7 +42,7 @@ export const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
 export type Subprotocol = typeof SUBPROTOCOLS[number];
 
 const TOKEN_PREFIX = "bearer.";
-const QUERY_NAMES: ReadonlySet<string> = new Set(["token", "access_token", "jwt"]);
+const QUERY_NAMES: readonly string[] = ["token", "access_token", "jwt"];
 
 const TWO_WAYS: PresentationFault = {
   status: 400,
@@ -65,12 +69,12 @@ export function readPresentation(
   const inQuery = readQuery(request.url);
   if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;
   const authorization = request.headers.get("authorization");
-  const inHeader = authorization === null ? undefined : /^bearer(?: +(.*))?$/i.exec(authorization);
+  const inHeader = authorization === null ? undefined : readBearer(authorization);
   if (inHeader === null) return OTHER_SCHEME;
   const offered = splitOffer(request.headers.get("sec-websocket-protocol"));
 
   const tokens: PresentedToken[] = [];
-  if (inHeader !== undefined) tokens.push({ source: "header", token: inHeader[1] ?? "" });
+  if (inHeader !== undefined) tokens.push({ source: "header", token: inHeader });
   for (const name of offered) {
     if (name.startsWith(TOKEN_PREFIX)) {
       tokens.push({ source: "subprotocol", token: name.slice(TOKEN_PREFIX.length) });
@@ -78,18 +82,31 @@ export function readPresentation(
   }
   for (const token of inQuery) tokens.push({ source: "query", token });
   if (tokens.length > 1) return TWO_WAYS;
-  return { presented: tokens[0], subprotocol: select(offered) };
+  const holder = offered.find((name) => name.startsWith(TOKEN_PREFIX));
+  return { presented: tokens[0], subprotocol: select(offered) ?? holder };
+}
+
+/** The token after the scheme, empty if there is none; null for another scheme. */
+function readBearer(authorization: string): string | null {
+  const space = authorization.indexOf(" ");
+  const scheme = space < 0 ? authorization : authorization.slice(0, space);
+  if (scheme.toLowerCase() !== "bearer") return null;
+  return authorization.slice(scheme.length).trimStart();
 }
 
 function readQuery(url: string): readonly string[] {
   const mark = url.indexOf("?");
   if (mark < 0) return [];
-  const pairs = [...new URLSearchParams(url.slice(mark))];
-  return pairs.filter(([name]) => QUERY_NAMES.has(name.toLowerCase())).map(([, value]) => value);
+  const tokens: string[] = [];
+  for (const [name, value] of new URLSearchParams(url.slice(mark))) {
+    // A list and not a set: names of digits alone can be chosen so that they collide in a set.
+    if (QUERY_NAMES.includes(name.toLowerCase())) tokens.push(value);
+  }
+  return tokens;
 }
 
 function splitOffer(value: string | null): readonly string[] {
-  return value === null ? [] : value.split(",").map((name) => name.trim());
+  return listElements(value ?? "");
 }
 
 /** The client names what it prefers first (RFC 6455 §4.1). */

@@ -161,14 +161,14 @@ export class Admission {
     return undefined;
   }
 
-  #fieldsOf({ status, reason, rule = "handshake", limit }: Refusal) {
+  #fieldsOf({ status, reason, rule = "handshake", limit, detail }: Refusal) {
     const { maxConnections, maxConnectionsPerIp, handshakeRate } = this.#settings;
     const settings: { readonly [Rule in RefusalRule]?: number } = {
       max_connections: maxConnections,
       max_connections_per_ip: maxConnectionsPerIp,
       handshake_rate: handshakeRate,
     };
-    return { status, rule, reason, limit: limit ?? settings[rule] };
+    return { status, rule, reason, limit: limit ?? settings[rule], detail };
   }
 
   /** Reads the rules file again and closes who is not allowed any more; a bad file changes nothing. */

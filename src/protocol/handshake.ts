@@ -67,10 +67,7 @@ const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   "sec-websocket-version",
 ]);
 
-/**
- * The headers that are kept, of requests and of responses. A peer chooses the names of all others, and can choose such
- * as collide in a map: the runtime hashes names of digits without a seed.
- */
+/** The headers that are kept, of requests and of responses. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set([
   ...SINGLE_HEADERS,
   "connection",
@@ -181,7 +178,9 @@ function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
     const value = line.slice(colon + 1);
     // Folded lines, spaces before the colon and control characters are how two readers come to disagree (RFC 9112 §5).
     if (!NAME.test(name) || !VALUE.test(value)) return badRequest(`header line ${i} is malformed`);
-    if (!KEPT_HEADERS.has(name)) continue;
+    // A peer can choose names that collide: the runtime hashes those of digits alone without a seed, and puts even what
+    // is only looked up into a table of its own.
+    if (!isLetter(name.charCodeAt(0)) || !KEPT_HEADERS.has(name)) continue;
     const known = headers.get(name);
     if (known !== undefined && SINGLE_HEADERS.has(name)) {
       return badRequest(`the header "${name}" must not be repeated`);
@@ -194,6 +193,11 @@ function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
 
 function refuse(refusal: Refusal): HeadResult {
   return { ok: false, refusal };
+}
+
+/** Whether it is one of a to z. */
+function isLetter(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a;
 }
 
 function isBlank(code: number): boolean {

@@ -176,7 +176,7 @@ export const EVENTS = {
   "handshake.refused": {
     level: "warning",
     text: "Handshake refused",
-    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "dry_run"],
+    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run"],
     cause:
       "the client may not connect, or did not send a WebSocket handshake; the status says which, see that",
     settings: ["firewallDryRun"],
@@ -184,7 +184,7 @@ export const EVENTS = {
   "handshake.refused_repeatedly": {
     level: "warning",
     text: "The same handshake was refused again",
-    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "dry_run", "count"],
+    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run", "count"],
     cause: "a client goes on after handshake.refused: one record for all of some seconds",
     settings: ["firewallDryRun"],
   },

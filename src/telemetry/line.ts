@@ -23,9 +23,8 @@ const BARE = /^[A-Za-z0-9._:/@-]+$/;
 // All of C (C0, C1, DEL, bidi and zero-width controls, lone surrogates, unassigned) and the two Unicode line breaks.
 const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu;
 
-// A JWT begins with "eyJ", which is base64url for `{"`.
-const TOKEN = /eyJ[\w-]*\.[\w-]*\.[\w-]*/g;
-const TOKEN_CUT_OFF = /eyJ[\w-]*(?:\.[\w-]*)?$/;
+/** How a JWT begins: base64url for `{"`. */
+const TOKEN_START = "eyJ";
 
 /**
  * One line without its line break: `time LEVEL event text key=value ...`.
@@ -74,15 +73,34 @@ function quote(text: string): string {
 }
 
 function shorten(whole: string): { text: string; isCut: boolean } {
-  // Cut first: the search for tokens is quadratic in the worst case, and a peer chooses the length.
   const isCut = whole.length > MAX_VALUE_LENGTH;
   return { text: hideTokens(isCut ? whole.slice(0, MAX_VALUE_LENGTH) : whole, isCut), isCut };
 }
 
+/** Replaces what looks like a JWT, three parts with dots between them, also one of which the end has been cut off. */
 function hideTokens(text: string, isCut: boolean): string {
-  if (!text.includes("eyJ")) return text;
-  const hidden = text.replace(TOKEN, "[token]");
-  return isCut ? hidden.replace(TOKEN_CUT_OFF, "[token]") : hidden;
+  let hidden = "";
+  let done = 0;
+  for (let start = text.indexOf(TOKEN_START); start >= 0; start = text.indexOf(TOKEN_START, done)) {
+    let dots = 0;
+    let end = start;
+    for (; end < text.length; end++) {
+      if (text[end] === ".") {
+        if (++dots > 2) break;
+      } else if (!isTokenCharacter(text.charCodeAt(end))) break;
+    }
+    const isToken = dots >= 2 || (isCut && end === text.length);
+    hidden += text.slice(done, start) + (isToken ? "[token]" : text.slice(start, end));
+    // Nothing that begins in what was passed over has more dots.
+    done = end;
+  }
+  return hidden + text.slice(done);
+}
+
+/** A to Z, a to z, 0 to 9, `-` and `_`. */
+function isTokenCharacter(code: number): boolean {
+  return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122) ||
+    code === 45 || code === 95;
 }
 
 function escapeCharacter(character: string): string {

@@ -42,6 +42,8 @@ async function readRefusal(client: RawClient, status: number): Promise<ResponseH
   assert.equal(head.headers.get("content-length"), String(body.length));
   assert.equal(head.headers.get("content-type"), "text/plain; charset=utf-8");
   assert.match(head.headers.get("connection") ?? "", /\bclose$/);
+  const date = head.headers.get("date") ?? "";
+  assert.equal(new Date(date).toUTCString(), date);
   assert.match(body, /^[^\r\n]{10,120}\n$/);
   return { ...head, reason: body.trimEnd() };
 }
@@ -86,81 +88,173 @@ function headOfSize(size: number): string {
   return requestHead({ headers: { "X-Fill": "a".repeat(size - empty.length) } });
 }
 
-const REFUSED: Readonly<Record<string, readonly [head: string | Uint8Array, status: number]>> = {
+const NOT_HTTP = "this is not an HTTP/1.1 request";
+const BAD_KEY = "the header Sec-WebSocket-Key must be 16 bytes";
+
+function withKey(key: string): string {
+  return withLine("Sec-WebSocket-Key", `Sec-WebSocket-Key: ${key}`);
+}
+
+/** Heads, their status, the beginning of what the peer is told, and the rule in the log. */
+const REFUSED: Readonly<
+  Record<string, readonly [head: string | Uint8Array, status: number, reason: string, rule?: string]>
+> = {
   "a TLS hello": [
     Uint8Array.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03),
     400,
+    NOT_HTTP,
   ],
-  "an SSH banner": ["SSH-2.0-OpenSSH_9.2\r\n", 400],
-  "bytes of zero": [new Uint8Array(64), 400],
-  "the preface of HTTP/2": ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505],
-  "a word": ["hello\r\n", 400],
-  "an SMTP greeting": ["EHLO example.com\r\n", 400],
-  "a PROXY preamble of a stranger": ["PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + requestHead(), 400],
+  "an SSH banner": ["SSH-2.0-OpenSSH_9.2\r\n", 400, NOT_HTTP],
+  "bytes of zero": [new Uint8Array(64), 400, NOT_HTTP],
+  "the preface of HTTP/2": ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "the HTTP version must be 1.1"],
+  "a word": ["hello\r\n", 400, NOT_HTTP],
+  "an SMTP greeting": ["EHLO example.com\r\n", 400, NOT_HTTP],
+  "a PROXY preamble of a stranger": ["PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + requestHead(), 400, NOT_HTTP],
   "a binary PROXY preamble of a stranger": [
     concat(
       Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x20, 0, 0, 0),
       new TextEncoder().encode(requestHead()),
     ),
     400,
+    NOT_HTTP,
   ],
-  "an empty line that ends in a line feed alone": ["\n" + requestHead(), 400],
-  "a method in lower case": [requestHead().replace("GET", "get"), 400],
-  "two spaces in the request line": [requestHead().replace("GET /", "GET  /"), 400],
-  "bare line feeds": [requestHead().replaceAll("\r\n", "\n"), 400],
-  "a bare line feed in one line": [withExtra("X-A: a\nX-B: b"), 400],
-  "a bare carriage return": [withExtra("X-A: a\rb"), 400],
-  "a NUL in a value": [withExtra("X-A: a\0b"), 400],
-  "a NUL in the target": [requestHead({ target: "/\0" }), 400],
-  "a folded line": [withExtra("X-A: a\r\n b"), 400],
-  "a space before the colon": [withExtra("X-A : a"), 400],
-  "a line without a colon": [withExtra("X-A"), 400],
-  "a line without a name": [withExtra(": a"), 400],
-  "an absolute target of another scheme": [requestHead({ target: "ftp://localhost/" }), 400],
-  "an absolute target without a host": [requestHead({ target: "ws:///" }), 400],
-  "an absolute target with a user": [requestHead({ target: "ws://user@localhost/" }), 400],
-  "an absolute target of another host": [requestHead({ target: "ws://evil.example/" }), 421],
+  "an empty line that ends in a line feed alone": ["\n" + requestHead(), 400, NOT_HTTP],
+  "a method in lower case": [requestHead().replace("GET", "get"), 400, NOT_HTTP],
+  "two spaces in the request line": [requestHead().replace("GET /", "GET  /"), 400, NOT_HTTP],
+  "bare line feeds": [requestHead().replaceAll("\r\n", "\n"), 400, NOT_HTTP],
+  "a bare line feed in one line": [withExtra("X-A: a\nX-B: b"), 400, "is malformed"],
+  "a bare carriage return": [withExtra("X-A: a\rb"), 400, "is malformed"],
+  "a NUL in a value": [withExtra("X-A: a\0b"), 400, "is malformed"],
+  "a NUL in the target": [requestHead({ target: "/\0" }), 400, NOT_HTTP],
+  "a folded line": [withExtra("X-A: a\r\n b"), 400, "is malformed"],
+  "a space before the colon": [withExtra("X-A : a"), 400, "is malformed"],
+  "a line without a colon": [withExtra("X-A"), 400, "is malformed"],
+  "a line without a name": [withExtra(": a"), 400, "is malformed"],
+  "an absolute target of another scheme": [
+    requestHead({ target: "ftp://localhost/" }),
+    400,
+    "the request target must be",
+  ],
+  "an absolute target without a host": [requestHead({ target: "ws:///" }), 400, "the request target must be"],
+  "an absolute target with a user": [
+    requestHead({ target: "ws://user@localhost/" }),
+    400,
+    "the header Host must be a name or an address",
+  ],
+  "an absolute target of another host": [
+    requestHead({ target: "ws://evil.example/" }),
+    421,
+    "this server answers to localhost",
+    "host",
+  ],
   "an absolute target without the header Host": [
     requestHead({ target: "ws://localhost/" }).replace("Host: localhost\r\n", ""),
     400,
+    "the header Host is missing",
   ],
-  "an authority as target": [requestHead().replace("GET /", "CONNECT localhost:80"), 400],
-  "an asterisk as target": [requestHead({ target: "*" }), 400],
-  "another path": [requestHead({ target: "/other" }), 404],
-  "a path that is not written the same": [requestHead({ target: "//" }), 404],
-  "a path with dots": [requestHead({ target: "/./" }), 404],
-  "HTTP/1.0": [requestHead().replace("HTTP/1.1", "HTTP/1.0"), 505],
-  "HTTP/2.0": [requestHead().replace("HTTP/1.1", "HTTP/2.0"), 505],
-  "POST": [requestHead().replace("GET", "POST"), 405],
-  "OPTIONS": [requestHead().replace("GET", "OPTIONS"), 405],
-  "no Host": [withLine("Host", ""), 400],
-  "an empty Host": [withLine("Host", "Host: "), 400],
-  "two Hosts": [withExtra("Host: localhost"), 400],
-  "a Host with a path": [withLine("Host", "Host: localhost/"), 400],
-  "a Host with a user": [withLine("Host", "Host: a@localhost"), 400],
-  "a Host of another name (DNS rebinding)": [withLine("Host", "Host: evil.example"), 421],
-  "a Host that ends in another name": [withLine("Host", "Host: localhost.evil.example"), 421],
-  "a Host of another address": [withLine("Host", "Host: 192.0.2.1"), 421],
-  "a body by its length": [withExtra("Content-Length: 5"), 400],
-  "a body in chunks": [withExtra("Transfer-Encoding: chunked"), 400],
-  "two lengths": [withExtra("Content-Length: 0\r\nContent-Length: 0"), 400],
-  "an expectation": [withExtra("Expect: 100-continue"), 417],
-  "two keys": [withExtra("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400],
-  "two versions": [withExtra("Sec-WebSocket-Version: 13"), 400],
-  "two Origins": [withExtra("Origin: http://localhost\r\nOrigin: http://localhost"), 400],
-  "subprotocols that are no names": [withExtra("Sec-WebSocket-Protocol: a, b c"), 400],
-  "no Upgrade": [withLine("Upgrade", ""), 426],
-  "another Upgrade": [withLine("Upgrade", "Upgrade: h2c"), 426],
-  "no Connection": [withLine("Connection", ""), 426],
-  "a Connection that keeps alive": [withLine("Connection", "Connection: keep-alive"), 426],
+  "an authority as target": [
+    requestHead().replace("GET /", "CONNECT localhost:80"),
+    400,
+    "the request target must be",
+  ],
+  "an asterisk as target": [requestHead({ target: "*" }), 400, "the request target must be"],
+  "another path": [requestHead({ target: "/other" }), 404, "the endpoint is at the path /", "path"],
+  "a path that is not written the same": [
+    requestHead({ target: "//" }),
+    404,
+    "the endpoint is at the path /",
+    "path",
+  ],
+  "a path with dots": [requestHead({ target: "/./" }), 404, "the endpoint is at the path /", "path"],
+  "HTTP/1.0": [requestHead().replace("HTTP/1.1", "HTTP/1.0"), 505, "the HTTP version must be 1.1"],
+  "HTTP/2.0": [requestHead().replace("HTTP/1.1", "HTTP/2.0"), 505, "the HTTP version must be 1.1"],
+  "POST": [requestHead().replace("GET", "POST"), 405, "the method must be GET"],
+  "OPTIONS": [requestHead().replace("GET", "OPTIONS"), 405, "the method must be GET"],
+  "no Host": [withLine("Host", ""), 400, "the header Host is missing"],
+  "an empty Host": [withLine("Host", "Host: "), 400, "the header Host is missing"],
+  "two Hosts": [withExtra("Host: localhost"), 400, "must not be repeated"],
+  "a Host with a path": [
+    withLine("Host", "Host: localhost/"),
+    400,
+    "the header Host must be a name or an address",
+  ],
+  "a Host with a user": [
+    withLine("Host", "Host: a@localhost"),
+    400,
+    "the header Host must be a name or an address",
+  ],
+  "a Host of another name (DNS rebinding)": [
+    withLine("Host", "Host: evil.example"),
+    421,
+    "this server answers to localhost",
+    "host",
+  ],
+  "a Host that ends in another name": [
+    withLine("Host", "Host: localhost.evil.example"),
+    421,
+    "this server answers to localhost",
+    "host",
+  ],
+  "a Host of another address": [
+    withLine("Host", "Host: 192.0.2.1"),
+    421,
+    "this server answers to localhost",
+    "host",
+  ],
+  "a body by its length": [withExtra("Content-Length: 5"), 400, "a handshake has no body"],
+  "a body in chunks": [withExtra("Transfer-Encoding: chunked"), 400, "a handshake has no body"],
+  "two lengths": [withExtra("Content-Length: 0\r\nContent-Length: 0"), 400, "must not be repeated"],
+  "an expectation": [withExtra("Expect: 100-continue"), 417, "no body to expect"],
+  "two keys": [withExtra("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400, "must not be repeated"],
+  "two versions": [withExtra("Sec-WebSocket-Version: 13"), 400, "must not be repeated"],
+  "two Origins": [
+    withExtra("Origin: http://localhost\r\nOrigin: http://localhost"),
+    400,
+    "must not be repeated",
+  ],
+  "subprotocols that are no names": [
+    withExtra("Sec-WebSocket-Protocol: a, b c"),
+    400,
+    "must be a list of names",
+  ],
+  "no Upgrade": [withLine("Upgrade", ""), 426, "this is a WebSocket endpoint"],
+  "another Upgrade": [withLine("Upgrade", "Upgrade: h2c"), 426, "this is a WebSocket endpoint"],
+  "no Connection": [withLine("Connection", ""), 426, "this is a WebSocket endpoint"],
+  "a Connection that keeps alive": [
+    withLine("Connection", "Connection: keep-alive"),
+    426,
+    "this is a WebSocket endpoint",
+  ],
+  "no key": [withLine("Sec-WebSocket-Key", ""), 400, BAD_KEY],
+  "an empty key": [withKey(""), 400, BAD_KEY],
+  "a key of 15 bytes": [withKey(btoa("a".repeat(15))), 400, BAD_KEY],
+  "a key of 17 bytes": [withKey(btoa("a".repeat(17))), 400, BAD_KEY],
+  "a key of 32 bytes": [withKey(btoa("a".repeat(32))), 400, BAD_KEY],
+  "a key with stray bits at its end": [withKey("dGhlIHNhbXBsZSBub25jZR=="), 400, BAD_KEY],
+  "a key without its padding": [withKey("dGhlIHNhbXBsZSBub25jZQ"), 400, BAD_KEY],
+  "a key in base64url": [withKey("-_hlIHNhbXBsZSBub25jZQ=="), 400, BAD_KEY],
+  "a key with a comma after it": [withKey("dGhlIHNhbXBsZSBub25jZQ==,"), 400, BAD_KEY],
+  "two lines of Authorization": [
+    withExtra("Authorization: Bearer a\r\nAuthorization: Bearer b"),
+    400,
+    "must not be repeated",
+  ],
 };
 
 Deno.test("each handshake that breaks a rule is refused with its status and one line, then closed", async (t) => {
   await withProgram(t, ["--handshake-rate=unlimited"], {
     ...Object.fromEntries(
-      Object.entries(REFUSED).map(([name, [head, status]]) => [
+      Object.entries(REFUSED).map(([name, [head, status, reason, rule = "handshake"]]) => [
         `${name} gets ${status}`,
-        async (port: number) => void await assertRefused(port, head, status),
+        async (port: number, program: Program) => {
+          // Not the status alone, or one refusal would hide behind another.
+          const refusal = await assertRefused(port, head, status);
+          assert.ok(refusal.reason.includes(reason), refusal.reason);
+          const told = JSON.stringify(refusal.reason).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+          await program.logged(
+            new RegExp(`handshake\\.refused .*status=${status} rule=${rule} reason=${told}`),
+          );
+        },
       ]),
     ),
     "plain HTTP is told what this is": async (port) => {
@@ -184,6 +278,52 @@ Deno.test("each handshake that breaks a rule is refused with its status and one 
       const { headers } = await assertRefused(port, requestHead().replace("GET", "PUT"), 405);
       assert.equal(headers.get("allow"), "GET");
     },
+    "HEAD gets a head and no body": async (port) => {
+      for (const head of ["HEAD / HTTP/1.1\r\n: bad\r\n\r\n", requestHead().replace("GET", "HEAD")]) {
+        using client = await RawClient.open({ port });
+        await client.send("\r\n" + head);
+        const { headers } = await client.readHead();
+        assert.ok(Number(headers.get("content-length")) > 0);
+        assert.equal((await client.eof()).length, 0);
+      }
+    },
+    "the log tells the value that is not allowed, escaped and cut, and the peer is not told": async (
+      port,
+      program,
+    ) => {
+      const cases: readonly (readonly [head: string, status: number, detail: string])[] = [
+        [withExtra("Origin: https://shop.example"), 403, "rule=origin .*detail=https://shop.example"],
+        [withLine("Host", "Host: shop.example:1"), 421, "rule=host .*detail=shop.example:1"],
+        [requestHead({ target: "/shop?token=secret" }), 404, "rule=path .*detail=/shop"],
+        [withExtra("Sec-WebSocket-Protocol: a, sh(p"), 400, 'rule=handshake .*detail="sh\\(p"'],
+        [requestHead().replace("HTTP/1.1", "HTTP/3.0"), 505, "rule=handshake .*detail=HTTP/3.0"],
+      ];
+      for (const [head, status, detail] of cases) {
+        using client = await openFrom("127.0.0.43", port);
+        await client.send(head);
+        const { text, reason } = await readRefusal(client, status);
+        assert.doesNotMatch(text + reason, /shop|sh\(p|3\.0/);
+        await program.logged(new RegExp(`handshake\\.refused .*peer=127\\.0\\.0\\.43 .*${detail}`));
+      }
+      using client = await openFrom("127.0.0.44", port);
+      await client.send(withExtra("Origin: \u009b31m" + "a".repeat(5000)));
+      await readRefusal(client, 403);
+      await program.logged(/peer=127\.0\.0\.44 .*detail="\u00c2\\u009b31ma{251}"/);
+      assert.doesNotMatch(program.stderr.text, /token=secret/);
+    },
+    "the end of a head may be cut anywhere": async (port) => {
+      const head = requestHead();
+      for (const size of [1, 2, 3, 4]) {
+        using client = await RawClient.open({ port });
+        await client.send(head.slice(0, -size));
+        // What comes back to another client shows that the first part has been read alone.
+        using other = await RawClient.connect({ port });
+        await assertServes(other);
+        await client.send(head.slice(-size));
+        assert.equal((await client.readHead()).status, 101);
+        await assertServes(client);
+      }
+    },
     "no refusal repeats what the client said": async (port) => {
       const word = "SECRET<b>WORD";
       for (
@@ -193,6 +333,7 @@ Deno.test("each handshake that breaks a rule is refused with its status and one 
           withExtra(`Origin: http://${word}`),
           withExtra(`${word}: a`),
           requestHead({ headers: { Expect: word } }),
+          withExtra(`Sec-WebSocket-Protocol: ${word}`),
         ]
       ) {
         using client = await RawClient.open({ port });

@@ -60,7 +60,12 @@ const ACCEPTED: readonly Accepted[] = [
     selected: "wsward.v1",
   },
   { name: "a header, with a subprotocol of others", headers: { ...bearer(TOKEN), ...offer("chat") } },
-  { name: "a subprotocol alone", headers: offer(`bearer.${TOKEN}`) },
+  { name: "a subprotocol alone", headers: offer(`bearer.${TOKEN}`), selected: `bearer.${TOKEN}` },
+  {
+    name: "a subprotocol among others that are not ours",
+    headers: offer("chat", `bearer.${TOKEN}`),
+    selected: `bearer.${TOKEN}`,
+  },
   {
     name: "a subprotocol, for JSON-RPC",
     headers: offer(`bearer.${TOKEN}`, "wsward.v1"),
@@ -86,7 +91,8 @@ for (const { name, options = {}, selected = null, ...handshake } of ACCEPTED) {
     await withSecure(options, async ({ path, memory }) => {
       using client = await RawClient.connect({ path }, handshake);
       assert.equal(client.response?.headers.get("sec-websocket-protocol"), selected);
-      assert.ok(!client.response.text.includes(TOKEN));
+      // It goes back only where the client could not connect otherwise.
+      assert.equal(client.response.text.includes(TOKEN), selected?.startsWith("bearer.") ?? false);
       assert.equal(await client.nextText(), "Authenticated!");
       const request = '{"jsonrpc":"2.0","method":"echo","params":{"message":"hi"},"id":1}';
       await client.sendText(request);
@@ -420,5 +426,18 @@ Deno.test("a foreign client presents its token as a subprotocol and speaks JSON-
     assert.equal(received[0], "Authenticated!");
     assert.equal(JSON.parse(received[1] ?? "").result.user, "alice");
     assert.deepEqual(JSON.parse(received[2] ?? ""), { jsonrpc: "2.0", result: {}, id: 2 });
+  });
+});
+
+Deno.test("a foreign client that offers nothing but its token is let in", async () => {
+  await withSecure({}, async ({ path }) => {
+    const client = new ForeignWebSocket(`ws+unix://${path}:/`, [`bearer.${TOKEN}`]);
+    const received = new Promise<string>((resolve, reject) => {
+      client.on("error", reject).on("message", (data: unknown) => resolve(String(data)));
+    });
+    assert.equal(await within("the first message", received), "Authenticated!");
+    const closed = new Promise<number>((resolve) => client.on("close", resolve));
+    client.close(1000);
+    assert.equal(await within("the close", closed), 1000);
   });
 });

@@ -2,7 +2,10 @@
 
 import type { Log, LogFields } from "../../telemetry/log.ts";
 
-/** What is recorded of a refusal: where and why, all of it fixed text; the fields and their order are the caller's. */
+/**
+ * What is recorded of a refusal: where and why, in fixed text, and as `detail` perhaps what the peer sent; the fields and
+ * their order are the caller's.
+ */
 export type RefusalFields = LogFields & { readonly status: number; readonly reason: string };
 
 /** Milliseconds for which repetitions are counted before they are logged as one record. */
@@ -12,7 +15,8 @@ export const REPETITION_WINDOW_MS = 10_000;
 export const MAX_REPETITIONS = 512;
 
 interface Repetition {
-  readonly fields: LogFields;
+  /** Those of the last one: only `detail` can differ. */
+  fields: LogFields;
   startedMs: number;
   /** Refusals since the last record. */
   count: number;
@@ -32,12 +36,16 @@ export class RefusalLog {
     this.#log = log;
   }
 
-  /** Records one refusal of the client with this key (see `clientKey`). */
+  /**
+   * Records one refusal of the client with this key (see `clientKey`). Two that differ in `detail` only are the same:
+   * a peer chooses it, and could fill the log or crowd out everybody else's.
+   */
   record(client: string, fields: RefusalFields, nowMs: number): void {
     const key = `${client} ${fields.endpoint} ${fields.status} ${fields.reason}`;
     const known = this.#repetitions.get(key);
     if (known !== undefined) {
       known.count++;
+      known.fields = fields;
     } else if (this.#repetitions.size < MAX_REPETITIONS) {
       this.#log("handshake.refused", fields);
       this.#repetitions.set(key, { fields, startedMs: nowMs, count: 0 });

@@ -2,7 +2,7 @@
 
 import { ipVersion } from "../../core/ip_address.ts";
 import type { Settings } from "../../core/settings.ts";
-import { badRequest, type Refusal, type RequestHead } from "../../protocol/handshake.ts";
+import { badRequest, detailOf, type Refusal, type RequestHead } from "../../protocol/handshake.ts";
 import { isLoopback } from "./network_set.ts";
 
 /** Returns why the handshake is refused, or undefined when it keeps the rule. */
@@ -65,15 +65,20 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   const wrongPath: Refusal = { status: 404, reason: `the endpoint is at the path ${path}`, rule: "path" };
 
   function checkHost(head: RequestHead): Refusal | undefined {
-    const parsed = parseHost(head.headers.get("host") ?? "");
-    if (parsed === undefined) return BAD_HOST;
-    const { host } = parsed;
-    if (isLoopbackListener) return isLoopbackHost(host) || hosts.has(host) ? undefined : WRONG_LOOPBACK_HOST;
-    return hosts.size === 0 || hosts.has(host) || ipVersion(host) !== undefined ? undefined : WRONG_HOST;
+    const text = head.headers.get("host") ?? "";
+    const host = parseHost(text)?.host;
+    if (host === undefined) return { ...BAD_HOST, detail: detailOf(text) };
+    if (hosts.has(host)) return undefined;
+    if (isLoopbackListener) {
+      return isLoopbackHost(host) ? undefined : { ...WRONG_LOOPBACK_HOST, detail: detailOf(text) };
+    }
+    return hosts.size === 0 || ipVersion(host) !== undefined
+      ? undefined
+      : { ...WRONG_HOST, detail: detailOf(text) };
   }
 
   function checkPath(head: RequestHead): Refusal | undefined {
-    return head.path === path ? undefined : wrongPath;
+    return head.path === path ? undefined : { ...wrongPath, detail: detailOf(head.path) };
   }
 
   function checkOrigin(head: RequestHead): Refusal | undefined {
@@ -81,11 +86,12 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
     if (origin === undefined || origins.has(origin)) return undefined;
     const authority = WEB_ORIGIN.exec(origin)?.[1];
     const page = authority === undefined ? undefined : parseHost(authority);
-    if (page === undefined) return WRONG_ORIGIN;
-    if (isLoopbackListener && isLoopbackHost(page.host)) return undefined;
-    const own = parseHost(head.headers.get("host") ?? "");
-    const isSame = own?.host === page.host && (page.port === undefined || page.port === own.port);
-    return isSame ? undefined : WRONG_ORIGIN;
+    if (page !== undefined) {
+      if (isLoopbackListener && isLoopbackHost(page.host)) return undefined;
+      const own = parseHost(head.headers.get("host") ?? "");
+      if (own?.host === page.host && (page.port === undefined || page.port === own.port)) return undefined;
+    }
+    return { ...WRONG_ORIGIN, detail: detailOf(origin) };
   }
 
   // Host comes first: the rule about origins compares with it.
