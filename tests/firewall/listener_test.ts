@@ -1,0 +1,209 @@
+// A listener in front of endpoints that are silent or broken, and with faults planted in it: it contains them, and ends.
+
+import assert from "node:assert/strict";
+import { parseSettings } from "../../src/core/settings.ts";
+import { Admission } from "../../src/firewall/admission.ts";
+import type { RequestRule } from "../../src/firewall/admission/request_rules.ts";
+import { FirewallListener } from "../../src/firewall/listener.ts";
+import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
+import type { LoggedEvent } from "../support/firewall_harness.ts";
+import { RawClient } from "../support/raw_client.ts";
+
+const STOPPING = { code: 1001, reason: "the test is over" };
+const WELCOME = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
+/** What is in front of what, and what of it is broken. */
+interface Parts {
+  /** What the endpoint answers to a head; nothing for ever if left out. */
+  readonly answer?: string;
+  readonly requestRules?: readonly RequestRule[];
+  readonly budget?: MemoryBudget;
+  readonly limits?: Partial<Record<"handshakeTimeout" | "authTimeout", number>>;
+  /** Wraps the listener. */
+  readonly wrap?: (listener: Deno.TcpListener) => Deno.TcpListener;
+}
+
+interface Running {
+  readonly port: number;
+  readonly firewall: FirewallListener;
+  readonly events: readonly LoggedEvent[];
+  /** Resolves when the endpoint has got a head. */
+  readonly asked: Promise<void>;
+  /** How many places the admission counts as taken. */
+  taken(): number;
+}
+
+async function withListener(parts: Parts, test: (running: Running) => Promise<void>): Promise<void> {
+  const folder = Deno.makeTempDirSync();
+  const socketPath = `${folder}/inner.sock`;
+  const asked = Promise.withResolvers<void>();
+  const inner = Deno.listen({ transport: "unix", path: socketPath });
+  const hops: Deno.Conn[] = [];
+  const serving = (async () => {
+    for await (const hop of inner) {
+      hops.push(hop);
+      await hop.read(new Uint8Array(4096));
+      asked.resolve();
+      if (parts.answer !== undefined) await hop.write(new TextEncoder().encode(parts.answer));
+    }
+  })();
+  const events: LoggedEvent[] = [];
+  const settings = { ...parseSettings(new Map(), () => undefined), ...parts.limits };
+  let taken = 0;
+  const admission = new Admission(settings, (event, fields = {}) => void events.push({ event, fields }));
+  const { enter, leave } = admission;
+  admission.enter = () => (taken++, enter.call(admission));
+  admission.leave = () => (taken--, leave.call(admission));
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const firewall = new FirewallListener({
+    endpoint: "echo",
+    listener: parts.wrap?.(listener) ?? listener,
+    socketPath,
+    requestRules: parts.requestRules ?? [],
+    limits: settings,
+    admission,
+    budget: parts.budget ?? new MemoryBudget(Infinity),
+    log: (event, fields = {}) => void events.push({ event, fields }),
+  });
+  try {
+    await test({ port: listener.addr.port, firewall, events, asked: asked.promise, taken: () => taken });
+  } finally {
+    await within("the drain", firewall.drain(STOPPING, 0));
+    assert.equal(taken, 0, "places that were not given back");
+    admission.stop();
+    inner.close();
+    await serving;
+    for (const hop of hops) hop.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function within<Value>(what: string, wait: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) =>
+    timer = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), 5000)
+  );
+  try {
+    return await Promise.race([wait, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function namesOf(events: readonly LoggedEvent[]): readonly string[] {
+  return events.map(({ event }) => event);
+}
+
+Deno.test("a drain ends although an endpoint does not answer a handshake", async () => {
+  await withListener({}, async ({ port, firewall, asked }) => {
+    using client = await RawClient.open({ port });
+    const handshake = assert.rejects(client.handshake(), /ended/);
+    await within("the endpoint to be asked", asked);
+    await within("the drain", firewall.drain(STOPPING, 50));
+    await handshake;
+  });
+});
+
+Deno.test("a drain ends although a peer sends no head, and one that comes meanwhile is told", async () => {
+  await withListener({ answer: WELCOME }, async ({ port, firewall }) => {
+    using silent = await RawClient.open({ port });
+    using late = await RawClient.open({ port });
+    using known = await RawClient.connect({ port });
+    // Both were accepted before the one that is connected by now.
+    const drained = firewall.drain(STOPPING, 300);
+    assert.equal((await late.handshake()).status, 503);
+    await within("the drain", drained);
+    await silent.eof();
+    await known.eof();
+  });
+});
+
+Deno.test("an endpoint that never answers is 503 when its time is over", async () => {
+  await withListener({ limits: { handshakeTimeout: 50, authTimeout: 50 } }, async ({ port }) => {
+    using client = await RawClient.open({ port });
+    assert.equal((await client.handshake()).status, 503);
+  });
+});
+
+Deno.test("an endpoint that ends, or answers nonsense, is 503", async () => {
+  for (const answer of ["nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 101 X\r\na b: c\r\n\r\n"]) {
+    await withListener({ answer }, async ({ port, events }) => {
+      using client = await RawClient.open({ port });
+      assert.equal((await client.handshake()).status, 503, answer);
+      assert.ok(!namesOf(events).includes("connection.fault"));
+    });
+  }
+});
+
+Deno.test("a fault before the 101 is 500, one record with its stack, and nobody else's trouble", async () => {
+  let isBroken = true;
+  const broken: RequestRule = () => {
+    if (isBroken) throw new TypeError('Cannot read "secret"');
+    return undefined;
+  };
+  await withListener({ answer: WELCOME, requestRules: [broken] }, async ({ port, events }) => {
+    using client = await RawClient.open({ port });
+    assert.equal((await client.handshake()).status, 500);
+    await client.eof();
+    isBroken = false;
+    using other = await RawClient.connect({ port });
+    assert.equal(other.response?.status, 101);
+    const faults = events.filter(({ event }) => event === "connection.fault");
+    assert.equal(faults.length, 1);
+    const { error, stack, peer } = faults[0]!.fields;
+    assert.deepEqual([error, peer], ['TypeError: Cannot read "…"', "127.0.0.1"]);
+    assert.match(
+      String(stack),
+      /^(Array\.)?broken listener_test\.ts:\d+:\d+ < firstRefusal request_rules\.ts:/,
+    );
+    assert.ok(!namesOf(events).includes("handshake.failed"));
+  });
+});
+
+Deno.test("a fault of a connection is 1011, one record, and the connection is left", async () => {
+  class BrokenBudget extends MemoryBudget {
+    override add(): void {
+      throw new TypeError("broken");
+    }
+  }
+  const budget = new BrokenBudget(Infinity);
+  await withListener({ answer: WELCOME, budget }, async ({ port, events, firewall }) => {
+    using client = await RawClient.connect({ port });
+    assert.deepEqual(await client.nextClose(), { code: 1011, reason: "internal error" });
+    client.close();
+    await within("the drain", firewall.drain(STOPPING, 60_000));
+    assert.equal(firewall.connections, 0);
+    assert.equal(namesOf(events).filter((name) => name === "connection.fault").length, 1);
+    assert.ok(!namesOf(events).includes("handshake.failed"));
+  });
+});
+
+Deno.test("whatever makes an accept fail is recorded once, and it goes on", async () => {
+  const failures = [new TypeError("broken"), new Error("Too many open files (os error 24)")];
+  const wrap = (listener: Deno.TcpListener) =>
+    new Proxy(listener, {
+      get(target, key) {
+        if (key === "accept" && failures.length > 0) return () => Promise.reject(failures.shift());
+        const value = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  await withListener({ answer: WELCOME, wrap }, async ({ port, events }) => {
+    using client = await RawClient.connect({ port });
+    assert.equal(client.response?.status, 101);
+    assert.deepEqual(namesOf(events).slice(0, 2), ["server.accept_failed", "server.accepting"]);
+  });
+});
+
+Deno.test("a peer that is lost during the handshake is no fault", async () => {
+  await withListener({ answer: WELCOME }, async ({ port, events, taken }) => {
+    for (const head of ["", "GET / HT", "GET / HTTP/1.1\r\n\r\n"]) {
+      using client = await RawClient.open({ port });
+      await client.send(head);
+    }
+    using last = await RawClient.connect({ port });
+    assert.equal(last.response?.status, 101);
+    assert.ok(taken() >= 1);
+    assert.ok(!namesOf(events).includes("connection.fault"));
+  });
+});
