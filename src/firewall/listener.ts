@@ -170,8 +170,8 @@ export class FirewallListener {
       const connection = await this.#admit(handshake);
       if (connection !== undefined) await this.#run(connection, handshake);
     } catch (error) {
-      if (isConnectionLost(error)) log("handshake.failed", { peer: handshake.address, endpoint });
-      else await this.#contain(handshake, error);
+      if (!isConnectionLost(error)) await this.#contain(handshake, error);
+      else if (!handshake.isRefused) log("handshake.failed", { peer: handshake.address, endpoint });
     } finally {
       this.#handshakes.delete(handshake);
       if (handshake.connection !== undefined) this.#connections.delete(handshake.connection);
@@ -200,8 +200,9 @@ export class FirewallListener {
       counters: this.counters,
       outboxes: this.#outboxes,
     });
-    if ("status" in joined) return void await refuse(handshake, joined, this.#options);
-    return joined;
+    if (!("status" in joined)) return joined;
+    // What a drain has cut is not the endpoint's failure.
+    return void await refuse(handshake, this.#isDraining ? STOPPING : joined, this.#options);
   }
 
   async #run(connection: Connection, handshake: Handshake): Promise<void> {
