@@ -43,6 +43,11 @@ const EXTRA_LINES = [
   "X-Fold: a\r\n b",
   "X-Null: a\0b",
   "X-Latin: \xe9\xff",
+  `X-Blanks: a${" ".repeat(3000)}b`,
+  `Connection: ${",".repeat(3000)}`,
+  `X-Quotes: ${'"'.repeat(3000)}`,
+  // Names that are digits alone and 32768 apart collide in a table of the runtime.
+  Array.from({ length: 300 }, (_, i) => `${7000 + i * 32_768}:`).join("\r\n"),
   " : nothing",
   "no colon",
   "X-Space : a",

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings.ts";
 import { Admission } from "../../src/firewall/admission.ts";
+import { ClientTable } from "../../src/firewall/admission/client_table.ts";
+import { clientKey } from "../../src/firewall/admission/network_set.ts";
 import type { LoggedEvent } from "../support/firewall_harness.ts";
 
 Deno.test("a refusal is recorded with its rule and, where there is one, its limit", () => {
@@ -30,4 +32,41 @@ Deno.test("a refusal is recorded with its rule and, where there is one, its limi
     ["handshake", undefined],
   ]);
   admission.stop();
+});
+
+/** Addresses of as many different networks. */
+function networks(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `2001:db8:${i.toString(16)}:1::1`);
+}
+
+function elapsedMs(work: () => void): number {
+  const startedMs = performance.now();
+  work();
+  return performance.now() - startedMs;
+}
+
+Deno.test("a ban closes the connections of its network, and does not read all other addresses again", () => {
+  const settings = parseSettings(new Map(), () => undefined);
+  const admission = new Admission(settings, () => {});
+  const addresses = networks(10_000);
+  const expelled: string[] = [];
+  for (const address of addresses) {
+    admission.begin(address, { expel: ({ rule }) => expelled.push(`${address} ${rule}`) });
+  }
+  const allKeysMs = elapsedMs(() => addresses.forEach(clientKey));
+  const banMs = elapsedMs(() => assert.ok(admission.ban("2001:db8:7:1:ffff::", 1000)));
+  assert.deepEqual(expelled, ["2001:db8:7:1::1 ban"]);
+  assert.ok(banMs < allKeysMs / 5, `${banMs} ms for a ban, ${allKeysMs} ms for all keys`);
+  admission.stop();
+});
+
+Deno.test("a sweep costs what there is to forget, and not what there is", () => {
+  const table = new ClientTable({ ...parseSettings(new Map(), () => undefined), handshakeRate: 50 });
+  const keys = networks(30_000);
+  const fillMs = elapsedMs(() => keys.forEach((key) => table.handshake(key, 0)));
+  const sweepMs = elapsedMs(() => table.sweep(1));
+  assert.ok(sweepMs < fillMs / 10, `${sweepMs} ms for a sweep, ${fillMs} ms for what it looks at`);
+  assert.equal(table.size, keys.length);
+  table.sweep(1000);
+  assert.equal(table.size, 0);
 });

@@ -191,17 +191,19 @@ export class ClientTable {
 
   /** Forgets those of whom there is nothing left to remember. To be called about once a second. */
   sweep(nowMs: number): void {
-    this.#sweepShelf(this.#clean, nowMs);
+    // A bucket is full again within a second, so whoever waits behind one that is not will be found soon.
+    this.#sweepShelf(this.#clean, nowMs, true);
     this.#sweepShelf(this.#marked, nowMs);
     this.#sweepShelf(this.#banned, nowMs);
   }
 
-  #sweepShelf(shelf: Shelf, nowMs: number): void {
+  #sweepShelf(shelf: Shelf, nowMs: number, isInOrder = false): void {
     let client = shelf.oldest;
     while (client !== undefined) {
       const { newer } = client;
       const isOver = client.bannedUntilMs <= nowMs && this.#violations(client, nowMs) === 0;
       if (isOver && client.handshakes.isFull(nowMs)) this.#forget(client);
+      else if (isInOrder) return;
       client = newer;
     }
   }
