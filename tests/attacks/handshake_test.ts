@@ -320,7 +320,9 @@ Deno.test("each handshake that breaks a rule is refused with its status and one 
         using other = await RawClient.connect({ port });
         await assertServes(other);
         await client.send(head.slice(-size));
-        assert.equal((await client.readHead()).status, 101);
+        const { status, headers } = await client.readHead();
+        assert.equal(status, 101);
+        assert.match(headers.get("date") ?? "", /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/);
         await assertServes(client);
       }
     },
@@ -352,6 +354,7 @@ Deno.test("each handshake that breaks a rule is refused with its status and one 
       await assertRefused(port, requestHead({ headers: { "X-Fill": "a".repeat(100_000) } }), 431);
     },
     "a head without an end is 431 too": async (port) => {
+      await assertRefused(port, "\r\n".repeat(MAX_HEAD_SIZE / 2), 431);
       await assertRefused(port, requestHead().slice(0, -2) + "X-A: a\r\n".repeat(4000), 431);
     },
     "a head that comes byte by byte is the same head": async (port) => {

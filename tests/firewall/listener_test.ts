@@ -135,6 +135,17 @@ Deno.test("an endpoint that ends, or answers nonsense, is 503", async () => {
   }
 });
 
+Deno.test("a 101 may be as long as a request, because a token may come back in it", async () => {
+  const lengthOf = (size: number) => "a".repeat(size - WELCOME.length - "X-A: \r\n".length);
+  for (const [size, status] of [[16_384, 101], [16_385, 503]] as const) {
+    const answer = WELCOME.replace("\r\n\r\n", `\r\nX-A: ${lengthOf(size)}\r\n\r\n`);
+    await withListener({ answer }, async ({ port }) => {
+      using client = await RawClient.open({ port });
+      assert.equal((await client.handshake()).status, status, `${answer.length} bytes`);
+    });
+  }
+});
+
 Deno.test("a fault before the 101 is 500, one record with its stack, and nobody else's trouble", async () => {
   let isBroken = true;
   const broken: RequestRule = () => {
