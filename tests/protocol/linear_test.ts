@@ -20,7 +20,7 @@ import {
 import { formatJsonLine, formatLine } from "../../src/telemetry/line.ts";
 
 /** Beyond every limit, so that a clock can tell; what is quadratic takes sixteen times as long for the larger one. */
-const SMALL = 32_768;
+const SMALL = 16_384;
 const LARGE = 4 * SMALL;
 /** Linear work may take this many times as long as it would alone, on a machine that does other things too. */
 const SLACK = 2.25;
