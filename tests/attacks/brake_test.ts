@@ -130,6 +130,7 @@ Deno.test("a client of a proxy is counted by its own address, and what it breaks
   const from = (address: string) => requestHead({ headers: { "X-Forwarded-For": address } });
   await withProgram(args, async (port) => {
     for (let i = 0; i < 6; i++) assert.equal(await statusOf("127.0.0.1", port, MALFORMED), 400);
+    assert.equal(await statusOf("127.0.0.1", port, requestHead()), 101);
     const statuses = await Promise.all(
       Array.from({ length: 8 }, () => statusOf("127.0.0.1", port, from("203.0.113.1"))),
     );
