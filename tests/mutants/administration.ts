@@ -159,7 +159,8 @@ export const ADMINISTRATION = [
     ["tokens in the query", "if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;", ""],
     ["two tokens", "if (tokens.length > 1) return TWO_WAYS;", ""],
     ["other schemes", "if (inHeader === null) return OTHER_SCHEME;", ""],
-    ["tokens under other names", 'new Set(["token", "access_token", "jwt"])', 'new Set(["token"])'],
-    ["names in capitals", "QUERY_NAMES.has(name.toLowerCase())", "QUERY_NAMES.has(name)"],
+    ["tokens under other names", '= ["token", "access_token", "jwt"]', '= ["token"]'],
+    ["a token alone is answered", "select(offered) ?? holder", "select(offered)"],
+    ["names in capitals", "QUERY_NAMES.includes(name.toLowerCase())", "QUERY_NAMES.includes(name)"],
   ]),
 ];

@@ -102,17 +102,17 @@ export const ADMISSION = [
   ...faultsOf(`${FOLDER}/request_rules.ts`, [`${TESTS}/request_rules_test.ts`], [
     [
       "Host on loopback",
-      "isLoopbackHost(host) || hosts.has(host) ? undefined : WRONG_LOOPBACK_HOST",
-      "undefined",
+      "return isLoopbackHost(host) ?",
+      "return true ?",
     ],
-    ["Host on other listeners", " : WRONG_HOST;", " : undefined;"],
-    ["the path", "return head.path === path ? undefined : wrongPath;", "return undefined;"],
-    ["Origin", "return isSame ? undefined : WRONG_ORIGIN;", "return undefined;"],
+    ["Host on other listeners", " : { ...WRONG_HOST, detail: detailOf(text) };", " : undefined;"],
+    ["the path", "return head.path === path ?", "return true ?"],
+    ["Origin", "return { ...WRONG_ORIGIN, detail: detailOf(origin) };", "return undefined;"],
     ["the port of an origin", " && (page.port === undefined || page.port === own.port)", ""],
     [
       "the origin null",
-      "if (page === undefined) return WRONG_ORIGIN;",
-      "if (page === undefined) return undefined;",
+      "if (page !== undefined) {",
+      "if (page === undefined) return undefined; {",
     ],
     ["names that end in localhost", 'host.endsWith(".localhost")', 'host.endsWith("localhost")'],
     [
@@ -127,5 +127,51 @@ export const ADMISSION = [
     ["the memory of repetitions has no bound", "this.#repetitions.size < MAX_REPETITIONS", "true"],
     ["repetitions are never summarised", "if (repetition.count > 0) {", "if (false) {"],
     ["repetitions are never forgotten", "this.#repetitions.delete(key)", "undefined"],
+  ]),
+  ...faultsOf("src/firewall/handshake/opening.ts", ["tests/attacks/brake_test.ts"], [
+    ["the rate before the work", "return admission.handshake(address);", "return undefined;"],
+    ["TLS that fails", "isViolation: result.isLost !== true", "isViolation: false"],
+    ["TLS that is only left", "isViolation: result.isLost !== true", "isViolation: true"],
+    [
+      "X-Forwarded-For after a preamble that names nobody",
+      "if (handshake.isIdentified || opening",
+      "if ((handshake.isIdentified && handshake.address !== proxy) || opening",
+    ],
+  ]),
+  ...faultsOf("src/firewall/handshake/refusing.ts", ["tests/attacks/brake_test.ts"], [
+    ["violations before the 101", "isIdentified && refusal.isViolation", "false"],
+    ["violations of a proxy", "isIdentified && refusal.isViolation", "refusal.isViolation"],
+  ]),
+  ...faultsOf("src/firewall/handshake/handshake.ts", ["tests/firewall/listener_test.ts"], [
+    [
+      "what an endpoint does not answer outlives the drain",
+      "if (this.inner !== undefined) closeQuietly(this.inner);",
+      "",
+    ],
+  ]),
+  ...faultsOf("src/firewall/handshake/joining.ts", ["tests/firewall/listener_test.ts"], [
+    [
+      "an endpoint that never answers",
+      "setTimeout(() => closeQuietly(inner), limits",
+      "setTimeout(() => {}, limits",
+    ],
+  ]),
+  ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
+    ["a connection that fails is left", "this.#connections.delete(handshake.connection)", "undefined"],
+    ["a fault is called the peer's", "if (!isConnectionLost(error)) await", "if (false) await"],
+    ["1011 after the 101", "if (isWelcomed) await sendLast", "if (false) await sendLast"],
+    [
+      "500 before it",
+      "else if (canAnswer && !handshake.isRefused) await answer",
+      "else if (false) await answer",
+    ],
+  ]),
+  ...faultsOf("src/firewall/byte_socket.ts", ["tests/firewall/byte_socket_test.ts"], [
+    ["a fault is a lost connection", "if (!(error instanceof Error)) return false;", "return true;"],
+    [
+      "a lost connection is a fault",
+      "if (LOST_CLASSES.some((lost) => error instanceof lost)) return true;",
+      "",
+    ],
   ]),
 ];

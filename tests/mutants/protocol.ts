@@ -3,18 +3,24 @@
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 
 export const PROTOCOL = [
+  ...faultsOf("src/protocol/handshake.ts", ["tests/protocol/linear_test.ts"], [
+    ["names that collide", "!isLetter(name.charCodeAt(0)) || ", ""],
+    ["a search that restarts at every blank", "trimBlanks(value)", 'value.replace(/^[\\t ]+|[\\t ]+$/g, "")'],
+    ["bytes are looked at again and again", "Math.max(from - 3, start)", "start"],
+  ]),
   ...faultsOf("src/protocol/handshake.ts", [
+    "tests/protocol/handshake_test.ts",
     "tests/attacks/handshake_test.ts",
   ], [
     ["a key of any length", "/^[A-Za-z0-9+/]{21}[AQgw]==$/", "/^[A-Za-z0-9+/]+==$/"],
     ["a key with stray bits", "{21}[AQgw]==$/", "{22}==$/"],
     [
       "any version of WebSocket",
-      'headers.get("sec-websocket-version") !== "13"',
-      'headers.get("sec-websocket-version") === ""',
+      'if (version !== "13") {',
+      'if (version === "") {',
     ],
     ["any method", 'head.method !== "GET"', 'head.method === ""'],
-    ["any version of HTTP", 'version !== "1.1"', 'version === ""'],
+    ["any version of HTTP", '!version!.startsWith("1.") || version === "1.0"', 'version === ""'],
     ["no Host", 'host === undefined || host === ""', 'host === ""'],
     ["an empty Host", 'host === undefined || host === ""', "host === undefined"],
     ["a body in chunks", 'headers.has("transfer-encoding") || ', ""],
@@ -22,13 +28,20 @@ export const PROTOCOL = [
     ["Expect", 'headers.has("expect")', "false"],
     ["no Upgrade", '!hasToken(headers.get("upgrade"), "websocket") || ', ""],
     ["no Connection", ' || !hasToken(headers.get("connection"), "upgrade")', ""],
-    ["subprotocols that are no names", '!protocols.split(",").every', 'protocols.split(",").every'],
-    ["two Host lines", '  "host",\n  "origin",\n  "upgrade"', '  "origin",\n  "upgrade"'],
+    ["subprotocols that are no names", "if (NAME.test(name)) continue;", "continue;"],
+    [
+      "two Host lines",
+      '  "host",\n  "origin",\n  "authorization",\n  "content',
+      '  "origin",\n  "authorization",\n  "content',
+    ],
     ["two Authorization lines", '  "authorization",\n  "content-length"', '  "content-length"'],
-    ["two Origin lines", '  "origin",\n  "upgrade"', '  "upgrade"'],
+    ["two Origin lines", '  "origin",\n  "authorization",\n  "content', '  "authorization",\n  "content'],
     ["names of any characters", "!NAME.test(name) || ", ""],
     ["control characters in values", " || !VALUE.test(value)", ""],
-    ["a target that is no path", '!target.startsWith("/")', "false"],
+    ["a target that is no path", 'target.startsWith("/") ?', "true ?"],
+    ["Host beside an absolute target", 'headers.set("host", split.authority)', "undefined"],
+    ["an absolute target in place of Host", ' && headers.has("host")) headers.set', ") headers.set"],
+    ["a body after HEAD", 'hasBody ? body : ""', "body"],
     [
       "the client's own X-Forwarded-For",
       "`X-Forwarded-For: ${facts.address}`",
@@ -39,7 +52,7 @@ export const PROTOCOL = [
       "`X-Connection-Id: ${facts.connection}`",
       '`X-Connection-Id: ${head.headers.get("x-connection-id") ?? facts.connection}`',
     ],
-    ["a head cut before its last line feed", "Math.max(from - 3, 0)", "from"],
+    ["a head cut before its last line feed", "Math.max(from - 3, start)", "from"],
     ["subprotocols without a blank", '.join(", ")', '.join(",")'],
   ]),
   ...faultsOf(
