@@ -48,9 +48,9 @@ export const PROTOCOL = [
       '`X-Forwarded-For: ${head.headers.get("x-forwarded-for") ?? facts.address}`',
     ],
     [
-      "the client's own X-Connection-Id",
-      "`X-Connection-Id: ${facts.connection}`",
-      '`X-Connection-Id: ${head.headers.get("x-connection-id") ?? facts.connection}`',
+      "headers that the firewall alone may set",
+      "const FORWARDED_HEADERS = [",
+      'const FORWARDED_HEADERS = [\n  "x-forwarded-for",',
     ],
     ["a head cut before its last line feed", "Math.max(from - 3, start)", "from"],
     ["subprotocols without a blank", '.join(", ")', '.join(",")'],
