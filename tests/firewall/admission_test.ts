@@ -39,10 +39,15 @@ function networks(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `2001:db8:${i.toString(16)}:1::1`);
 }
 
-function elapsedMs(work: () => void): number {
-  const startedMs = performance.now();
-  work();
-  return performance.now() - startedMs;
+/** The shortest time of some rounds: the one without anything else in it. */
+function bestMs(work: () => void): number {
+  let best = Infinity;
+  for (let round = 0; round < 5; round++) {
+    const startedMs = performance.now();
+    work();
+    best = Math.min(best, performance.now() - startedMs);
+  }
+  return best;
 }
 
 Deno.test("a ban closes the connections of its network, and does not read all other addresses again", () => {
@@ -53,9 +58,10 @@ Deno.test("a ban closes the connections of its network, and does not read all ot
   for (const address of addresses) {
     admission.begin(address, { expel: ({ rule }) => expelled.push(`${address} ${rule}`) });
   }
-  const allKeysMs = elapsedMs(() => addresses.forEach(clientKey));
-  const banMs = elapsedMs(() => assert.ok(admission.ban("2001:db8:7:1:ffff::", 1000)));
+  assert.ok(admission.ban("2001:db8:7:1:ffff::", 1000));
   assert.deepEqual(expelled, ["2001:db8:7:1::1 ban"]);
+  const allKeysMs = bestMs(() => addresses.forEach(clientKey));
+  const banMs = bestMs(() => admission.ban("2001:db8:7:1:ffff::", 1000));
   assert.ok(banMs < allKeysMs / 5, `${banMs} ms for a ban, ${allKeysMs} ms for all keys`);
   admission.stop();
 });
@@ -63,9 +69,9 @@ Deno.test("a ban closes the connections of its network, and does not read all ot
 Deno.test("a sweep costs what there is to forget, and not what there is", () => {
   const table = new ClientTable({ ...parseSettings(new Map(), () => undefined), handshakeRate: 50 });
   const keys = networks(30_000);
-  const fillMs = elapsedMs(() => keys.forEach((key) => table.handshake(key, 0)));
-  const sweepMs = elapsedMs(() => table.sweep(1));
-  assert.ok(sweepMs < fillMs / 10, `${sweepMs} ms for a sweep, ${fillMs} ms for what it looks at`);
+  const touchMs = bestMs(() => keys.forEach((key) => table.handshake(key, 0)));
+  const sweepMs = bestMs(() => table.sweep(1));
+  assert.ok(sweepMs < touchMs / 10, `${sweepMs} ms for a sweep, ${touchMs} ms for a look at each`);
   assert.equal(table.size, keys.length);
   table.sweep(1000);
   assert.equal(table.size, 0);
