@@ -104,16 +104,16 @@ export class Program implements AsyncDisposable {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly #child: Deno.ChildProcess;
-  readonly #ownsFolder: boolean;
+  /** The folders that nobody else removes. */
+  readonly #ownFolders: string[] = [];
 
   constructor(
     args: readonly string[],
     { folder, env = {}, maxDescriptors, hasUnreadLog = false, permissions = [], onlyPermissions }:
       StartOptions = {},
   ) {
-    this.#ownsFolder = folder === undefined;
-    this.folder = folder ?? Deno.makeTempDirSync();
-    this.runtimeDir = env.WSWARD_RUNTIME_DIR ?? `${Deno.makeTempDirSync()}/run`;
+    this.folder = folder ?? this.#makeFolder();
+    this.runtimeDir = env.WSWARD_RUNTIME_DIR ?? `${this.#makeFolder()}/run`;
     const granted = onlyPermissions ?? startPermissions(this.runtimeDir, permissions);
     const variables = { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" };
     const command = args[0] === "task"
@@ -208,7 +208,13 @@ export class Program implements AsyncDisposable {
     }
     await this.#child.status;
     await Promise.all([this.stdout.ended, this.stderr.ended]);
-    if (this.#ownsFolder) await Deno.remove(this.folder, { recursive: true });
+    for (const folder of this.#ownFolders) await Deno.remove(folder, { recursive: true });
+  }
+
+  #makeFolder(): string {
+    const folder = Deno.makeTempDirSync();
+    this.#ownFolders.push(folder);
+    return folder;
   }
 
   /** Looks again and again, for what tells nobody when it happens. */
