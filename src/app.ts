@@ -187,7 +187,7 @@ class App {
     const endpoint = startEndpoint({
       name,
       socketPath: this.#socketPath(name),
-      outletOf: (connection) => this.#firewall?.outbox(connection),
+      linkOf: (connection) => this.#firewall?.link(connection),
       log: this.#log,
       ...options,
     });

@@ -10,7 +10,10 @@ import { clientAddress } from "../../src/firewall/admission/forwarded_for.ts";
 import { createNetworkSet } from "../../src/firewall/admission/network_set.ts";
 import { parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";
 import { createRequestRules, firstRefusal } from "../../src/firewall/admission/request_rules.ts";
-import { HEADROOM, PeerFrames } from "../../src/firewall/peer_frames.ts";
+import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
+import { MessageReader } from "../../src/firewall/connection/message_reader.ts";
+import { HEADROOM, PeerFrames } from "../../src/firewall/ways/peer_frames.ts";
+import { SizeHistogram } from "../../src/telemetry/histogram.ts";
 import { canBeRequest, checkHandshake, findHeadEnd, parseRequestHead } from "../../src/protocol/handshake.ts";
 import { Utf8Validator } from "../../src/protocol/utf8.ts";
 import { formatJsonLine, formatLine } from "../../src/telemetry/line.ts";
@@ -259,22 +262,39 @@ function frames(
   makePieces: (size: number) => readonly Uint8Array[],
   mostSize: number,
 ): Shape[] {
-  return [{
-    name: `frames: ${name}`,
+  const limits = { maxMessageSize: 2 ** 30, maxFragments: Infinity };
+  const shape = (
+    reader: string,
+    read: (pieces: readonly Uint8Array[], check: FrameCheck) => void,
+  ): Shape => ({
+    name: `frames, ${reader}: ${name}`,
     mostSize,
     make(size) {
       const pieces = makePieces(size);
-      return () => {
-        const reader = new PeerFrames({ maxMessageSize: 2 ** 30, maxFragments: Infinity });
-        let carry: Uint8Array = new Uint8Array(0);
-        for (const piece of pieces) {
-          const bytes = concat(new Uint8Array(HEADROOM), carry, piece);
-          reader.inspect(bytes, HEADROOM, bytes.length);
-          carry = bytes.subarray(reader.carryStart);
-        }
-      };
+      return () => read(pieces, new FrameCheck(limits, new SizeHistogram()));
     },
-  }];
+  });
+  return [
+    shape("relayed", (pieces, check) => {
+      const reader = new PeerFrames(check);
+      let carry: Uint8Array = new Uint8Array(0);
+      for (const piece of pieces) {
+        const bytes = concat(new Uint8Array(HEADROOM), carry, piece);
+        reader.inspect(bytes, HEADROOM, bytes.length);
+        carry = bytes.subarray(reader.carryStart);
+      }
+    }),
+    shape("served", (pieces, check) => {
+      const reader = new MessageReader(check);
+      let carry: Uint8Array = new Uint8Array(0);
+      for (const piece of pieces) {
+        const bytes = concat(carry, piece);
+        reader.at = 0;
+        while (reader.next(bytes, bytes.length) !== "nothing");
+        carry = bytes.subarray(reader.at);
+      }
+    }),
+  ];
 }
 
 function encode(text: string): Uint8Array<ArrayBuffer> {

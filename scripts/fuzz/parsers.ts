@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";
-import { HEADROOM, PeerFrames } from "../../src/firewall/peer_frames.ts";
+import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
+import { type Found, MessageReader } from "../../src/firewall/connection/message_reader.ts";
+import { SizeHistogram } from "../../src/telemetry/histogram.ts";
+import { HEADROOM, PeerFrames } from "../../src/firewall/ways/peer_frames.ts";
 import {
   canBeRequest,
   checkHandshake,
@@ -54,7 +57,9 @@ function compare(
   limits: ModelLimits,
   random: Random,
 ): void {
-  const frames = new PeerFrames(limits);
+  compareMessages(verdict, pieces, limits);
+  const check = new FrameCheck(limits, new SizeHistogram());
+  const frames = new PeerFrames(check);
   const forwarded: Uint8Array[] = [];
   let carried: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   const allowance = random.chance(0.2) ? 1 + random.below(3) : Infinity;
@@ -72,22 +77,57 @@ function compare(
         assert.ok(isWholeFrames(part), "what goes on must end with a frame");
         forwarded.push(part);
       }
-      if (frames.violation !== undefined || frames.close !== undefined) break;
+      if (check.violation !== undefined || check.close !== undefined) break;
       carried = bytes.slice(frames.carryStart);
       fresh = new Uint8Array(0);
       if (isDone) break;
     }
-    if (frames.violation !== undefined || frames.close !== undefined) break;
+    if (check.violation !== undefined || check.close !== undefined) break;
   }
-  assert.equal(frames.violation?.code, verdict.violation, "the code of the violation");
-  assert.equal(frames.close?.code, verdict.close, "the code of the Close");
+  assert.equal(check.violation?.code, verdict.violation, "the code of the violation");
+  assert.equal(check.close?.code, verdict.close, "the code of the Close");
   const passed = judgeForwarded(forwarded);
   assert.equal(passed.violation, undefined, "what goes on must be right");
   // A Close may go on as it is, or the firewall tells the endpoint in its own words.
   assert.ok(passed.close === undefined || passed.close === verdict.close);
   assertSame(passed.messages, verdict.messages);
   assertSame(passed.pings, verdict.pings);
-  assert.equal(frames.controlFrames, verdict.controls);
+}
+
+/** The other reader of the same frames: whole messages for an endpoint in this process. */
+function compareMessages(
+  verdict: Verdict,
+  pieces: readonly Uint8Array<ArrayBuffer>[],
+  limits: ModelLimits,
+): void {
+  const check = new FrameCheck(limits, new SizeHistogram());
+  const reader = new MessageReader(check);
+  const messages: ModelMessage[] = [];
+  const pings: ModelMessage[] = [];
+  let carried = new Uint8Array(0);
+  for (const piece of pieces) {
+    const bytes = concat(carried, piece);
+    reader.at = 0;
+    for (let found: Found = "frame"; found !== "nothing";) {
+      found = reader.next(bytes, bytes.length);
+      if (found === "ping") {
+        pings.push({ opcode: 9, payload: bytes.slice(reader.pingStart, reader.pingEnd) });
+      } else if (found === "message") {
+        const { message } = reader;
+        messages.push(
+          typeof message === "string"
+            ? { opcode: 1, payload: new TextEncoder().encode(message) }
+            : { opcode: 2, payload: new Uint8Array(message) },
+        );
+      }
+    }
+    if (check.violation !== undefined || check.close !== undefined) break;
+    carried = bytes.slice(reader.at);
+  }
+  assert.equal(check.violation?.code, verdict.violation, "the code of the violation");
+  assert.equal(check.close?.code, verdict.close, "the code of the Close");
+  assertSame(messages, verdict.messages);
+  assertSame(pings, verdict.pings);
 }
 
 /** Whether frames fill `bytes` to the last of them. */

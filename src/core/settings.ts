@@ -198,7 +198,8 @@ export const SETTINGS = {
   }),
   messageRate: rate({
     group: "Limits",
-    help: "most messages and control frames from one connection, with bursts of one second's worth",
+    help:
+      "most messages, further fragments and control frames from one connection, with bursts of one second's worth",
     default: "1000/s",
     min: "1/s",
     max: "1000000/s",
@@ -269,6 +270,14 @@ export const SETTINGS = {
     default: "30s",
     min: "100ms",
     max: "1d",
+  }),
+  messageTimeout: duration({
+    group: "Timeouts",
+    help: "how long an unfinished message may take to be finished, or to grow by 1 KiB",
+    default: "1m",
+    min: "100ms",
+    max: "1d",
+    word: "off",
   }),
   maxLifetime: duration({
     group: "Timeouts",

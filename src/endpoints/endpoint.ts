@@ -16,9 +16,9 @@ export interface Peer {
   readonly connection: string;
   /** The client's IP address as the firewall saw it, `"unknown"` without a firewall. */
   readonly address: string;
-  /** Whether messages can still be exchanged: false before `SocketHandler.open` and after either side closed. */
+  /** Whether messages are exchanged: false before `SocketHandler.open` and from when either side closes. */
   readonly isOpen: boolean;
-  /** Sends one message, and takes a buffer away from its owner; does nothing when the peer is not open. */
+  /** Sends one message, and takes a buffer away from its owner; dropped when a Close has been sent. */
   send(message: Message): void;
   /**
    * Starts the closing handshake with a code that may be on the wire (RFC 6455 §7.4) and a reason of at most 123 bytes of
@@ -32,9 +32,9 @@ export interface Peer {
  * record, and the peer gets `Internal Error` and Close 1011.
  */
 export interface SocketHandler {
-  /** Called once, when the connection is ready; the peer may be used from here on. */
+  /** Called once, when the connection is ready; the peer may be used from here on. No message comes before its promise is settled. */
   open?(): void | Promise<void>;
-  /** Called for each message in order of arrival. The next one does not wait for the promise of the one before. */
+  /** Called for each message in order of arrival, for the next one when the promise of the one before is settled. */
   message(data: Message): void | Promise<void>;
   /**
    * Called once for each opened connection, with what the peer's Close frame said. If none came: with our own, and with 1006 if
@@ -46,10 +46,22 @@ export interface SocketHandler {
 /** Makes the handler of one connection. */
 export type CreateHandler = (peer: Peer) => SocketHandler;
 
-/** A way to a peer that is shorter than the native socket's through the private hop. */
-export interface Outlet {
-  /** Sends one message; dropped when the connection has ended. A buffer stays with the caller, who may reuse it. */
+/** What takes the messages of a connection: one after the other, each when the promise of the one before is settled. */
+export interface Receiver {
+  /** Never throws or rejects. */
+  message(data: Message): void | Promise<void>;
+}
+
+/** How the firewall ties a connection to its endpoint: messages go directly, in the turn in which they come. */
+export interface Link {
+  /** Whether messages are exchanged; false from when either side closes. */
+  readonly isOpen: boolean;
+  /** From now on the receiver is given the messages. */
+  attach(receiver: Receiver): void;
+  /** Sends one message; dropped once a Close has been sent. A buffer stays with the caller, who may reuse it. */
   send(message: Message): void;
+  /** Starts the closing handshake. */
+  end(close: CloseReason): void;
 }
 
 /** What is decided about a handshake that is accepted. */
@@ -74,11 +86,8 @@ export interface EndpointOptions {
   readonly createHandler: CreateHandler;
   /** Decides about each handshake in place of `createHandler`; all are accepted if left out. */
   readonly admit?: Admit;
-  /**
-   * The outlet of a connection, where the firewall is in this process: then all messages to its peer go there, and only
-   * Close frames and Pongs through the native socket. Without one, the native socket sends.
-   */
-  readonly outletOf?: (connection: string) => Outlet | undefined;
+  /** The link of a connection: the native socket accepts the handshake and learns of the end, messages go through the link. */
+  readonly linkOf: (connection: string) => Link | undefined;
   readonly log: Log;
 }
 
@@ -96,6 +105,7 @@ export interface Endpoint {
 const RESTART_DELAY_MS = 100;
 /** How long `stop` waits; one leaked connection would make the native shutdown wait for ever. */
 const STOP_DEADLINE_MS = 1000;
+const GOING_AWAY = { code: 1001, reason: "the server is stopping" };
 const INTERNAL_ERROR = { text: "Internal Error", code: 1011, reason: "internal error" };
 
 /**
@@ -127,7 +137,7 @@ export function startEndpoint(options: EndpointOptions): Endpoint {
 class NativeEndpoint implements Endpoint {
   readonly #options: EndpointOptions;
   #server: Deno.HttpServer<Deno.UnixAddr>;
-  #connections = 0;
+  readonly #sockets = new Set<ServedSocket>();
   #isListening = true;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped: Promise<void> | undefined;
@@ -138,7 +148,7 @@ class NativeEndpoint implements Endpoint {
   }
 
   get connections(): number {
-    return this.#connections;
+    return this.#sockets.size;
   }
 
   get isListening(): boolean {
@@ -153,6 +163,7 @@ class NativeEndpoint implements Endpoint {
   async #shutDown(): Promise<void> {
     this.#isListening = false;
     clearTimeout(this.#restartTimer);
+    for (const socket of this.#sockets) socket.close(GOING_AWAY.code, GOING_AWAY.reason);
     let deadline: ReturnType<typeof setTimeout> | undefined;
     const tooLate = new Promise<void>((resolve) => deadline = setTimeout(resolve, STOP_DEADLINE_MS));
     await Promise.race([this.#server.shutdown().catch(ignore), tooLate]);
@@ -211,6 +222,8 @@ class NativeEndpoint implements Endpoint {
   #upgrade(request: Request, { subprotocol, createHandler }: Admission): Response {
     // Afterwards the request can't be read any more.
     const origin = readOrigin(request);
+    const link = this.#options.linkOf(origin.connection);
+    if (link === undefined) return new Response("Not a connection of the firewall\n", { status: 400 });
     let upgrade: Deno.WebSocketUpgrade;
     try {
       // The firewall owns keepalive and idle limits.
@@ -219,13 +232,16 @@ class NativeEndpoint implements Endpoint {
       return new Response("Not a WebSocket handshake\n", { status: 400 });
     }
     // From here on nothing may throw and only this response may be returned, or the whole listener closes.
-    const socket = new ServedSocket(upgrade.socket, origin, createHandler, this.#options);
+    const socket = new ServedSocket(link, origin, createHandler, this.#options);
     upgrade.socket.onopen = () => {
-      this.#connections++;
+      this.#sockets.add(socket);
       socket.open();
     };
     upgrade.socket.onclose = (event) => {
-      if (socket.closed(event.code, event.reason)) this.#connections--;
+      // The runtime can tell it twice.
+      upgrade.socket.onclose = null;
+      this.#sockets.delete(socket);
+      socket.closed(event.code, event.reason);
     };
     // The runtime's own option splits what the client offered wrongly, and throws.
     if (subprotocol !== undefined) upgrade.response.headers.set("sec-websocket-protocol", subprotocol);
@@ -241,40 +257,37 @@ export function readOrigin(request: Request): Pick<Peer, "connection" | "address
   };
 }
 
-/** One native socket and its handler; keeps the failures of the second from reaching anything else. */
-class ServedSocket implements Peer {
+/** One connection and its handler; keeps the failures of the handler from reaching anything else. */
+class ServedSocket implements Peer, Receiver {
   readonly connection: string;
   readonly address: string;
-  readonly #socket: WebSocket;
-  readonly #outlet: Outlet | undefined;
+  readonly #link: Link;
   readonly #createHandler: CreateHandler;
   readonly #options: EndpointOptions;
   #handler: SocketHandler | undefined;
   #isOpen = false;
   #ownClose: CloseReason | undefined;
-  #closing: ReturnType<typeof setImmediate> | undefined;
 
   constructor(
-    socket: WebSocket,
+    link: Link,
     { connection, address }: Pick<Peer, "connection" | "address">,
     createHandler: CreateHandler,
     options: EndpointOptions,
   ) {
-    this.#socket = socket;
+    this.#link = link;
     this.connection = connection;
     this.address = address;
-    this.#outlet = options.outletOf?.(connection);
     this.#createHandler = createHandler;
     this.#options = options;
   }
 
   get isOpen(): boolean {
-    return this.#isOpen && this.#socket.readyState === WebSocket.OPEN;
+    return this.#isOpen && this.#link.isOpen;
   }
 
   send(message: Message): void {
-    if (!this.isOpen) return;
-    (this.#outlet ?? this.#socket).send(message);
+    if (!this.#isOpen) return;
+    this.#link.send(message);
     // It has been copied. Left to the garbage collector, the buffers of a flood would pile up to a gigabyte.
     if (typeof message !== "string") message.transfer(0);
   }
@@ -283,30 +296,23 @@ class ServedSocket implements Peer {
     if (!this.isOpen) return;
     this.#isOpen = false;
     this.#ownClose = { code, reason };
-    // The runtime writes a Close frame one turn late; a message that arrives by then makes it tear the connection down with
-    // the frame unwritten. Right after a poll for input, which is when immediates run, nothing can come in between.
-    this.#closing = setImmediate(() => {
-      if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(code, reason);
-    });
+    this.#link.end(this.#ownClose);
   }
 
   open(): void {
     this.#isOpen = true;
-    this.#socket.onmessage = (event) => this.#deliver(event.data);
     try {
       this.#handler = this.#createHandler(this);
-      this.#handler.open?.()?.catch((error) => this.#fail(error));
+      const opening = this.#handler.open?.();
+      if (opening === undefined) this.#link.attach(this);
+      else void opening.catch((error) => this.#fail(error)).then(() => this.#link.attach(this));
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  /** Returns whether this was the first news of it: the native socket can tell twice. */
-  closed(code: number, reason: string): boolean {
+  closed(code: number, reason: string): void {
     this.#isOpen = false;
-    if (this.#socket.onmessage === null) return false;
-    this.#socket.onmessage = null;
-    clearImmediate(this.#closing);
     const received = code === 0 ? undefined : { code, reason };
     const known = received ?? this.#ownClose ?? { code: ABNORMAL_CLOSURE, reason: "" };
     try {
@@ -314,14 +320,12 @@ class ServedSocket implements Peer {
     } catch (error) {
       this.#fail(error);
     }
-    return true;
   }
 
-  #deliver(data: Message): void {
-    if (!this.#isOpen) return;
+  message(data: Message): void | Promise<void> {
     try {
       // Optional only for the types: a connection whose handler could not be made is closed.
-      this.#handler?.message(data)?.catch((error) => this.#fail(error));
+      return this.#handler?.message(data)?.catch((error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);
     }

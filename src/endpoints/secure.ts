@@ -41,11 +41,6 @@ export interface SecureOptions {
   readonly clock?: Clock;
 }
 
-/** How many messages a peer may send ahead of the decision about its token; one more closes with 1008. */
-export const MAX_HELD_MESSAGES = 16;
-/** How much those messages may hold together, in bytes (binary) and UTF-16 units (text); one more closes with 1008. */
-export const MAX_HELD_SIZE = 2 ** 20;
-
 /** What is loaded for sessions that speak JSON-RPC. */
 type SessionProtocol = typeof import("./rpc_conversation.ts");
 
@@ -175,9 +170,6 @@ class SecureHandler implements SocketHandler {
   readonly #options: Required<SecureOptions>;
   readonly #start: Start;
   #cancelTimeout: Cancel = () => {};
-  /** What came after the token and before the decision about it; undefined until the token has come. */
-  #held: Message[] | undefined;
-  #heldSize = 0;
   #session: Session | undefined;
 
   constructor(peer: Peer, options: Required<SecureOptions>, start: Start) {
@@ -197,7 +189,6 @@ class SecureHandler implements SocketHandler {
 
   message(data: Message): void | Promise<void> {
     if (this.#session !== undefined) return this.#session.message(data);
-    if (this.#held !== undefined) return this.#hold(this.#held, data);
     if (typeof data !== "string") return this.#refuse(ENDINGS.binary);
     return this.#authenticate(data);
   }
@@ -210,7 +201,6 @@ class SecureHandler implements SocketHandler {
   }
 
   async #authenticate(token: string): Promise<void> {
-    this.#held = [];
     const authentication = await authenticate(token, this.#options);
     // The peer may be gone, refused or timed out by now.
     if (this.#peer.isOpen) this.#decided(authentication);
@@ -235,8 +225,6 @@ class SecureHandler implements SocketHandler {
     sessions.add(session);
     this.#options.counters.authentication("ok");
     this.#session = session;
-    for (const message of this.#held ?? []) void session.message(message);
-    this.#held = undefined;
   }
 
   #createConversation(session: Session): Conversation {
@@ -250,14 +238,6 @@ class SecureHandler implements SocketHandler {
       sessions,
       authenticate: (token) => authenticate(token, this.#options),
     });
-  }
-
-  #hold(held: Message[], data: Message): void {
-    this.#heldSize += typeof data === "string" ? data.length : data.byteLength;
-    if (held.length === MAX_HELD_MESSAGES || this.#heldSize > MAX_HELD_SIZE) {
-      return this.#refuse(ENDINGS.tooMuch);
-    }
-    held.push(data);
   }
 
   #refuse({ why, text, code, reason }: Ending, detail?: string): void {

@@ -134,9 +134,8 @@ export class Session {
     return this.#conversation.message(data);
   }
 
-  /** Sends one message; does nothing once the peer is not open. */
+  /** Sends one message; dropped once a Close has been sent. */
   send(message: Message): void {
-    if (!this.#peer.isOpen) return;
     this.#messagesOut++;
     this.#peer.send(message);
   }

@@ -10,9 +10,9 @@ import { createRequestRules } from "./admission/request_rules.ts";
 import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
-import type { Outbox } from "./outbox.ts";
 import type { TlsAcceptor } from "./tls_acceptor.ts";
 import type { TlsIdentity } from "./tls_identity.ts";
+import type { Served } from "./ways/served.ts";
 
 /** An endpoint to stand in front of. */
 export interface GuardedEndpoint {
@@ -107,11 +107,11 @@ export class Firewall {
     return new Firewall(options, new TlsAcceptor(identity));
   }
 
-  /** The way to the peer of a connection, for an endpoint in this process; undefined when there is none. */
-  outbox(connection: string): Outbox | undefined {
+  /** What ties an endpoint in this process to a connection; undefined when there is none. */
+  link(connection: string): Served | undefined {
     for (const listener of this.#listeners) {
-      const outbox = listener.outbox(connection);
-      if (outbox !== undefined) return outbox;
+      const link = listener.link(connection);
+      if (link !== undefined) return link;
     }
     return undefined;
   }

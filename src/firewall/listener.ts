@@ -9,18 +9,24 @@ import type { Admission } from "./admission.ts";
 import { canonicalAddress } from "./admission/network_set.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
 import { closeQuietly, expectLoss, isConnectionLost } from "./byte_socket.ts";
-import type { Connection, ConnectionLimits } from "./connection.ts";
+import type { Connection, ConnectionLimits } from "./connection/connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import { Handshake } from "./handshake/handshake.ts";
 import { join, type JoiningLimits } from "./handshake/joining.ts";
 import { open } from "./handshake/opening.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
-import type { Outbox } from "./outbox.ts";
 import type { TlsAcceptor } from "./tls_acceptor.ts";
+import type { Served } from "./ways/served.ts";
 
 /** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
 const ACCEPT_RETRY_MS = 100;
+
+/**
+ * A sweep that comes this much late shows that the process stood still (a paused container, a suspended machine): what peers
+ * did meanwhile has not been read yet, and may not be held against them.
+ */
+const STANDSTILL_MS = 1500;
 
 /** How long what was cut at the end of a drain may take to end, in milliseconds. */
 const DRAIN_GRACE_MS = 1000;
@@ -63,10 +69,12 @@ export class FirewallListener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   readonly #handshakes = new Set<Handshake>();
-  /** The ways to the peers, by connection, from when the endpoint is asked to the end. */
-  readonly #outboxes = new Map<string, Outbox>();
+  /** The ways to the endpoint, by connection, from when that is asked to the end. */
+  readonly #ways = new Map<string, Served>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
+  #sweptMs = Infinity;
   #isDraining = false;
+  #drained: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
 
   /** Starts to accept at once. */
@@ -88,21 +96,25 @@ export class FirewallListener {
   /** Bytes that wait to be sent to all its peers together. */
   get sendQueueBytes(): number {
     let bytes = 0;
-    for (const outbox of this.#outboxes.values()) bytes += outbox.pendingBytes;
+    for (const { pendingBytes } of this.#ways.values()) bytes += pendingBytes;
     return bytes;
   }
 
-  /** The way to the peer of a connection, from when the endpoint is asked about it; undefined when there is none. */
-  outbox(connection: string): Outbox | undefined {
-    return this.#outboxes.get(connection);
+  /** What ties an endpoint in this process to a connection, from when it is asked about it; undefined when there is none. */
+  link(connection: string): Served | undefined {
+    return this.#ways.get(connection);
   }
 
   /**
    * Stops accepting, sends `close` to every open connection and cuts those that are left after `timeoutMs`. Resolves
    * when all have ended, or a second later: what is not over by then is a fault, and ends with the process.
    */
-  async drain(close: CloseReason, timeoutMs: number): Promise<void> {
-    if (!this.#isDraining) this.#options.listener.close();
+  drain(close: CloseReason, timeoutMs: number): Promise<void> {
+    return this.#drained ??= this.#drain(close, timeoutMs);
+  }
+
+  async #drain(close: CloseReason, timeoutMs: number): Promise<void> {
+    this.#options.listener.close();
     this.#isDraining = true;
     const ended = new Promise<void>((resolve) => this.#onEmpty = resolve);
     let timer = setTimeout(() => {
@@ -120,8 +132,13 @@ export class FirewallListener {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const connection of this.#connections) connection.sweep(nowMs);
-    this.#options.budget.sweep();
+    const stoodStillMs = nowMs - this.#sweptMs;
+    this.#sweptMs = nowMs;
+    for (const connection of this.#connections) {
+      if (stoodStillMs > STANDSTILL_MS) connection.excuse(stoodStillMs);
+      connection.sweep(nowMs);
+    }
+    this.#options.budget.sweep(nowMs);
   }
 
   #checkEmpty(): void {
@@ -175,7 +192,10 @@ export class FirewallListener {
     } finally {
       this.#handshakes.delete(handshake);
       if (handshake.connection !== undefined) this.#connections.delete(handshake.connection);
-      if (handshake.id !== undefined) this.#outboxes.delete(handshake.id);
+      if (handshake.id !== undefined) {
+        this.#ways.get(handshake.id)?.release();
+        this.#ways.delete(handshake.id);
+      }
       admission.end(handshake);
       admission.leave();
       this.#checkEmpty();
@@ -198,7 +218,7 @@ export class FirewallListener {
       ...this.#options,
       isSecure: tls !== undefined,
       counters: this.counters,
-      outboxes: this.#outboxes,
+      ways: this.#ways,
     });
     if (!("status" in joined)) return joined;
     // What a drain has cut is not the endpoint's failure.
@@ -229,8 +249,15 @@ export class FirewallListener {
 
 /** How often the limits in time are looked at: often enough for the shortest of them, and too seldom to cost anything. */
 function sweepIntervalMs(limits: ConnectionLimits): number {
-  const { closeTimeout, idleTimeout, pingInterval, pingTimeout, sendTimeout, maxLifetime } = limits;
-  const shortest = Math.min(closeTimeout, idleTimeout, pingInterval, pingTimeout, sendTimeout, maxLifetime);
+  const shortest = Math.min(
+    limits.closeTimeout,
+    limits.idleTimeout,
+    limits.pingInterval,
+    limits.pingTimeout,
+    limits.sendTimeout,
+    limits.messageTimeout,
+    limits.maxLifetime,
+  );
   return Math.max(25, Math.min(250, shortest / 4));
 }
 

@@ -2,31 +2,52 @@
 
 /** Something that holds memory on a peer's behalf. */
 export interface Holder {
-  /** Bytes that it holds now. */
+  /** Bytes that it holds now and could let go. */
   readonly heldBytes: number;
-  /** Lets go: `heldBytes` is 0 when it returns. */
+  /** Bytes that it has taken in or got rid of so far; only grows, and shows whether it makes progress. */
+  readonly movedBytes: number;
+  /** Lets go of what it holds. Called once. */
   shed(): void;
   /** Called when a wait that `mayGrow` has asked for may be over. */
   resume(): void;
 }
 
-/** The share of the limit from which on holders take turns. */
-const TIGHT_SHARE = 1 / 128;
+/** A message up to this many bytes is never held up by what others hold. */
+export const SMALL_MESSAGE = 65_536;
+/** The share of the limit from which on larger ones take turns, and who makes no progress is let go. */
+const TIGHT_SHARE = 3 / 4;
+/** How often progress is measured, in milliseconds. */
+const SWEEP_MS = 250;
+/** Bytes from one sweep to the next below which there was no progress: an eighth of a slow line's. */
+const MIN_PROGRESS = 1024;
+/** Sweeps without progress after which a large holder is let go while memory is tight: two seconds. */
+const MOST_STALLED_SWEEPS = 8;
+
+/** What is known of one holder. */
+interface Account {
+  /** Bytes that it costs as long as it is there, whatever it holds. */
+  readonly fixedBytes: number;
+  /** `movedBytes` at the last sweep, and the sweeps since there was progress. */
+  moved: number;
+  stalledSweeps: number;
+  isShed: boolean;
+}
 
 /**
  * A limit on the bytes that all holders together may hold.
  *
- * Long before it is reached, holders have to take turns: one of them grows until it has let go, the others wait, which
- * costs an honest one a moment and makes many attackers as harmless as one. At the limit the largest is shed.
+ * Near the limit large holders take turns in the order in which they asked: one of them grows for as long as it makes
+ * progress. Who sits on memory without progress is shed meanwhile, and first of all when the limit is reached.
  */
 export class MemoryBudget {
   readonly #limitBytes: number;
-  readonly #holders = new Set<Holder>();
+  readonly #holders = new Map<Holder, Account>();
+  /** Those that wait for their turn, in the order in which they asked. */
   readonly #waiting = new Set<Holder>();
-  /** The holder whose turn it is, and what it held at the last sweep. */
+  /** The holder whose turn it is. */
   #leader: Holder | undefined;
-  #leaderBytes = 0;
   #usedBytes = 0;
+  #sweptMs = -Infinity;
 
   /** @param limitBytes `Infinity` for no limit. */
   constructor(limitBytes: number) {
@@ -38,53 +59,98 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Counts a holder in; it holds nothing yet. */
-  add(holder: Holder): void {
-    this.#holders.add(holder);
+  /** Whether so much is held that nobody new should be let in. */
+  get isTight(): boolean {
+    return this.#usedBytes > this.#limitBytes * TIGHT_SHARE;
   }
 
-  /** Counts a holder out, with what it holds. */
+  /** Counts a holder in: it holds nothing yet, but costs `fixedBytes` until it is removed. */
+  add(holder: Holder, fixedBytes = 0): void {
+    this.#holders.set(holder, { fixedBytes, moved: holder.movedBytes, stalledSweeps: 0, isShed: false });
+    this.change(fixedBytes);
+  }
+
+  /** Counts a holder out, with what it still holds. */
   remove(holder: Holder): void {
-    if (!this.#holders.delete(holder)) return;
+    const account = this.#holders.get(holder);
+    if (account === undefined) return;
+    this.#holders.delete(holder);
     this.#waiting.delete(holder);
     if (this.#leader === holder) this.#leader = undefined;
-    this.change(-holder.heldBytes);
+    this.change(-holder.heldBytes - account.fixedBytes);
   }
 
-  /** A holder holds `bytes` more, or less if negative; sheds until the limit is kept. */
+  /** A holder holds `bytes` more, or less if negative; sheds until the limit is kept or nothing is left to let go. */
   change(bytes: number): void {
     this.#usedBytes += bytes;
     while (this.#usedBytes > this.#limitBytes) {
-      const worst = largestOf(this.#holders);
+      const worst = this.#worst();
       if (worst === undefined) break;
-      worst.shed();
+      this.#shed(worst);
     }
     if (bytes < 0 && this.#waiting.size > 0) this.#relieve();
   }
 
   /** Whether a holder may hold more now. If not, it is resumed when it may ask again. */
   mayGrow(holder: Holder): boolean {
-    if (!this.#isTight) return true;
-    if (this.#leader === undefined || this.#leader.heldBytes === 0) this.#leader = holder;
+    if (!this.isTight || holder.heldBytes <= SMALL_MESSAGE) return true;
+    if (this.#leader === undefined && this.#waiting.size === 0) this.#leader = holder;
     if (this.#leader === holder) return true;
     this.#waiting.add(holder);
     return false;
   }
 
-  /** Gives the turn to another one when whose turn it is has made no use of it since the last sweep. */
-  sweep(): void {
-    if (this.#leader === undefined) return;
-    if (this.#leader.heldBytes === this.#leaderBytes) this.#nextTurn();
-    this.#leaderBytes = this.#leader?.heldBytes ?? 0;
+  /** To be called again and again with the time in milliseconds: turns end, and who makes no progress is let go. */
+  sweep(nowMs: number): void {
+    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    if (!this.isTight) return;
+    let worst: Holder | undefined;
+    for (const [holder, account] of this.#holders) {
+      const moved = holder.movedBytes;
+      // Who has to wait for a turn can't make progress.
+      const isStalled = moved - account.moved < MIN_PROGRESS && !this.#waiting.has(holder);
+      account.moved = moved;
+      account.stalledSweeps = isStalled ? account.stalledSweeps + 1 : 0;
+      if (
+        account.stalledSweeps >= MOST_STALLED_SWEEPS && holder.heldBytes > SMALL_MESSAGE && !account.isShed &&
+        (worst === undefined || holder.heldBytes > worst.heldBytes)
+      ) worst = holder;
+    }
+    if (worst !== undefined) this.#shed(worst);
+    const leader = this.#leader;
+    if (leader === undefined) this.#nextTurn();
+    else if (this.#holders.get(leader)!.stalledSweeps > 0 || leader.heldBytes <= SMALL_MESSAGE) {
+      this.#nextTurn();
+    }
   }
 
-  get #isTight(): boolean {
-    return this.#usedBytes > this.#limitBytes * TIGHT_SHARE;
+  /** Of those that have made no progress since the last sweep, or else of all, the one that holds most. */
+  #worst(): Holder | undefined {
+    let worst: Holder | undefined;
+    let most = 0;
+    let isStalled = false;
+    for (const [holder, account] of this.#holders) {
+      if (account.isShed) continue;
+      const held = holder.heldBytes;
+      const stalls = account.stalledSweeps > 0 && held > SMALL_MESSAGE;
+      if (held > 0 && (stalls !== isStalled ? stalls : held > most)) {
+        worst = holder;
+        most = held;
+        isStalled = stalls;
+      }
+    }
+    return worst;
+  }
+
+  #shed(holder: Holder): void {
+    this.#holders.get(holder)!.isShed = true;
+    holder.shed();
   }
 
   #relieve(): void {
-    if (this.#isTight) {
-      if (this.#leader === undefined || this.#leader.heldBytes === 0) this.#nextTurn();
+    if (this.isTight) {
+      if (this.#leader === undefined || this.#leader.heldBytes <= SMALL_MESSAGE) this.#nextTurn();
       return;
     }
     this.#leader = undefined;
@@ -93,23 +159,11 @@ export class MemoryBudget {
     for (const holder of waiting) holder.resume();
   }
 
-  /** The largest of those that wait is the next: it is the nearest to letting go. */
   #nextTurn(): void {
-    this.#leader = largestOf(this.#waiting);
-    if (this.#leader === undefined) return;
-    this.#waiting.delete(this.#leader);
-    this.#leader.resume();
+    const [next] = this.#waiting;
+    this.#leader = next;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    next.resume();
   }
-}
-
-function largestOf(holders: Iterable<Holder>): Holder | undefined {
-  let largest: Holder | undefined;
-  let most = 0;
-  for (const holder of holders) {
-    if (holder.heldBytes > most) {
-      largest = holder;
-      most = holder.heldBytes;
-    }
-  }
-  return largest;
 }

@@ -70,7 +70,7 @@ export const FRAME_RULES = {
 export const LIMITS = {
   message_rate: {
     code: 1008,
-    meaning: "a connection does not send too many messages and control frames a second",
+    meaning: "a connection does not send too many frames a second",
     cause: "a busy or a hostile client; it is only slowed down unless --on-rate-limit says close",
     settings: ["messageRate", "onRateLimit"],
   },
@@ -98,6 +98,12 @@ export const LIMITS = {
     cause: "a peer that is stuck or stalls on purpose, so that what is sent to it fills memory",
     settings: ["sendTimeout"],
   },
+  message_timeout: {
+    code: 3008,
+    meaning: "a message that has begun goes on: it is finished, or grows by 1 KiB, in time",
+    cause: "a client that is stuck, or holds an unfinished message on purpose so that it fills memory",
+    settings: ["messageTimeout"],
+  },
   max_lifetime: {
     code: 3008,
     meaning: "a connection is not open for longer than allowed",
@@ -108,7 +114,8 @@ export const LIMITS = {
     code: 1013,
     meaning: "what peers make the process hold stays within the budget",
     cause:
-      "this peer held the most when the budget of all was used up: unfinished messages or unread replies",
+      "this peer held much and made no progress, or held the most, when the budget of all was used up: unfinished messages or " +
+      "unread replies",
     settings: ["maxBufferedMemory", "maxMessageSize"],
   },
 } as const satisfies Record<string, RuleDeclaration>;

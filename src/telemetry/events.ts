@@ -124,19 +124,15 @@ export const EVENTS = {
       ...CONNECTION,
       "code",
       "clean",
+      "reason",
       "messages_in",
       "messages_out",
       "bytes_in",
       "bytes_out",
       "duration",
     ],
-    cause: "either side ended it; the code says why, see that",
-  },
-  "connection.error": {
-    level: "error",
-    text: "Connection error",
-    fields: [...CONNECTION, "reason"],
-    cause: "the peer went away without a Close frame: a lost network, a killed client, a reset",
+    cause:
+      "either side ended it; the code says why, see that; 1006 is a peer that went away without a Close frame",
   },
   "connection.fault": {
     level: "error",

@@ -58,6 +58,7 @@ Deno.test("every setting has its documented default", () => {
     maxConnectionsPerIp: 100,
     handshakeRate: 50,
     messageRate: 1000,
+    messageTimeout: 60_000,
     byteRate: 16 * 1_048_576,
     onRateLimit: "throttle",
     maxBufferedMemory: 256 * 1_048_576,

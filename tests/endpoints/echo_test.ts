@@ -6,8 +6,8 @@ import { withEndpoint } from "./harness.ts";
 
 Deno.test("answers text with the prefix and the message", async () => {
   const createHandler = createEchoHandler({ prefix: "Server received: " });
-  await withEndpoint({ createHandler }, async ({ path }) => {
-    using client = await RawClient.connect({ path });
+  await withEndpoint({ createHandler }, async ({ port }) => {
+    using client = await RawClient.connect({ port });
     for (const message of ["hello", "", "ä€😀", "line\nline\u0000"]) {
       await client.sendText(message);
       assert.equal(await client.nextText(), `Server received: ${message}`);
@@ -16,8 +16,8 @@ Deno.test("answers text with the prefix and the message", async () => {
 });
 
 Deno.test("answers with the message alone when the prefix is empty", async () => {
-  await withEndpoint({ createHandler: createEchoHandler({ prefix: "" }) }, async ({ path }) => {
-    using client = await RawClient.connect({ path });
+  await withEndpoint({ createHandler: createEchoHandler({ prefix: "" }) }, async ({ port }) => {
+    using client = await RawClient.connect({ port });
     await client.sendText("hello");
     assert.equal(await client.nextText(), "hello");
   });
@@ -25,8 +25,8 @@ Deno.test("answers with the message alone when the prefix is empty", async () =>
 
 Deno.test("answers binary with the same bytes and no prefix", async () => {
   const createHandler = createEchoHandler({ prefix: "Server received: " });
-  await withEndpoint({ createHandler }, async ({ path }) => {
-    using client = await RawClient.connect({ path });
+  await withEndpoint({ createHandler }, async ({ port }) => {
+    using client = await RawClient.connect({ port });
     for (const size of [0, 1, 125, 126, 65535, 65536, 2 ** 20]) {
       const bytes = Uint8Array.from({ length: size }, (_, index) => index * 7);
       await client.sendBinary(bytes);
@@ -36,8 +36,8 @@ Deno.test("answers binary with the same bytes and no prefix", async () => {
 });
 
 Deno.test("answers messages that arrive together one by one and in order", async () => {
-  await withEndpoint({ createHandler: createEchoHandler({ prefix: "> " }) }, async ({ path }) => {
-    using client = await RawClient.connect({ path });
+  await withEndpoint({ createHandler: createEchoHandler({ prefix: "> " }) }, async ({ port }) => {
+    using client = await RawClient.connect({ port });
     const texts = Array.from({ length: 100 }, (_, index) => `message ${index}`);
     await client.send(concat(...texts.map((payload) => frame({ opcode: OPCODE.text, payload }))));
     for (const text of texts) assert.equal(await client.nextText(), `> ${text}`);

@@ -1,5 +1,6 @@
 // What the endpoint tests share: an endpoint in a temp folder, a log that can be awaited, a clock moved by hand.
 import assert from "node:assert/strict";
+import { parseSettings } from "../../src/core/settings.ts";
 import { type Clock, MAX_DELAY_MS } from "../../src/endpoints/clock.ts";
 import {
   type Endpoint,
@@ -8,6 +9,12 @@ import {
   type Peer,
   startEndpoint,
 } from "../../src/endpoints/endpoint.ts";
+import { Admission } from "../../src/firewall/admission.ts";
+import { createRequestRules } from "../../src/firewall/admission/request_rules.ts";
+import { FirewallListener } from "../../src/firewall/listener.ts";
+import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
+import { LIMITS } from "../support/firewall_harness.ts";
+import type { TlsAcceptor } from "../../src/firewall/tls_acceptor.ts";
 import type { EventName } from "../../src/telemetry/events.ts";
 import type { Log, LogFields } from "../../src/telemetry/log.ts";
 
@@ -24,13 +31,22 @@ export async function within<T>(awaited: string, promise: Promise<T>): Promise<T
   }
 }
 
-/** A log in memory. */
+/** A log in memory. The connections are named `c1`, `c2` and so on, in the order in which they appear. */
 export class MemoryLog {
   readonly records: { readonly event: EventName; readonly fields: LogFields }[] = [];
+  readonly #names = new Map<unknown, string>();
   #wake = Promise.withResolvers<void>();
 
   readonly log: Log = (event, fields = {}) => {
-    this.records.push({ event, fields });
+    const { connection } = fields as { connection?: unknown };
+    if (connection !== undefined && !this.#names.has(connection)) {
+      this.#names.set(connection, `c${this.#names.size + 1}`);
+    }
+    const name = this.#names.get(connection);
+    this.records.push({
+      event,
+      fields: name === undefined ? fields : { ...fields, connection: name } as LogFields,
+    });
     this.#wake.resolve();
     this.#wake = Promise.withResolvers();
   };
@@ -129,23 +145,56 @@ export class MemoryPeer implements Peer {
 /** A running endpoint with what a test needs around it. */
 export interface Running {
   readonly endpoint: Endpoint;
+  /** Where the firewall in front of it listens. */
+  readonly port: number;
+  /** The private socket of the endpoint. */
   readonly path: string;
+  readonly firewall: FirewallListener;
   readonly memory: MemoryLog;
 }
 
-/** Runs a test against an endpoint in a fresh folder, and stops it afterwards. */
+/** Runs a test against an endpoint in a fresh folder, behind a firewall, and stops both afterwards. */
 export async function withEndpoint(
-  options: Pick<EndpointOptions, "createHandler"> & Partial<EndpointOptions>,
+  { tls, ...options }:
+    & Pick<EndpointOptions, "createHandler">
+    & Partial<EndpointOptions>
+    & { readonly tls?: TlsAcceptor },
   test: (running: Running) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
   const memory = new MemoryLog();
-  const path = `${folder}/endpoint.sock`;
-  const endpoint = startEndpoint({ name: "echo", socketPath: path, log: memory.log, ...options });
+  const socketPath = `${folder}/endpoint.sock`;
+  const name = options.name ?? "echo";
+  const endpoint = startEndpoint({
+    name,
+    socketPath,
+    log: memory.log,
+    linkOf: (connection) => firewall.link(connection),
+    ...options,
+  });
+  const settings = { ...parseSettings(new Map(), () => undefined), handshakeRate: Infinity };
+  const admission = new Admission(settings, ignore);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const firewall = new FirewallListener({
+    endpoint: name,
+    listener,
+    tls,
+    socketPath,
+    requestRules: createRequestRules({ path: "/", isLoopbackListener: true, settings }),
+    limits: LIMITS,
+    admission,
+    budget: new MemoryBudget(Infinity),
+    // What the firewall has to say is not what these tests are about.
+    log: ignore,
+  });
   try {
-    await test({ endpoint, path, memory });
+    await test({ endpoint, port: listener.addr.port, path: socketPath, firewall, memory });
   } finally {
+    await firewall.drain({ code: 1001, reason: "the test is over" }, 0);
+    admission.stop();
     await endpoint.stop();
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+function ignore(): void {}

@@ -88,8 +88,8 @@ const ACCEPTED: readonly Accepted[] = [
 
 for (const { name, options = {}, selected = null, ...handshake } of ACCEPTED) {
   Deno.test(`takes a token from ${name}`, async () => {
-    await withSecure(options, async ({ path, memory }) => {
-      using client = await RawClient.connect({ path }, handshake);
+    await withSecure(options, async ({ port, memory }) => {
+      using client = await RawClient.connect({ port }, handshake);
       assert.equal(client.response?.headers.get("sec-websocket-protocol"), selected);
       // It goes back only where the client could not connect otherwise.
       assert.equal(client.response.text.includes(TOKEN), selected?.startsWith("bearer.") ?? false);
@@ -106,13 +106,13 @@ for (const { name, options = {}, selected = null, ...handshake } of ACCEPTED) {
 }
 
 Deno.test("the first message is the token in every subprotocol, and plain text", async () => {
-  await withSecure({}, async ({ path }) => {
-    using client = await RawClient.connect({ path }, { headers: offer("wsward.v1") });
+  await withSecure({}, async ({ port }) => {
+    using client = await RawClient.connect({ port }, { headers: offer("wsward.v1") });
     await client.sendText(TOKEN);
     assert.equal(await client.nextText(), "Authenticated!");
     await client.sendText("{");
     assert.equal(JSON.parse(await client.nextText()).error.code, -32700);
-    using other = await RawClient.connect({ path }, { headers: offer("wsward.v1") });
+    using other = await RawClient.connect({ port }, { headers: offer("wsward.v1") });
     await other.sendText("nonsense");
     assert.equal(await other.nextText(), "Invalid Token");
     assert.deepEqual(await other.nextClose(), { code: 3000, reason: "invalid token" });
@@ -120,9 +120,9 @@ Deno.test("the first message is the token in every subprotocol, and plain text",
 });
 
 Deno.test("a query without a token, and names that only look like one of ours, change nothing", async () => {
-  await withSecure({}, async ({ path }) => {
+  await withSecure({}, async ({ port }) => {
     const headers = offer("wsward.v1x", "WSWARD.V1", "bearer");
-    using client = await RawClient.connect({ path }, { target: "/?x=token&tokens=1", headers });
+    using client = await RawClient.connect({ port }, { target: "/?x=token&tokens=1", headers });
     assert.equal(client.response?.headers.get("sec-websocket-protocol"), null);
     await client.sendText(TOKEN);
     assert.equal(await client.nextText(), "Authenticated!");
@@ -206,8 +206,8 @@ const REFUSED_BEFORE: readonly RefusedBefore[] = [
 
 for (const { name, options = {}, status, challenge = null, body, ...handshake } of REFUSED_BEFORE) {
   Deno.test(`refuses ${name} with ${status} before the upgrade`, async () => {
-    await withSecure(options, async ({ endpoint, path, memory }) => {
-      using client = await RawClient.open({ path });
+    await withSecure(options, async ({ endpoint, port, memory }) => {
+      using client = await RawClient.open({ port });
       const { status: answered, headers, text } = await client.handshake(handshake);
       assert.equal(answered, status);
       assert.equal(headers.get("www-authenticate"), challenge);
@@ -231,8 +231,8 @@ for (
   ] as const
 ) {
   Deno.test(`lets a bad token from ${name} in, to say why and close`, async () => {
-    await withSecure(options, async ({ path, memory }) => {
-      using client = await RawClient.connect({ path }, handshake);
+    await withSecure(options, async ({ port, memory }) => {
+      using client = await RawClient.connect({ port }, handshake);
       assert.equal(await client.nextText(), "Token Expired");
       assert.deepEqual(await client.nextClose(), { code: 3000, reason: "token expired" });
       assert.deepEqual(memory.of("session.opened"), []);
@@ -241,9 +241,9 @@ for (
 }
 
 Deno.test("what is sent together with a token in the handshake is answered after it", async () => {
-  await withSecure({}, async ({ path }) => {
+  await withSecure({}, async ({ port }) => {
     for (const headers of [bearer(TOKEN), offer(`bearer.${TOKEN}`)]) {
-      using client = await RawClient.connect({ path }, { headers });
+      using client = await RawClient.connect({ port }, { headers });
       await client.sendText("one");
       await client.sendText("two");
       for (const text of ["Authenticated!", "one", "two"]) assert.equal(await client.nextText(), text);
@@ -255,7 +255,7 @@ Deno.test("revoked and used tokens in a header are refused before the upgrade", 
   const sessions = new SessionRegistry({ replayCheck: true });
   sessions.revoke({ kind: "user", value: "bob", ttlMs: 60_000 });
   assert.equal(sessions.admit(identityOf({ jti: "used" })), undefined);
-  await withSecure({ sessions }, async ({ path }) => {
+  await withSecure({ sessions }, async ({ port }) => {
     for (
       const [claims, body] of [
         [{ user: "bob", jti: "a" }, "Token Revoked\n"],
@@ -263,7 +263,7 @@ Deno.test("revoked and used tokens in a header are refused before the upgrade", 
         [{}, "Invalid Token\n"],
       ] as const
     ) {
-      using client = await RawClient.open({ path });
+      using client = await RawClient.open({ port });
       const { status, headers } = await client.handshake({ headers: bearer(tokenOf(claims)) });
       assert.deepEqual([status, headers.get("www-authenticate")], [401, INVALID]);
       assert.equal(await readBody(client), body);
@@ -273,27 +273,27 @@ Deno.test("revoked and used tokens in a header are refused before the upgrade", 
 
 Deno.test("one session too many is refused with 3003, however its token came", async () => {
   const sessions = new SessionRegistry({ maxSessionsPerUser: 1 });
-  await withSecure({ sessions }, async ({ path, memory }) => {
-    using first = await RawClient.connect({ path }, { headers: bearer(TOKEN) });
+  await withSecure({ sessions }, async ({ port, memory }) => {
+    using first = await RawClient.connect({ port }, { headers: bearer(TOKEN) });
     assert.equal(await first.nextText(), "Authenticated!");
     for (const headers of [bearer(TOKEN), offer(`bearer.${TOKEN}`)]) {
-      using second = await RawClient.connect({ path }, { headers });
+      using second = await RawClient.connect({ port }, { headers });
       assert.equal(await second.nextText(), "Too Many Sessions");
       assert.deepEqual(await second.nextClose(), { code: 3003, reason: "too many sessions" });
     }
     await first.sendClose(1000);
     await first.eof();
     await memory.first("session.closed");
-    using third = await RawClient.connect({ path }, { headers: bearer(TOKEN) });
+    using third = await RawClient.connect({ port }, { headers: bearer(TOKEN) });
     assert.equal(await third.nextText(), "Authenticated!");
   });
 });
 
 Deno.test("a revocation reaches open sessions at once, in their own words", async () => {
   const sessions = new SessionRegistry();
-  await withSecure({ sessions }, async ({ path }) => {
-    using plain = await RawClient.connect({ path }, { headers: bearer(TOKEN) });
-    using rpc = await RawClient.connect({ path }, { headers: offer("wsward.v1", `bearer.${TOKEN}`) });
+  await withSecure({ sessions }, async ({ port }) => {
+    using plain = await RawClient.connect({ port }, { headers: bearer(TOKEN) });
+    using rpc = await RawClient.connect({ port }, { headers: offer("wsward.v1", `bearer.${TOKEN}`) });
     for (const client of [plain, rpc]) assert.equal(await client.nextText(), "Authenticated!");
     sessions.revoke({ kind: "user", value: "alice", ttlMs: 60_000 });
     assert.equal(await plain.nextText(), "Token Revoked");
@@ -317,8 +317,8 @@ Deno.test("a token in a header that can't be verified in time is answered with 5
       return verified.promise;
     },
   };
-  await withSecure({ clock, verifier }, async ({ path, memory }) => {
-    using client = await RawClient.open({ path });
+  await withSecure({ clock, verifier }, async ({ port, memory }) => {
+    using client = await RawClient.open({ port });
     const answered = client.handshake({ headers: bearer(TOKEN) });
     await within("the verification", started.promise);
     clock.advance(9999);
@@ -341,8 +341,8 @@ Deno.test("a token in a subprotocol that can't be verified in time is refused wi
       return new Promise(() => {});
     },
   };
-  await withSecure({ clock, verifier }, async ({ path }) => {
-    using client = await RawClient.connect({ path }, { headers: offer(`bearer.${TOKEN}`) });
+  await withSecure({ clock, verifier }, async ({ port }) => {
+    using client = await RawClient.connect({ port }, { headers: offer(`bearer.${TOKEN}`) });
     await within("the verification", started.promise);
     clock.advance(10_000);
     assert.equal(await client.nextText(), "Authentication Timeout");
@@ -376,8 +376,8 @@ Deno.test("a token in a header that expires or is revoked before the connection 
         change();
         return admission;
       },
-    }, async ({ path }) => {
-      using client = await RawClient.connect({ path }, { headers: bearer(tokenOf(claims)) });
+    }, async ({ port }) => {
+      using client = await RawClient.connect({ port }, { headers: bearer(tokenOf(claims)) });
       assert.equal(await client.nextText(), text);
       assert.equal((await client.nextClose()).code, 3000);
       assert.equal(sessions.size, 0);
@@ -389,30 +389,30 @@ Deno.test("a verifier that breaks its promise costs the handshake 500 and nothin
   const verifier: Verifier = {
     verify: (token) => token === "broken" ? Promise.reject(new Error("broken")) : TEST_VERIFIER.verify(token),
   };
-  await withSecure({ verifier }, async ({ path, memory }) => {
-    using client = await RawClient.open({ path });
+  await withSecure({ verifier }, async ({ port, memory }) => {
+    using client = await RawClient.open({ port });
     const { status } = await client.handshake({ headers: bearer("broken") });
     assert.equal(status, 500);
     assert.equal((await memory.first("handler.error")).detail, "broken");
-    using lost = await RawClient.connect({ path }, { headers: offer("bearer.broken") });
+    using lost = await RawClient.connect({ port }, { headers: offer("bearer.broken") });
     assert.equal(await lost.nextText(), "Internal Error");
     assert.equal((await lost.nextClose()).code, 1011);
-    using other = await RawClient.connect({ path }, { headers: bearer(TOKEN) });
+    using other = await RawClient.connect({ port }, { headers: bearer(TOKEN) });
     assert.equal(await other.nextText(), "Authenticated!");
   });
 });
 
 Deno.test("what is not a WebSocket handshake is refused although its token is good", async () => {
-  await withSecure({}, async ({ path }) => {
-    using client = await RawClient.open({ path });
+  await withSecure({}, async ({ port }) => {
+    using client = await RawClient.open({ port });
     const head = `GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n\r\n`;
-    assert.equal((await client.handshake({ head })).status, 400);
+    assert.equal((await client.handshake({ head })).status, 426);
   });
 });
 
 Deno.test("a foreign client presents its token as a subprotocol and speaks JSON-RPC", async () => {
-  await withSecure({}, async ({ path }) => {
-    const client = new ForeignWebSocket(`ws+unix://${path}:/`, [`bearer.${TOKEN}`, "wsward.v1"]);
+  await withSecure({}, async ({ port }) => {
+    const client = new ForeignWebSocket(`ws://127.0.0.1:${port}/`, [`bearer.${TOKEN}`, "wsward.v1"]);
     const received: string[] = [];
     const closed = new Promise<number>((resolve, reject) => {
       client.on("close", resolve).on("error", reject).on("message", (data: unknown) => {
@@ -430,8 +430,8 @@ Deno.test("a foreign client presents its token as a subprotocol and speaks JSON-
 });
 
 Deno.test("a foreign client that offers nothing but its token is let in", async () => {
-  await withSecure({}, async ({ path }) => {
-    const client = new ForeignWebSocket(`ws+unix://${path}:/`, [`bearer.${TOKEN}`]);
+  await withSecure({}, async ({ port }) => {
+    const client = new ForeignWebSocket(`ws://127.0.0.1:${port}/`, [`bearer.${TOKEN}`]);
     const received = new Promise<string>((resolve, reject) => {
       client.on("error", reject).on("message", (data: unknown) => resolve(String(data)));
     });

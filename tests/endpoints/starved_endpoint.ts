@@ -18,6 +18,7 @@ startEndpoint({
   name: "echo",
   socketPath,
   createHandler: createEchoHandler({ prefix: "" }),
+  linkOf: () => undefined,
   log: (event, fields: LogFields = {}) => console.log(event, fields.endpoint),
 });
 console.log("ready");

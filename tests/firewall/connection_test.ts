@@ -128,17 +128,25 @@ Deno.test("a violation in one connection does not disturb another", async () => 
   await harness.stop();
 });
 
-Deno.test("a peer that ends without a Close is told where half of the connection is left, and recorded", async () => {
+Deno.test("a peer that ends without a Close is 1006, and nobody's error", async () => {
   const closes: [number, string][] = [];
   const harness = startHarness({}, recordCloses(closes));
-  using client = await RawClient.connect({ port: harness.port });
-  await client.closeWrite();
-  assert.equal((await client.nextClose()).code, 1002);
-  await client.eof();
-  client.close();
+  using half = await RawClient.connect({ port: harness.port });
+  await half.closeWrite();
+  // No code says it: 1006 must not be on the wire (RFC 6455 §7.4.1).
+  assert.equal((await half.eof()).length, 0);
+  half.close();
   await harness.ended(1);
-  assert.ok(await harness.event("connection.error"));
-  assert.deepEqual(closes.map(([code]) => code), [1006]);
+  const gone = await RawClient.connect({ port: harness.port });
+  await gone.sendText("x");
+  await gone.nextText();
+  gone.close();
+  await harness.ended(2);
+  const ends = harness.events.filter(({ event }) => event === "connection.closed");
+  assert.deepEqual(ends.map(({ fields }) => [fields.code, fields.clean]), [[1006, false], [1006, false]]);
+  assert.deepEqual(closes.map(([code]) => code), [1006, 1006]);
+  const other = harness.events.filter(({ event }) => !event.startsWith("connection."));
+  assert.deepEqual(other, []);
   await harness.stop();
 });
 

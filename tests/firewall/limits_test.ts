@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { concat, frame, OPCODE, RawClient } from "../support/raw_client.ts";
 import { startHarness } from "../support/firewall_harness.ts";
 import type { Message, Peer } from "../../src/endpoints/endpoint.ts";
+import { PLAIN_BYTES } from "../../src/firewall/handshake/joining.ts";
+import { MESSAGE_PROGRESS } from "../../src/firewall/connection/liveness.ts";
 import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
 
 function fragments(count: number, payload = ""): Uint8Array {
@@ -188,23 +190,23 @@ Deno.test("no connection lives longer than the longest lifetime", async () => {
 });
 
 Deno.test("when unfinished messages hold too much, the largest is closed with 1013 and the others go on", async () => {
-  const budget = new MemoryBudget(100_000);
-  const harness = startHarness({}, undefined, budget);
+  const budget = new MemoryBudget(2 * PLAIN_BYTES + 1_600_000);
+  const harness = startHarness({ maxMessageSize: 2 ** 21 }, undefined, budget);
   using small = await RawClient.connect({ port: harness.port });
   using large = await RawClient.connect({ port: harness.port });
-  await large.sendFrame({ opcode: OPCODE.binary, fin: false, payload: new Uint8Array(60_000) });
-  await small.sendFrame({ opcode: OPCODE.binary, fin: false, payload: new Uint8Array(40_000) });
-  // 100,000 bytes are exactly the limit.
-  await small.sendFrame({ opcode: OPCODE.ping });
-  assert.equal((await small.nextFrame()).opcode, OPCODE.pong);
-  await large.sendFrame({ opcode: OPCODE.ping });
-  assert.equal((await large.nextFrame()).opcode, OPCODE.pong);
-  assert.equal(budget.usedBytes, 100_000);
-  await small.sendFrame({ opcode: OPCODE.continuation, fin: false, payload: new Uint8Array(1) });
+  await large.sendFrame({ opcode: OPCODE.binary, fin: false, payload: new Uint8Array(700_000) });
+  await small.sendFrame({ opcode: OPCODE.binary, fin: false, payload: new Uint8Array(60_000) });
+  for (const client of [small, large]) {
+    await client.sendFrame({ opcode: OPCODE.ping });
+    assert.equal((await client.nextFrame()).opcode, OPCODE.pong);
+  }
+  assert.ok(budget.usedBytes >= 2 * PLAIN_BYTES + 760_000, "what has come is counted");
+  // It is closed before all of this has come.
+  void large.sendFrame({ opcode: OPCODE.continuation, payload: new Uint8Array(1_000_000) }).catch(() => {});
   assert.equal((await large.nextClose()).code, 1013);
   large.close();
   await small.sendFrame({ opcode: OPCODE.continuation, payload: new Uint8Array(1) });
-  assert.equal((await small.nextBinary()).length, 40_002);
+  assert.equal((await small.nextBinary()).length, 60_001);
   small.close();
   await harness.ended(2);
   assert.equal(budget.usedBytes, 0);
@@ -212,7 +214,7 @@ Deno.test("when unfinished messages hold too much, the largest is closed with 10
 });
 
 Deno.test("when what peers do not read holds too much, the one that holds most is cut, once, and the others go on", async () => {
-  const budget = new MemoryBudget(2 ** 20);
+  const budget = new MemoryBudget(2 * PLAIN_BYTES + 2 ** 20);
   const payload = new Uint8Array(2 ** 20);
   const push = (peer: Peer) => ({
     message(data: Message) {
@@ -231,10 +233,45 @@ Deno.test("when what peers do not read holds too much, the one that holds most i
     ) => [fields.rule, fields.code]),
     [["buffered_memory", 1013]],
   );
-  assert.equal(budget.usedBytes, 0);
   await good.sendText("still here");
   assert.equal(await good.nextText(), "still here");
   good.close();
   bad.close();
+  await harness.ended(2);
+  assert.equal(budget.usedBytes, 0);
+  await harness.stop();
+});
+
+Deno.test("an unfinished message that does not grow is closed with 3008, one that grows is not", async () => {
+  const harness = startHarness({ messageTimeout: 200 });
+  using stuck = await RawClient.connect({ port: harness.port });
+  using slow = await RawClient.connect({ port: harness.port });
+  await slow.sendFrame({ opcode: OPCODE.text, fin: false, payload: "a" });
+  await stuck.sendFrame({ opcode: OPCODE.text, fin: false, payload: "a" });
+  let isOver = false;
+  const growing = (async () => {
+    let size = 1;
+    while (!isOver) {
+      await slow.sendFrame({
+        opcode: OPCODE.continuation,
+        fin: false,
+        payload: "b".repeat(MESSAGE_PROGRESS),
+      });
+      await slow.sendFrame({ opcode: OPCODE.ping });
+      await slow.nextFrame();
+      size += MESSAGE_PROGRESS;
+      // As often as the rest of the process lets it, and never in one go.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return size;
+  })();
+  assert.equal((await stuck.nextClose()).code, 3008);
+  assert.equal((await harness.event("limit.reached")).rule, "message_timeout");
+  isOver = true;
+  const size = await growing;
+  await slow.sendFrame({ opcode: OPCODE.continuation, payload: "" });
+  assert.equal((await slow.nextText()).length, size);
+  slow.close();
+  stuck.close();
   await harness.stop();
 });

@@ -1,20 +1,23 @@
 // What of a client's bytes may reach the endpoint: whole, in pieces of one byte, and cut at random.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { HEADROOM, PeerFrames } from "../../src/firewall/peer_frames.ts";
+import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
+import { SizeHistogram } from "../../src/telemetry/histogram.ts";
+import { HEADROOM, PeerFrames } from "../../src/firewall/ways/peer_frames.ts";
 import { FrameHeader, readFrameHeader } from "../../src/protocol/frame.ts";
 import { concat, frame, OPCODE } from "../support/raw_client.ts";
 
 const LIMITS = { maxMessageSize: 1000, maxFragments: 300 };
 
 interface Outcome {
-  readonly frames: PeerFrames;
+  readonly frames: FrameCheck;
   readonly forwarded: Uint8Array;
 }
 
 /** Feeds `stream` in pieces of the given sizes (the last one repeats), as the connection does. */
 function feed(stream: Uint8Array, sizes: readonly number[]): Outcome {
-  const frames = new PeerFrames(LIMITS);
+  const check = new FrameCheck(LIMITS, new SizeHistogram());
+  const frames = new PeerFrames(check);
   const parts: Uint8Array[] = [];
   let carry = new Uint8Array(0);
   let at = 0;
@@ -27,9 +30,9 @@ function feed(stream: Uint8Array, sizes: readonly number[]): Outcome {
     parts.push(bytes.slice(frames.forwardStart, frames.forwardEnd));
     assertWholeFrames(parts.at(-1)!);
     carry = bytes.slice(frames.carryStart);
-    if (frames.violation !== undefined || frames.close !== undefined) break;
+    if (check.violation !== undefined || check.close !== undefined) break;
   }
-  return { frames, forwarded: concat(...parts) };
+  return { frames: check, forwarded: concat(...parts) };
 }
 
 /** What goes on must end with a frame, so that a Close can follow it. */

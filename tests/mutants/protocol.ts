@@ -94,7 +94,7 @@ export const PROTOCOL = [
     ["a state that reset leaves", "    this.#missing = 0;\n", ""],
     ["what was missing is forgotten", "    this.#missing = missing;\n", ""],
   ]),
-  ...faultsOf("src/firewall/frame_rules.ts", [
+  ...faultsOf("src/firewall/connection/frame_rules.ts", [
     "tests/firewall/peer_frames_test.ts",
     "tests/firewall/limits_test.ts",
   ], [

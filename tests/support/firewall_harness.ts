@@ -29,7 +29,8 @@ export interface Harness {
   stop(): Promise<void>;
 }
 
-const LIMITS: ListenerLimits = {
+/** Ordinary limits, without those on rates and on lifetime. */
+export const LIMITS: ListenerLimits = {
   maxMessageSize: 2 ** 20,
   maxFragments: 1024,
   messageRate: Infinity,
@@ -40,6 +41,7 @@ const LIMITS: ListenerLimits = {
   pingTimeout: 5000,
   sendTimeout: 5000,
   closeTimeout: 2000,
+  messageTimeout: Infinity,
   maxLifetime: Infinity,
   handshakeTimeout: 5000,
   authTimeout: 5000,
@@ -83,7 +85,7 @@ export function startHarness(
     name: "echo",
     socketPath,
     createHandler,
-    outletOf: (connection) => firewall.outbox(connection),
+    linkOf: (connection) => firewall.link(connection),
     log,
   });
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -53,9 +53,9 @@ Deno.test("shows events of the chosen level and above on the terminal, and keeps
 
 Deno.test("writes the same line to both places, with a full UTC time in the file", async () => {
   await withLog("info", ({ open, terminal, file }) => {
-    open.log("connection.error", { connection: "3", reason: "reset by peer", peer: undefined });
+    open.log("protocol.error", { connection: "3", reason: "reset by peer", peer: undefined });
     open.flush();
-    const rest = `ERROR connection.error Connection error connection=3 reason="reset by peer"`;
+    const rest = `ERROR protocol.error Protocol error connection=3 reason="reset by peer"`;
     const [kept = ""] = linesOf(file);
     const [time = ""] = kept.split(" ");
     assert.equal(new Date(time).toISOString(), time);
@@ -134,10 +134,10 @@ Deno.test("keeps two logs of one process apart, and one goes on when the other i
       second.open.log("server.stopped");
       second.open.log("handler.error");
     });
-    first.open.log("connection.error");
+    first.open.log("protocol.error");
     first.open.flush();
-    assert.deepEqual(eventsOf(first.terminal), ["server.stopped", "connection.error"]);
-    assert.deepEqual(eventsOf(linesOf(first.file)), ["connection.error"]);
+    assert.deepEqual(eventsOf(first.terminal), ["server.stopped", "protocol.error"]);
+    assert.deepEqual(eventsOf(linesOf(first.file)), ["protocol.error"]);
   });
 });
 

@@ -3,7 +3,7 @@
 import type { Refusal } from "../../protocol/handshake.ts";
 import type { Admitted } from "../admission.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
-import type { Connection } from "../connection.ts";
+import type { Connection } from "../connection/connection.ts";
 
 /** One accepted socket and what is known about it so far. */
 export class Handshake implements Admitted {

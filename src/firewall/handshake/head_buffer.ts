@@ -1,6 +1,6 @@
 // The bytes of one head as they come: a small buffer for most, and the largest there may be for the others.
 
-import { small } from "../buffer_stock.ts";
+import { small } from "../connection/buffer_stock.ts";
 import type { ByteSocket } from "../byte_socket.ts";
 
 /** The longest head, in bytes: room for a token of 8 KiB in a header. */

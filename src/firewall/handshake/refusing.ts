@@ -2,7 +2,7 @@
 
 import { encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
 import type { Admission } from "../admission.ts";
-import { small } from "../buffer_stock.ts";
+import { small } from "../connection/buffer_stock.ts";
 import { type ByteSocket, closeQuietly, expectLoss, finish, writeAll } from "../byte_socket.ts";
 import type { Handshake } from "./handshake.ts";
 

@@ -1,8 +1,8 @@
 // The bytes of an endpoint, frame by frame: where a frame ends, and whether the endpoint closes. No I/O.
 
-import { CloseReason, NO_STATUS_RECEIVED } from "../protocol/close_code.ts";
-import { FrameHeader, isControl, OPCODE, readFrameHeader } from "../protocol/frame.ts";
-import { SizeHistogram } from "../telemetry/histogram.ts";
+import { CloseReason, NO_STATUS_RECEIVED } from "../../protocol/close_code.ts";
+import { FrameHeader, isControl, OPCODE, readFrameHeader } from "../../protocol/frame.ts";
+import { SizeHistogram } from "../../telemetry/histogram.ts";
 
 /**
  * Follows the frames that an endpoint sends. The endpoint is our own side, so nothing is checked; what matters is

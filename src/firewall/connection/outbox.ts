@@ -1,9 +1,10 @@
 // What is on its way to one peer, in order: joined into few writes, and counted until it is gone.
 
-import { headerSize, OPCODE, writeFrameHeader } from "../protocol/frame.ts";
+import type { CloseReason } from "../../protocol/close_code.ts";
+import { encodeClose, encodeFrame, headerSize, OPCODE, writeFrameHeader } from "../../protocol/frame.ts";
 import { BufferStock, large, LARGE_SIZE, small, SMALL_SIZE } from "./buffer_stock.ts";
-import type { ByteSocket } from "./byte_socket.ts";
-import type { EndpointCounters } from "./counters.ts";
+import type { ByteSocket } from "../byte_socket.ts";
+import type { EndpointCounters } from "../counters.ts";
 
 /** Bytes that are written in one go. */
 class Chunk {
@@ -33,84 +34,125 @@ class Chunk {
 }
 
 const encoder = new TextEncoder();
-
-/** Those that have something to write when this turn of the event loop is over. */
-let due: Outbox[] = [];
-
-function flushDue(): void {
-  const outboxes = due;
-  due = [];
-  for (const outbox of outboxes) outbox.flush();
-}
+const PING = encodeFrame(OPCODE.ping, new Uint8Array(0));
 
 /**
- * The way to one peer, from the handshake to the end of the connection.
+ * The way to one peer, from the handshake to the end of the connection: one order for everything.
  *
- * An endpoint in this process puts whole messages in by `send`, which spares them the private hop; all that come in one
- * turn of the event loop are one write. Nothing is refused for being too much: who sends looks at `isWriting`.
+ * Whole messages of an endpoint in this process come by `send`, the bytes of somebody else's server by `relay`, and the
+ * firewall's own frames by `pong`, `ping` and `close`: those go between two frames only. Nothing is refused for being too much: who sends
+ * looks at `pendingBytes`.
  */
 export class Outbox {
-  /** Whether `send` waits for the end of the turn, because more than one message is expected; otherwise it writes at once. */
-  joins = true;
   /** Whether a write is under way: for longer than a moment only if the peer does not read. */
   isWriting = false;
   /** Bytes that were put in and are not written. */
   pendingBytes = 0;
   /** Bytes written so far. */
   sentBytes = 0;
-  /** Messages put in by `send` so far, and the bytes of their frames. */
+  /** Messages put in by `send` so far. */
   messages = 0;
-  messageBytes = 0;
 
   readonly #socket: ByteSocket;
   readonly #counters: EndpointCounters;
+  readonly #onPending: (bytes: number) => void;
   #chunks: Chunk[] = [];
   #onWritten: () => void = () => {};
   #onLost: (error: unknown) => void = () => {};
-  #isHeld = true;
-  #isDue = false;
+  /** Reasons not to write yet: the start that is to come, and the turn that goes on. */
+  #isStarted = false;
+  #isHeld = false;
+  /** Whether what was put in last ended a frame, and what waits for that. */
+  #isAtBoundary = true;
+  #isPingDue = false;
+  #closeDue: Uint8Array | undefined;
   #isEnded = false;
 
   /**
    * @param socket is only written to, and only after `start`.
    * @param counters are those of the endpoint.
+   * @param onPending is told each change of `pendingBytes`.
    */
-  constructor(socket: ByteSocket, counters: EndpointCounters) {
+  constructor(socket: ByteSocket, counters: EndpointCounters, onPending: (bytes: number) => void = () => {}) {
     this.#socket = socket;
     this.#counters = counters;
+    this.#onPending = onPending;
+  }
+
+  /** Whether nothing more is taken: the Close is in it, or the peer is lost. */
+  get isEnded(): boolean {
+    return this.#isEnded;
   }
 
   /** Begins to write; until then everything waits, for the response head must be the first. */
   start(onWritten: () => void, onLost: (error: unknown) => void): void {
     this.#onWritten = onWritten;
     this.#onLost = onLost;
-    this.#isHeld = false;
-    this.flush();
+    this.#isStarted = true;
+    this.#flush();
   }
 
-  /** Puts a whole message in; dropped after `end`. The buffer of a binary one stays with the caller. */
+  /** Until `release` nothing is written, so that all that one turn brings is one write. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#flush();
+  }
+
+  /** Puts a whole message in; dropped after the end. The buffer of a binary one stays with the caller. */
   send(message: string | ArrayBuffer): void {
     if (this.#isEnded) return;
-    const before = this.pendingBytes;
     const size = typeof message === "string"
       ? this.#addText(message)
       : this.#addFrame(OPCODE.binary, new Uint8Array(message));
     this.messages++;
-    this.messageBytes += this.pendingBytes - before;
     this.#counters.messagesOut.observe(size);
-    if (this.#isDue) return;
-    if (!this.joins) return this.flush();
-    this.#isDue = true;
-    if (due.push(this) === 1) setImmediate(flushDue);
+    this.#flush();
   }
 
-  /** Puts bytes in as they are, copied, and writes. The caller sees to it that frames stay whole. */
-  write(bytes: Uint8Array): void {
+  /** Answers a Ping whose payload is from `start` to `end`. */
+  pong(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isEnded) return;
-    const chunk = this.#chunkFor(bytes.length);
-    chunk.bytes.set(bytes, chunk.end);
-    this.#advance(chunk, bytes.length);
-    this.flush();
+    this.#addFrame(OPCODE.pong, bytes.subarray(start, end));
+    this.#flush();
+  }
+
+  /** Sends an empty Ping, as soon as a frame ends. */
+  ping(): void {
+    this.#isPingDue = true;
+    this.#addDue();
+    this.#flush();
+  }
+
+  /** Sends a Close, as soon as a frame ends; nothing is taken after it. */
+  close(close: CloseReason): void {
+    this.#closeDue ??= encodeClose(close);
+    this.#addDue();
+    this.#flush();
+  }
+
+  /**
+   * Puts in bytes of frames as they are, copied.
+   *
+   * @param boundary Offset of the last end of a frame in them, -1 if there is none.
+   */
+  relay(bytes: Uint8Array, boundary: number): void {
+    if (this.#isEnded) return;
+    const isDue = this.#closeDue !== undefined || this.#isPingDue;
+    if (isDue && boundary >= 0) {
+      this.#addBytes(bytes.subarray(0, boundary));
+      this.#isAtBoundary = true;
+      this.#addDue();
+      bytes = bytes.subarray(boundary);
+      if (this.#isEnded || bytes.length === 0) return this.#flush();
+      boundary = -1;
+    }
+    this.#addBytes(bytes);
+    this.#isAtBoundary = boundary === bytes.length;
+    this.#flush();
   }
 
   /** Nothing more is taken; what is in it is still written. */
@@ -118,19 +160,29 @@ export class Outbox {
     this.#isEnded = true;
   }
 
-  /** Drops what is not under way. Whole frames are dropped, unless the last `write` had only a part of one. */
+  /** Drops what is not under way, and takes nothing more. */
   drop(): void {
+    this.#isEnded = true;
     for (const chunk of this.#chunks) {
-      this.pendingBytes -= chunk.end;
+      this.#changePending(-chunk.end);
       chunk.release();
     }
     this.#chunks = [];
   }
 
   /** Writes what is there, unless a write is under way, which goes on with it. */
-  flush(): void {
-    this.#isDue = false;
-    if (!this.isWriting && !this.#isHeld && this.#chunks.length > 0) void this.#writeAll();
+  #flush(): void {
+    if (this.isWriting || this.#isHeld || !this.#isStarted || this.#chunks.length === 0) return;
+    void this.#writeAll();
+  }
+
+  #addDue(): void {
+    if (!this.#isAtBoundary || this.#isEnded) return;
+    if (this.#isPingDue) this.#addBytes(PING);
+    this.#isPingDue = false;
+    if (this.#closeDue === undefined) return;
+    this.#addBytes(this.#closeDue);
+    this.#isEnded = true;
   }
 
   async #writeAll(): Promise<void> {
@@ -141,7 +193,7 @@ export class Outbox {
         for (let start = 0; start < chunk.end;) {
           const size = await this.#socket.write(chunk.bytes.subarray(start, chunk.end));
           start += size;
-          this.pendingBytes -= size;
+          this.#changePending(-size);
           this.sentBytes += size;
           this.#counters.bytesOut += size;
         }
@@ -149,9 +201,8 @@ export class Outbox {
       }
     } catch (error) {
       chunk?.release();
-      this.end();
       this.drop();
-      this.pendingBytes = 0;
+      this.#changePending(-this.pendingBytes);
       this.#onLost(error);
     }
     this.isWriting = false;
@@ -187,6 +238,13 @@ export class Outbox {
     return payload.length;
   }
 
+  #addBytes(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    const chunk = this.#chunkFor(bytes.length);
+    chunk.bytes.set(bytes, chunk.end);
+    this.#advance(chunk, bytes.length);
+  }
+
   #chunkFor(sizeBytes: number): Chunk {
     const last = this.#chunks.at(-1);
     if (last !== undefined && last.room >= sizeBytes) return last;
@@ -197,6 +255,11 @@ export class Outbox {
 
   #advance(chunk: Chunk, sizeBytes: number): void {
     chunk.end += sizeBytes;
-    this.pendingBytes += sizeBytes;
+    this.#changePending(sizeBytes);
+  }
+
+  #changePending(bytes: number): void {
+    this.pendingBytes += bytes;
+    this.#onPending(bytes);
   }
 }

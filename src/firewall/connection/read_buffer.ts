@@ -18,7 +18,7 @@ export class ReadBuffer {
 
   /**
    * @param headroom Bytes that stay free before the first one read.
-   * @param initial Bytes that are already there; copied. The caller moves `end` past them.
+   * @param initial Bytes that are already there; copied.
    */
   constructor(headroom: number, initial: Uint8Array) {
     const isSmall = headroom + initial.length <= SMALL_SIZE;
@@ -26,7 +26,7 @@ export class ReadBuffer {
     this.bytes = isSmall ? small.take() : new Uint8Array(headroom + initial.length);
     this.bytes.set(initial, headroom);
     this.start = headroom;
-    this.end = headroom;
+    this.end = headroom + initial.length;
   }
 
   /** The free room after the bytes, at most `most` bytes of it: where the next read goes. */

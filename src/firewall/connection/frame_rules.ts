@@ -1,7 +1,7 @@
 // What a client's frame header may be (RFC 6455 §5). A new rule is one function and one line in a list.
 
-import { FrameHeader, isControl, MAX_CONTROL_PAYLOAD, OPCODE } from "../protocol/frame.ts";
-import type { Violation } from "./violation.ts";
+import { FrameHeader, isControl, MAX_CONTROL_PAYLOAD, OPCODE } from "../../protocol/frame.ts";
+import type { Violation } from "../violation.ts";
 
 /** The message that is being received, as far as its frames have been accepted. */
 export interface MessageState {

@@ -1,0 +1,477 @@
+// One accepted connection: its peer, its way to an endpoint, and every way in which it can end.
+
+import type { CloseReason } from "../../protocol/close_code.ts";
+import { describeFault } from "../../telemetry/fault.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost } from "../byte_socket.ts";
+import { countUp, type EndpointCounters } from "../counters.ts";
+import type { Holder, MemoryBudget } from "../memory_budget.ts";
+import type { Violation } from "../violation.ts";
+import type { Host, Way } from "../ways/way.ts";
+import { Closing } from "./closing.ts";
+import type { FrameLimits } from "./frame_rules.ts";
+import { excuse, judgeTimes, MESSAGE_PROGRESS, type TimeLimits, type Times } from "./liveness.ts";
+import type { Outbox } from "./outbox.ts";
+import { type RateLimits, Rates } from "./rates.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+
+/** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
+export interface ConnectionLimits extends FrameLimits, TimeLimits, RateLimits {
+  readonly onRateLimit: "throttle" | "close";
+  /** From the beginning of the end to the cut of a peer that does not do its part. */
+  readonly closeTimeout: number;
+}
+
+/** What a connection is made of, once the handshake is over. */
+export interface ConnectionOptions {
+  readonly id: string;
+  readonly endpoint: string;
+  /** The client's address, for the log. */
+  readonly address: string;
+  /** The public side; the connection owns and closes it. */
+  readonly peer: ByteSocket;
+  /** What goes to it, after the response head; the connection starts it. */
+  readonly outbox: Outbox;
+  /** The way to the endpoint; the connection starts and ends it. */
+  readonly way: Way;
+  /** Bytes that came with the peer's request head. */
+  readonly fromPeer: Uint8Array;
+  readonly limits: ConnectionLimits;
+  readonly budget: MemoryBudget;
+  /** Bytes that the connection costs while it is idle. */
+  readonly fixedBytes: number;
+  /** Shared by all connections of the endpoint. */
+  readonly counters: EndpointCounters;
+  /** Told about each broken rule; a client that breaks many is banned. */
+  readonly onViolation: () => void;
+  readonly log: Log;
+}
+
+const INTERNAL_ERROR = { code: 1011, reason: "internal error" };
+
+/** How long a peer may take to end a connection that is closed on both sides, in milliseconds, and what it may still send. */
+const LINGER_MS = 1000;
+const MOST_LINGERING = 262_144;
+/** How long an endpoint may take to end when its peer has been cut, in milliseconds: less than a drain waits after that. */
+const ENDPOINT_GRACE_MS = 200;
+
+/**
+ * Reads the peer when it may, gives what it reads to the way, and ends the connection by the closing handshake of RFC 6455 §7 or,
+ * after its deadline, without it. `Closing` says which state it is in and what leads from one to the next.
+ */
+export class Connection implements Holder, Host {
+  readonly id: string;
+  readonly #options: ConnectionOptions;
+  readonly #limits: ConnectionLimits;
+  readonly #way: Way;
+  readonly #outbox: Outbox;
+  readonly #buffer: ReadBuffer;
+  readonly #rates: Rates;
+  readonly #closing = new Closing();
+  readonly #times: Times;
+  /** When the peer, and later the endpoint, is cut. */
+  #deadlineMs = Infinity;
+  /** Whether the peer can't be read or written any more. */
+  #isPeerGone = false;
+  #isCut = false;
+  /** Whether what is owed to the peer is in the outbox. */
+  #isSaid = false;
+  #lostReason: string | undefined;
+  #bytesIn = 0;
+  /** What of the way's bytes the budget knows. */
+  #countedBytes = 0;
+  /** Ends the wait of the loop, which looks again whether it may go on. */
+  #onResumed: (() => void) | undefined;
+  /** What was there at the last sweep. */
+  #seenBytesIn = 0;
+  #seenBytesOut = 0;
+  #seenMessagesIn = 0;
+  #seenMessagesOut = 0;
+  #seenReceived = 0;
+  #progressFrom = 0;
+
+  constructor(options: ConnectionOptions) {
+    const nowMs = performance.now();
+    this.id = options.id;
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#way = options.way;
+    this.#outbox = options.outbox;
+    this.#buffer = new ReadBuffer(options.way.headroom, options.fromPeer);
+    this.#bytesIn = options.fromPeer.length;
+    options.counters.bytesIn += options.fromPeer.length;
+    this.#rates = new Rates(options.limits);
+    this.#times = {
+      openedMs: nowMs,
+      heardMs: nowMs,
+      dataMs: nowMs,
+      sentMs: nowMs,
+      messageMs: Infinity,
+      pingMs: Infinity,
+    };
+  }
+
+  /** Whether messages still go to the endpoint. */
+  get isOpen(): boolean {
+    return this.#closing.isOpen;
+  }
+
+  /** Bytes of the unfinished message and of what the peer has not taken. */
+  get heldBytes(): number {
+    return this.#countedBytes + this.#outbox.pendingBytes;
+  }
+
+  /** Bytes in both directions so far. */
+  get movedBytes(): number {
+    return this.#bytesIn + this.#outbox.sentBytes;
+  }
+
+  /** Lives until the connection has ended; both sides are closed then. Never rejects. */
+  async run(): Promise<void> {
+    const { budget, counters, fixedBytes, peer } = this.#options;
+    budget.add(this, fixedBytes);
+    counters.opened++;
+    this.#log("connection.opened");
+    try {
+      this.#outbox.start(() => this.#written(), (error) => this.#lost(error));
+      this.#way.start(this);
+      await this.#readAll();
+      await this.#finish();
+    } catch (error) {
+      this.fault(error);
+    } finally {
+      this.#isPeerGone = true;
+      this.#outbox.drop();
+      closeQuietly(peer);
+      this.#deadlineMs = performance.now() +
+        (this.#isCut ? ENDPOINT_GRACE_MS : this.#limits.closeTimeout);
+      this.#way.tell(this.#closing.received ?? this.#closing.own);
+      await this.#way.ended;
+      this.#closing.end();
+      this.#buffer.release();
+      budget.remove(this);
+      this.#record();
+    }
+  }
+
+  /** Begins the closing handshake from the server's side; after `timeoutMs` the peer is cut. */
+  close(close: CloseReason, timeoutMs = this.#limits.closeTimeout): void {
+    if (this.#closing.begin("us", close)) this.#begun(timeoutMs);
+  }
+
+  /** Lets the loop look again whether it may go on. */
+  resume(): void {
+    const onResumed = this.#onResumed;
+    this.#onResumed = undefined;
+    onResumed?.();
+  }
+
+  /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
+  cut(): void {
+    this.#isCut = true;
+    this.#isPeerGone = true;
+    if (this.#closing.begin("the peer", undefined)) this.#begun(this.#limits.closeTimeout);
+    closeQuietly(this.#options.peer);
+    this.resume();
+  }
+
+  /** Lets go of what is held for the peer, by closing. */
+  shed(): void {
+    const value = this.heldBytes;
+    const { isWriting } = this.#outbox;
+    if (isWriting) this.#outbox.drop();
+    this.#breakRule("limit.reached", {
+      rule: "buffered_memory",
+      code: 1013,
+      reason: "the server is short of memory",
+      value,
+    });
+    // A Close frame would wait behind what the peer does not read.
+    if (isWriting) this.cut();
+  }
+
+  endpointCloses(close: CloseReason): void {
+    if (this.#closing.begin("the endpoint", close)) this.#begun(this.#limits.closeTimeout);
+  }
+
+  endpointEnded(): void {
+    if (!this.#closing.isOpen) return this.resume();
+    this.#log("endpoint.lost");
+    this.endpointCloses(INTERNAL_ERROR);
+  }
+
+  endpointFailed(reason: string): void {
+    this.#log("endpoint.lost", { reason });
+    this.endpointCloses(INTERNAL_ERROR);
+  }
+
+  /** A fault of our own costs this connection and nothing else. */
+  fault(error: unknown): void {
+    this.#log("connection.fault", { ...describeFault(error) });
+    this.close(INTERNAL_ERROR);
+  }
+
+  /** The process has stood still for this long, and may not hold it against the peer. */
+  excuse(byMs: number): void {
+    excuse(this.#times, byMs);
+    this.#deadlineMs += byMs;
+  }
+
+  /** Applies everything that depends on time; to be called again and again with the time of `performance.now()`. */
+  sweep(nowMs: number): void {
+    if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
+    if (!this.#closing.isOpen) return;
+    this.#updateTimes(nowMs);
+    const due = judgeTimes(this.#times, this.#limits, nowMs);
+    if (due === undefined) return;
+    if (due === "ping") {
+      this.#times.pingMs = nowMs;
+      this.#outbox.ping();
+      this.#way.ping();
+      return;
+    }
+    this.#breakRule("limit.reached", due);
+    // A Close frame would wait behind what the peer does not read.
+    if (due.rule === "send_timeout") this.cut();
+  }
+
+  #updateTimes(nowMs: number): void {
+    const times = this.#times;
+    const way = this.#way;
+    const { isWriting, sentBytes } = this.#outbox;
+    // While it is not read, its silence says nothing.
+    if (this.#bytesIn !== this.#seenBytesIn || this.#onResumed !== undefined) {
+      this.#seenBytesIn = this.#bytesIn;
+      times.heardMs = nowMs;
+      times.pingMs = Infinity;
+    }
+    if (!isWriting || sentBytes !== this.#seenBytesOut) {
+      this.#seenBytesOut = sentBytes;
+      times.sentMs = nowMs;
+    }
+    const { messages, message } = way.check;
+    const received = way.receivedBytes;
+    const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;
+    if (isNext || received > this.#seenReceived || way.messagesOut !== this.#seenMessagesOut) {
+      times.dataMs = nowMs;
+    }
+    this.#seenMessagesIn = messages;
+    this.#seenMessagesOut = way.messagesOut;
+    this.#seenReceived = received;
+    if (message.opcode === 0) times.messageMs = Infinity;
+    else if (
+      isNext || times.messageMs === Infinity || this.#onResumed !== undefined ||
+      received - this.#progressFrom >= MESSAGE_PROGRESS
+    ) {
+      times.messageMs = nowMs;
+      this.#progressFrom = received;
+    }
+  }
+
+  /** Reads until nothing more of the peer matters: it has closed or ended, broken a rule, or its time is over. */
+  async #readAll(): Promise<void> {
+    const { peer, counters } = this.#options;
+    const way = this.#way;
+    const { check } = way;
+    const buffer = this.#buffer;
+    const outbox = this.#outbox;
+    const rates = this.#rates;
+    for (;;) {
+      if (this.#isPeerGone) return;
+      if (!way.isReady || outbox.isWriting) {
+        await this.#resumed();
+        continue;
+      }
+      const framesBefore = check.frames;
+      outbox.hold();
+      const taken = way.take(buffer, rates.frames());
+      outbox.release();
+      rates.spendFrames(check.frames - framesBefore);
+      this.#count();
+      if (check.violation !== undefined) {
+        if (this.#closing.isOpen) this.#breakRule("protocol.error", check.violation);
+        return;
+      }
+      if (check.close !== undefined) {
+        if (this.#closing.receive(check.close)) this.#begun(this.#limits.closeTimeout);
+        return;
+      }
+      if (taken === "wait") continue;
+      if (taken === "spent" || rates.bytes() < 1) {
+        if (!await this.#slowDown()) return;
+        continue;
+      }
+      if (this.#closing.isOpen && way.heldBytes > 0 && !this.#options.budget.mayGrow(this)) {
+        await this.#resumed();
+        continue;
+      }
+      if (outbox.isWriting) continue;
+      const room = way.room(buffer, rates.bytes());
+      // The room may be new, and may be too much.
+      const wasOpen = this.#closing.isOpen;
+      this.#count();
+      if (wasOpen && !this.#closing.isOpen) continue;
+      let size: number | null;
+      try {
+        size = await peer.read(room);
+      } catch (error) {
+        if (!isConnectionLost(error)) throw error;
+        return this.#lost(error);
+      }
+      if (size === null) return this.#ended();
+      way.didRead(buffer, size);
+      rates.spendBytes(size);
+      this.#bytesIn += size;
+      counters.bytesIn += size;
+    }
+  }
+
+  /** Waits until a rate that is used up has something again, or for the next turn. Returns whether the reading goes on. */
+  async #slowDown(): Promise<boolean> {
+    const usedUp = this.#rates.usedUp();
+    if (usedUp === undefined) {
+      // All others come to their turn first.
+      setImmediate(() => this.resume());
+      await this.#resumed();
+      return true;
+    }
+    if (this.#limits.onRateLimit === "close" && this.#closing.isOpen) {
+      this.#breakRule("limit.reached", usedUp.violation);
+      return false;
+    }
+    const startedMs = performance.now();
+    const timer = setTimeout(() => this.resume(), usedUp.delayMs);
+    await this.#resumed();
+    clearTimeout(timer);
+    this.#options.counters.throttledMs += performance.now() - startedMs;
+    return true;
+  }
+
+  #written(): void {
+    this.#way.resume();
+    this.resume();
+  }
+
+  /** The peer has ended its stream, or half of it; a Close had not come. */
+  #ended(): void {
+    if (!this.#closing.begin("the peer", undefined)) return;
+    this.#lostReason = "the peer ended the connection without a Close frame";
+    this.#begun(this.#limits.closeTimeout);
+  }
+
+  /** The peer can't be read or written any more. */
+  #lost(error: unknown): void {
+    if (!isConnectionLost(error)) this.fault(error);
+    if (this.#closing.isOpen) this.#lostReason = describe(error);
+    this.cut();
+  }
+
+  /** The closing has begun: nothing reaches the endpoint any more, and what is owed goes out when all answers have. */
+  #begun(timeoutMs: number): void {
+    this.#deadlineMs = performance.now() + timeoutMs;
+    this.#way.discard();
+    this.#count();
+    // The endpoint's own Close has its place already.
+    const isOwed = this.#closing.state !== "closing by the endpoint" && !this.#isPeerGone;
+    const answered = isOwed ? this.#way.answered() : undefined;
+    if (answered === undefined) this.#sayClose();
+    else void answered.then(() => this.#sayClose());
+  }
+
+  #sayClose(): void {
+    if (this.#isSaid) return;
+    this.#isSaid = true;
+    const { own, state } = this.#closing;
+    if (own === undefined) this.#outbox.end();
+    else this.#outbox.close(own);
+    // The endpoint that closes first waits for what the peer answers.
+    if (state !== "closing by the endpoint") this.#way.tell(own);
+    this.resume();
+  }
+
+  /** What is in the outbox goes out, then both sides end: first ours, for the peer may still be reading (RFC 6455 §7.1.1). */
+  async #finish(): Promise<void> {
+    const outbox = this.#outbox;
+    while (!this.#isPeerGone && (!outbox.isEnded || outbox.isWriting)) await this.#resumed();
+    if (this.#isPeerGone) return;
+    this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
+    const { peer } = this.#options;
+    const scratch = new Uint8Array(4096);
+    try {
+      await peer.closeWrite();
+      // Closed with something unread, the connection would be reset, and the peer might lose what was sent last.
+      for (let left = MOST_LINGERING; left > 0;) {
+        const size = await peer.read(scratch);
+        if (size === null) return;
+        left -= size;
+      }
+    } catch (error) {
+      if (!isConnectionLost(error)) throw error;
+    }
+  }
+
+  /** First the Close goes out whatever is unfinished, then the peer is cut; the endpoint has the same time again to end. */
+  #passDeadline(nowMs: number): void {
+    if (!this.#isSaid) {
+      this.#deadlineMs = nowMs + LINGER_MS;
+      return this.#sayClose();
+    }
+    this.#deadlineMs = nowMs + this.#limits.closeTimeout;
+    if (this.#isPeerGone) this.#way.cut();
+    this.#isPeerGone = true;
+    closeQuietly(this.#options.peer);
+    this.resume();
+  }
+
+  #resumed(): Promise<void> {
+    return new Promise((resolve) => this.#onResumed = resolve);
+  }
+
+  /** Tells the budget what the way holds now. */
+  #count(): void {
+    const { heldBytes } = this.#way;
+    const change = heldBytes - this.#countedBytes;
+    if (change === 0) return;
+    this.#countedBytes = heldBytes;
+    this.#options.budget.change(change);
+  }
+
+  /** Records what the peer did wrong, and begins to close. */
+  #breakRule(event: "protocol.error" | "limit.reached", violation: Violation): void {
+    const { rule, code, reason, limit, value } = violation;
+    countUp(this.#options.counters.violations, rule);
+    this.#log(event, { rule, code, reason, limit, value });
+    if (event === "protocol.error") this.#options.onViolation();
+    this.close(violation);
+  }
+
+  #record(): void {
+    const { counters } = this.#options;
+    const { check, messagesOut } = this.#way;
+    const { received, result: { code } } = this.#closing;
+    const durationMs = performance.now() - this.#times.openedMs;
+    counters.closed++;
+    counters.lifetimes.observe(durationMs / 1000);
+    countUp(counters.closes, code);
+    this.#log("connection.closed", {
+      code,
+      reason: this.#lostReason,
+      clean: received !== undefined && this.#isSaid,
+      messages_in: check.messages,
+      messages_out: messagesOut,
+      bytes_in: this.#bytesIn,
+      bytes_out: this.#outbox.sentBytes,
+      duration: Math.round(durationMs) / 1000,
+    });
+  }
+
+  #log(event: Parameters<Log>[0], fields: Parameters<Log>[1] = {}): void {
+    const { log, id, endpoint, address } = this.#options;
+    log(event, { connection: id, peer: address, endpoint, ...fields });
+  }
+}
+
+/** A short account of an I/O error: the runtime's words, which hold nothing that a peer has written. */
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,111 @@
+// What is the same on both ways to an endpoint: a client's frame headers, held to the rules, and its Close. No I/O.
+
+import { CloseReason, isValidCloseCode, NO_STATUS_RECEIVED } from "../../protocol/close_code.ts";
+import { FrameHeader, OPCODE, readFrameHeader } from "../../protocol/frame.ts";
+import { unmask } from "../../protocol/masking.ts";
+import { Utf8Validator } from "../../protocol/utf8.ts";
+import type { SizeHistogram } from "../../telemetry/histogram.ts";
+import type { Violation } from "../violation.ts";
+import {
+  FIRST_BYTES_RULES,
+  firstViolation,
+  FrameLimits,
+  MessageState,
+  WHOLE_HEADER_RULES,
+} from "./frame_rules.ts";
+
+export const BAD_TEXT: Violation = {
+  rule: "utf8",
+  code: 1007,
+  reason: "a text message must be valid UTF-8",
+};
+const BAD_REASON: Violation = { rule: "utf8", code: 1007, reason: "a close reason must be valid UTF-8" };
+const BAD_CLOSE_SIZE: Violation = {
+  rule: "close_payload",
+  code: 1002,
+  reason: "a Close frame carries nothing or at least a 2-byte code",
+};
+const BAD_CLOSE_CODE: Violation = {
+  rule: "close_payload",
+  code: 1002,
+  reason: "the close code must not be sent",
+};
+
+/** Follows the frames of one client. Whoever reads the payloads says when a frame is taken and a message is whole. */
+export class FrameCheck {
+  /** The last header that was read. */
+  readonly header = new FrameHeader();
+  /** The unfinished message. */
+  readonly message: MessageState = { opcode: 0, bytes: 0, fragments: 0 };
+  /** The rule that was broken, if any; nothing more may be read after that. */
+  violation: Violation | undefined;
+  /** The client's Close frame, if it came; whatever follows it is ignored. */
+  close: CloseReason | undefined;
+  /** Frames accepted so far, of every kind: this is what a rate counts. */
+  frames = 0;
+  /** Data messages begun so far. */
+  messages = 0;
+
+  readonly #limits: FrameLimits;
+  readonly #sizes: SizeHistogram;
+
+  /** @param sizes counts the sizes of the data messages that are whole. */
+  constructor(limits: FrameLimits, sizes: SizeHistogram) {
+    this.#limits = limits;
+    this.#sizes = sizes;
+  }
+
+  /**
+   * Reads the header at `at` into `header`.
+   *
+   * @returns Whether it is whole and keeps the rules. If not, `violation` says whether it broke one; otherwise more is to come.
+   */
+  readHeader(bytes: Uint8Array, at: number, end: number): boolean {
+    const { header, message } = this;
+    const isWhole = readFrameHeader(bytes, at, end, header);
+    if (header.size === 0) return false;
+    this.violation = firstViolation(FIRST_BYTES_RULES, header, message, this.#limits) ??
+      (isWhole ? firstViolation(WHOLE_HEADER_RULES, header, message, this.#limits) : undefined);
+    return isWhole && this.violation === undefined;
+  }
+
+  /** Counts the data frame in `header` toward its message. */
+  beginFrame(): void {
+    const { header, message } = this;
+    if (header.opcode !== OPCODE.continuation) {
+      message.opcode = header.opcode;
+      this.messages++;
+    }
+    message.bytes += header.payloadLength;
+    message.fragments++;
+    this.frames++;
+  }
+
+  /** The message is whole. */
+  finishMessage(): void {
+    const { message } = this;
+    this.#sizes.observe(message.bytes);
+    message.opcode = 0;
+    message.bytes = 0;
+    message.fragments = 0;
+  }
+
+  /** Reads the whole Close frame in `header`, whose payload is from `start` to `end` and is unmasked (RFC 6455 §5.5.1, §7.4). */
+  readClose(bytes: Uint8Array, start: number, end: number): void {
+    this.frames++;
+    if (start === end) {
+      this.close = { code: NO_STATUS_RECEIVED, reason: "" };
+      return;
+    }
+    if (end - start === 1) {
+      this.violation = BAD_CLOSE_SIZE;
+      return;
+    }
+    unmask(bytes, start, end, this.header.maskKey);
+    const code = (bytes[start]! << 8) | bytes[start + 1]!;
+    const reason = new Utf8Validator();
+    if (!isValidCloseCode(code)) this.violation = BAD_CLOSE_CODE;
+    else if (!reason.accepts(bytes, start + 2, end, 0) || !reason.isComplete) this.violation = BAD_REASON;
+    else this.close = { code, reason: new TextDecoder().decode(bytes.subarray(start + 2, end)) };
+  }
+}

@@ -1,0 +1,201 @@
+// The bytes of a client as whole messages, for an endpoint in this process. No I/O.
+
+import { isControl, OPCODE, rotateMaskKey } from "../../protocol/frame.ts";
+import { unmask } from "../../protocol/masking.ts";
+import { Utf8Validator } from "../../protocol/utf8.ts";
+import { BAD_TEXT, type FrameCheck } from "./frame_check.ts";
+
+/** Room for the first piece of a message that does not come at once; then it doubles with what has really come. */
+const FIRST_ROOM = 1024;
+/** From this many bytes to come on, they are read to where they belong instead of through the read buffer. */
+const DIRECT_FROM = 16_384;
+
+// A byte order mark belongs to the message (RFC 6455 §5.6 knows none).
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What `MessageReader.next` found: one of these for each frame, or that there is no further whole one. */
+export type Found = "message" | "ping" | "frame" | "nothing";
+
+/**
+ * Reads frames, takes off their masks in place and joins fragments. A text that is there at once is checked and decoded in
+ * one go; of one that is not, each piece is checked as it comes, so that a bad byte is refused before its end (RFC 6455 §8.1).
+ */
+export class MessageReader {
+  /** Offset of the next byte to be read; the caller sets it back when it moves the bytes. */
+  at = 0;
+  /** After "message": the message. Whoever takes it owns the buffer. */
+  message: string | ArrayBuffer = "";
+  /** After "ping": its payload, unmasked, in the bytes that were given. */
+  pingStart = 0;
+  pingEnd = 0;
+  /** Whether payloads are thrown away: nothing reaches the endpoint after a Close of ours, and only the peer's Close counts. */
+  isDiscarding = false;
+
+  readonly #check: FrameCheck;
+  /** The unfinished message, as far as it has come. */
+  #payload: Uint8Array<ArrayBuffer> | undefined;
+  #size = 0;
+  #utf8: Utf8Validator | undefined;
+  /** The data frame that is not all there: payload bytes to come, its FIN, its mask for the next byte. */
+  #bytesLeft = 0;
+  #fin = false;
+  #maskKey = 0;
+
+  constructor(check: FrameCheck) {
+    this.#check = check;
+  }
+
+  /** Bytes that the unfinished message holds in memory. */
+  get heldBytes(): number {
+    return this.#payload?.length ?? 0;
+  }
+
+  /** Bytes of the unfinished message that have come. */
+  get receivedBytes(): number {
+    return this.#size;
+  }
+
+  /**
+   * Reads the next frame, or the next piece of one, from `at` to `end`. After "nothing", the bytes from `at` to `end` must be
+   * put before the next ones, or a rule was broken, or the Close came: see the `FrameCheck`.
+   */
+  next(bytes: Uint8Array<ArrayBuffer>, end: number): Found {
+    const check = this.#check;
+    if (this.#bytesLeft > 0) return this.#continue(bytes, end);
+    const { at } = this;
+    if (!check.readHeader(bytes, at, end)) return "nothing";
+    const { header } = check;
+    const start = at + header.size;
+    const frameEnd = start + header.payloadLength;
+    if (isControl(header.opcode)) {
+      if (frameEnd > end) return "nothing";
+      this.at = frameEnd;
+      return this.#control(bytes, start, frameEnd);
+    }
+    check.beginFrame();
+    this.#fin = header.fin;
+    if (frameEnd > end) {
+      this.at = end;
+      this.#bytesLeft = frameEnd - end;
+      this.#maskKey = rotateMaskKey(header.maskKey, end - start);
+      return this.#take(bytes, start, end, header.maskKey);
+    }
+    this.at = frameEnd;
+    if (!header.fin || this.#payload !== undefined || this.isDiscarding) {
+      return this.#take(bytes, start, frameEnd, header.maskKey);
+    }
+    unmask(bytes, start, frameEnd, header.maskKey);
+    return this.#finish(bytes.subarray(start, frameEnd), false);
+  }
+
+  /** Where the next bytes are to be read to, when a large part of the message is still to come; `taken` must follow. */
+  directRoom(): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#bytesLeft < DIRECT_FROM || this.isDiscarding) return undefined;
+    const payload = this.#makeRoom(DIRECT_FROM);
+    return payload.subarray(this.#size, this.#size + this.#bytesLeft);
+  }
+
+  /** Takes `size` bytes that were read to `directRoom`. */
+  taken(size: number): Found {
+    const payload = this.#payload;
+    const start = this.#size;
+    const key = this.#maskKey;
+    this.#bytesLeft -= size;
+    this.#maskKey = rotateMaskKey(key, size);
+    // The closing may have begun while they were read.
+    if (payload === undefined) return this.#tookFrom(start);
+    this.#size += size;
+    unmask(payload, start, this.#size, key);
+    return this.#tookFrom(start);
+  }
+
+  /** Lets go of the unfinished message. */
+  release(): void {
+    this.#payload = undefined;
+    this.#size = 0;
+  }
+
+  #continue(bytes: Uint8Array<ArrayBuffer>, end: number): Found {
+    const start = this.at;
+    const size = Math.min(this.#bytesLeft, end - start);
+    if (size === 0) return "nothing";
+    const key = this.#maskKey;
+    this.at = start + size;
+    this.#bytesLeft -= size;
+    this.#maskKey = rotateMaskKey(key, size);
+    return this.#take(bytes, start, start + size, key);
+  }
+
+  #control(bytes: Uint8Array, start: number, end: number): Found {
+    const check = this.#check;
+    const { opcode, maskKey } = check.header;
+    if (opcode === OPCODE.close) {
+      check.readClose(bytes, start, end);
+      return "nothing";
+    }
+    check.frames++;
+    if (opcode !== OPCODE.ping || this.isDiscarding) return "frame";
+    unmask(bytes, start, end, maskKey);
+    this.pingStart = start;
+    this.pingEnd = end;
+    return "ping";
+  }
+
+  /** Takes a piece of the message that is not the whole of it. */
+  #take(bytes: Uint8Array, start: number, end: number, maskKey: number): Found {
+    const from = this.#size;
+    if (end > start && !this.isDiscarding) {
+      unmask(bytes, start, end, maskKey);
+      this.#makeRoom(end - start).set(bytes.subarray(start, end), from);
+      this.#size += end - start;
+    }
+    return this.#tookFrom(from);
+  }
+
+  /** The bytes of the message from `from` to its size are new. */
+  #tookFrom(from: number): Found {
+    const check = this.#check;
+    if (this.#bytesLeft === 0 && this.#fin) {
+      if (!this.isDiscarding) return this.#finish(this.#payload!.subarray(0, this.#size), true);
+      check.finishMessage();
+      return "frame";
+    }
+    if (check.message.opcode !== OPCODE.text || this.#size === from) return "frame";
+    this.#utf8 ??= new Utf8Validator();
+    if (this.#utf8.accepts(this.#payload!, from, this.#size, 0)) return "frame";
+    check.violation = BAD_TEXT;
+    return "nothing";
+  }
+
+  /** The message is whole; `isOwn` if it is in `#payload` and not in a buffer that is used again. */
+  #finish(payload: Uint8Array<ArrayBuffer>, isOwn: boolean): Found {
+    const check = this.#check;
+    this.release();
+    if (check.message.opcode === OPCODE.text) {
+      this.#utf8?.reset();
+      try {
+        this.message = strict.decode(payload);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        check.violation = BAD_TEXT;
+        return "nothing";
+      }
+    } else {
+      this.message = isOwn ? payload.buffer.transfer(payload.length) : payload.slice().buffer;
+    }
+    check.finishMessage();
+    return "message";
+  }
+
+  /** The buffer of the message with room for `sizeBytes` more. It grows with what has come, not with what was announced. */
+  #makeRoom(sizeBytes: number): Uint8Array<ArrayBuffer> {
+    const needed = this.#size + sizeBytes;
+    const payload = this.#payload;
+    if (payload !== undefined && payload.length >= needed) return payload;
+    // The last frame says how much there is to come at the most; a message in many frames grows by doubling.
+    const most = this.#fin ? needed + this.#bytesLeft : Infinity;
+    const room = new Uint8Array(Math.max(needed, Math.min(most, Math.max(FIRST_ROOM, 2 * this.#size))));
+    if (payload !== undefined) room.set(payload.subarray(0, this.#size));
+    return this.#payload = room;
+  }
+}

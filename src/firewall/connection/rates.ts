@@ -1,0 +1,80 @@
+// How fast a peer may send, and how much of it is dealt with in one turn of the event loop.
+
+import { TokenBucket } from "../admission/token_bucket.ts";
+import type { Violation } from "../violation.ts";
+
+/** The limits on rates, per second; `Infinity` for none. */
+export interface RateLimits {
+  /** Frames of every kind: a fragment costs as much to read as a message. */
+  readonly messageRate: number;
+  readonly byteRate: number;
+}
+
+/** All others wait while the frames of one connection are dealt with. */
+const FRAMES_PER_TURN = 64;
+
+/** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
+const REFILL_SHARE = 0.05;
+
+/** A rate that is used up, and the milliseconds until some of it is there again. */
+export interface UsedUp {
+  readonly violation: Violation;
+  readonly delayMs: number;
+}
+
+/** The rates of one connection. */
+export class Rates {
+  readonly #limits: RateLimits;
+  readonly #frames: TokenBucket | undefined;
+  readonly #bytes: TokenBucket | undefined;
+
+  constructor(limits: RateLimits) {
+    this.#limits = limits;
+    if (limits.messageRate !== Infinity) this.#frames = new TokenBucket(limits.messageRate);
+    if (limits.byteRate !== Infinity) this.#bytes = new TokenBucket(limits.byteRate);
+  }
+
+  /** How many frames may be dealt with in this turn. */
+  frames(): number {
+    const frames = this.#frames;
+    if (frames === undefined) return FRAMES_PER_TURN;
+    return Math.max(0, Math.min(FRAMES_PER_TURN, Math.floor(frames.available(performance.now()))));
+  }
+
+  /** How many bytes may be read now. */
+  bytes(): number {
+    return this.#bytes?.available(performance.now()) ?? Infinity;
+  }
+
+  spendFrames(count: number): void {
+    if (count > 0) this.#frames?.spend(count, performance.now());
+  }
+
+  spendBytes(count: number): void {
+    this.#bytes?.spend(count, performance.now());
+  }
+
+  /** The rate that has nothing left, if one has. */
+  usedUp(): UsedUp | undefined {
+    const nowMs = performance.now();
+    if (this.#bytes !== undefined && this.#bytes.available(nowMs) < 1) {
+      return usedUp("byte_rate", this.#bytes, this.#limits.byteRate, nowMs);
+    }
+    if (this.#frames !== undefined && this.#frames.available(nowMs) < 1) {
+      return usedUp("message_rate", this.#frames, this.#limits.messageRate, nowMs);
+    }
+    return undefined;
+  }
+}
+
+function usedUp(
+  rule: "byte_rate" | "message_rate",
+  bucket: TokenBucket,
+  perSecond: number,
+  nowMs: number,
+): UsedUp {
+  return {
+    violation: { rule, code: 1008, reason: `more than ${perSecond} a second`, limit: perSecond },
+    delayMs: bucket.delayMs(Math.max(1, perSecond * REFILL_SHARE), nowMs),
+  };
+}

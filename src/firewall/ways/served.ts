@@ -1,0 +1,211 @@
+// An endpoint in this process: whole messages go to its handler in the turn in which they come, and its answers into the outbox.
+
+import type { CloseReason } from "../../protocol/close_code.ts";
+import { encodeClose } from "../../protocol/frame.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost, writeAll } from "../byte_socket.ts";
+import type { FrameCheck } from "../connection/frame_check.ts";
+import { type Found, MessageReader } from "../connection/message_reader.ts";
+import type { Outbox } from "../connection/outbox.ts";
+import type { ReadBuffer } from "../connection/read_buffer.ts";
+import type { Host, Taken, Way } from "./way.ts";
+
+/** Who takes the messages. */
+export interface Receiver {
+  /** Takes one message; a promise holds back what comes after it until it is settled. Must not throw or reject. */
+  message(data: string | ArrayBuffer): void | Promise<void>;
+}
+
+/** From this many bytes in the outbox on, no further message is handed over until they are written. */
+const MOST_PENDING = 65_536;
+
+/** What the native endpoint sends through the private socket says nothing new: it is read only for its end. */
+const scratch = new Uint8Array(256);
+
+/**
+ * The native WebSocket of the endpoint has decided about the handshake, and learns of the end by a Close frame through the
+ * private socket; in between nothing goes through it.
+ */
+export class Served implements Way {
+  readonly headroom = 0;
+  readonly check: FrameCheck;
+  readonly ended: Promise<void>;
+  readonly #outbox: Outbox;
+  readonly #reader: MessageReader;
+  readonly #end = Promise.withResolvers<void>();
+  #inner: ByteSocket | undefined;
+  #host: Host | undefined;
+  #receiver: Receiver | undefined;
+  /** A Close of the endpoint that came before the connection was started. */
+  #early: CloseReason | undefined;
+  /** The answer that is being made. */
+  #answer: Promise<void> | undefined;
+  /** What was found in bytes that were read to where they belong. */
+  #found: Found | undefined;
+  #isDirect = false;
+  #isTold = false;
+
+  /** @param outbox takes what the endpoint sends, also before the connection is started. */
+  constructor(check: FrameCheck, outbox: Outbox) {
+    this.check = check;
+    this.#outbox = outbox;
+    this.#reader = new MessageReader(check);
+    this.ended = this.#end.promise;
+  }
+
+  get heldBytes(): number {
+    return this.#reader.heldBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#reader.receivedBytes;
+  }
+
+  /** Bytes that wait to be sent to the peer. */
+  get pendingBytes(): number {
+    return this.#outbox.pendingBytes;
+  }
+
+  get messagesOut(): number {
+    return this.#outbox.messages;
+  }
+
+  get isReady(): boolean {
+    if (this.#reader.isDiscarding) return true;
+    return this.#receiver !== undefined && this.#answer === undefined;
+  }
+
+  /** Whether messages are exchanged: what the endpoint asks before it begins something. */
+  get isOpen(): boolean {
+    return this.#host?.isOpen ?? this.#early === undefined;
+  }
+
+  /** The private socket, after its response head; from then on it is the way's to close. */
+  join(inner: ByteSocket): void {
+    this.#inner = inner;
+  }
+
+  start(host: Host): void {
+    this.#host = host;
+    void this.#watch();
+    if (this.#early !== undefined) host.endpointCloses(this.#early);
+  }
+
+  /** The endpoint is ready for messages. */
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver;
+    this.#host?.resume();
+  }
+
+  /** Sends one message of the endpoint; dropped once a Close has been sent. A buffer stays with the caller. */
+  send(message: string | ArrayBuffer): void {
+    this.#outbox.send(message);
+  }
+
+  /** The endpoint closes; what it sends afterwards is dropped. */
+  end(close: CloseReason): void {
+    if (!this.isOpen) return;
+    if (this.#host === undefined) this.#early = close;
+    else this.#host.endpointCloses(close);
+  }
+
+  resume(): void {
+    // The answers of an endpoint in this process wait for nothing.
+  }
+
+  room(buffer: ReadBuffer, most: number): Uint8Array {
+    const room = this.#reader.directRoom();
+    this.#isDirect = room !== undefined;
+    if (room === undefined) return buffer.room(most);
+    return room.length <= most ? room : room.subarray(0, Math.floor(most));
+  }
+
+  didRead(buffer: ReadBuffer, sizeBytes: number): void {
+    if (this.#isDirect) this.#found = this.#reader.taken(sizeBytes);
+    else buffer.end += sizeBytes;
+  }
+
+  take(buffer: ReadBuffer, frames: number): Taken {
+    const reader = this.#reader;
+    const { check } = this;
+    const most = check.frames + frames;
+    for (;;) {
+      let found = this.#found;
+      if (found !== undefined) this.#found = undefined;
+      else if (check.frames >= most) return reader.at < buffer.end ? "spent" : this.#carry(buffer);
+      else found = reader.next(buffer.bytes, buffer.end);
+      if (found === "nothing") return this.#carry(buffer);
+      if (found === "ping") this.#outbox.pong(buffer.bytes, reader.pingStart, reader.pingEnd);
+      else if (found === "message" && !this.#deliver()) return "wait";
+      if (this.#outbox.pendingBytes >= MOST_PENDING) return "wait";
+    }
+  }
+
+  answered(): Promise<void> | undefined {
+    return this.#answer;
+  }
+
+  /** Lets go of what was to be sent, when no connection comes of it. */
+  release(): void {
+    this.#outbox.drop();
+  }
+
+  discard(): void {
+    this.#reader.isDiscarding = true;
+    this.#reader.release();
+  }
+
+  ping(): void {
+    // It is in this process: whether it is there is no question.
+  }
+
+  tell(close: CloseReason | undefined): void {
+    const inner = this.#inner;
+    if (this.#isTold || inner === undefined) return;
+    this.#isTold = true;
+    // The runtime takes 1014 for an error. The mask hides nothing between our own two sides, so its key can be 0.
+    const frame = close && encodeClose(close.code === 1014 ? { ...close, code: 1011 } : close, 0);
+    (frame === undefined ? inner.closeWrite() : writeAll(inner, frame)).catch((error) => this.#lost(error));
+  }
+
+  cut(): void {
+    if (this.#inner === undefined) this.#end.resolve();
+    else closeQuietly(this.#inner);
+  }
+
+  /** What is not taken stays in front of what is read next. */
+  #carry(buffer: ReadBuffer): Taken {
+    buffer.carry(this.#reader.at);
+    this.#reader.at = buffer.start;
+    return "more";
+  }
+
+  /** Hands the message over; returns whether the next one may follow at once. */
+  #deliver(): boolean {
+    const { message } = this.#reader;
+    this.#reader.message = "";
+    const answer = this.#receiver!.message(message);
+    if (answer === undefined) return true;
+    this.#answer = answer.then(() => {
+      this.#answer = undefined;
+      this.#host!.resume();
+    });
+    return false;
+  }
+
+  /** Waits for the end of the private socket, which must be read for it. */
+  async #watch(): Promise<void> {
+    try {
+      while (await this.#inner!.read(scratch) !== null);
+    } catch (error) {
+      this.#lost(error);
+    }
+    this.#isTold = true;
+    closeQuietly(this.#inner!);
+    this.#end.resolve();
+    this.#host!.endpointEnded();
+  }
+
+  #lost(error: unknown): void {
+    if (!isConnectionLost(error)) this.#host!.fault(error);
+  }
+}

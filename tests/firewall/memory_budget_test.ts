@@ -1,0 +1,179 @@
+// The budget by itself: who may grow, whose turn it is, and who is let go.
+import assert from "node:assert/strict";
+import { type Holder, MemoryBudget, SMALL_MESSAGE } from "../../src/firewall/memory_budget.ts";
+
+const MIB = 2 ** 20;
+
+/** Holds what it is told to. */
+class TestHolder implements Holder {
+  heldBytes = 0;
+  movedBytes = 0;
+  sheds = 0;
+  resumes = 0;
+  readonly #budget: MemoryBudget;
+
+  constructor(budget: MemoryBudget, fixedBytes = 0) {
+    this.#budget = budget;
+    budget.add(this, fixedBytes);
+  }
+
+  /** Receives bytes that it holds, or lets go of some. */
+  hold(bytes: number): this {
+    this.heldBytes += bytes;
+    this.movedBytes += Math.abs(bytes);
+    this.#budget.change(bytes);
+    return this;
+  }
+
+  shed(): void {
+    this.sheds++;
+    this.hold(-this.heldBytes);
+  }
+
+  resume(): void {
+    this.resumes++;
+  }
+}
+
+/** Sweeps `count` times, as far apart as it must be. */
+function sweep(budget: MemoryBudget, clock: { nowMs: number }, count = 1): void {
+  for (let i = 0; i < count; i++) budget.sweep(clock.nowMs += 250);
+}
+
+Deno.test("what is removed takes along what it held and what it cost", () => {
+  const budget = new MemoryBudget(MIB);
+  const one = new TestHolder(budget, 1000).hold(500);
+  const other = new TestHolder(budget, 1000).hold(70);
+  assert.equal(budget.usedBytes, 2570);
+  budget.remove(one);
+  budget.remove(one);
+  assert.equal(budget.usedBytes, 1070);
+  budget.remove(other);
+  assert.equal(budget.usedBytes, 0);
+});
+
+Deno.test("at the limit nobody is shed, over it the one that holds most", () => {
+  const budget = new MemoryBudget(MIB);
+  const small = new TestHolder(budget).hold(100);
+  const large = new TestHolder(budget).hold(MIB - 200);
+  small.hold(100);
+  assert.deepEqual([small.sheds, large.sheds, budget.usedBytes], [0, 0, MIB]);
+  small.hold(1);
+  assert.deepEqual([small.sheds, large.sheds, budget.usedBytes], [0, 1, 201]);
+});
+
+Deno.test("over the limit, who has made no progress goes before who holds more", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
+  const stuck = new TestHolder(budget).hold(MIB);
+  const busy = new TestHolder(budget).hold(2.5 * MIB);
+  sweep(budget, clock);
+  busy.hold(0.4 * MIB);
+  sweep(budget, clock);
+  busy.hold(0.2 * MIB);
+  assert.deepEqual([stuck.sheds, busy.sheds], [1, 0]);
+});
+
+Deno.test("what can't be let go is not asked for without end", () => {
+  const budget = new MemoryBudget(1000);
+  const holder = new TestHolder(budget, 1500);
+  assert.equal(budget.usedBytes, 1500);
+  holder.hold(1);
+  assert.equal(holder.sheds, 1);
+  holder.hold(1);
+  assert.equal(holder.sheds, 1);
+});
+
+Deno.test("far from the limit everybody grows", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const holders = Array.from({ length: 3 }, () => new TestHolder(budget).hold(MIB));
+  assert.equal(budget.isTight, false);
+  assert.deepEqual(holders.map((holder) => budget.mayGrow(holder)), [true, true, true]);
+});
+
+Deno.test("near the limit a message of 64 KiB grows, a larger one when it is its turn, in the order of asking", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
+  new TestHolder(budget, 3 * MIB);
+  const [first, second, third] = Array.from({ length: 3 }, () => new TestHolder(budget).hold(200_000)) as [
+    TestHolder,
+    TestHolder,
+    TestHolder,
+  ];
+  const small = new TestHolder(budget).hold(SMALL_MESSAGE);
+  assert.equal(budget.isTight, true);
+  assert.equal(budget.mayGrow(small), true);
+  assert.equal(budget.mayGrow(second), true, "the first to ask has the turn");
+  assert.equal(budget.mayGrow(third), false);
+  assert.equal(budget.mayGrow(first), false);
+  assert.equal(budget.mayGrow(small.hold(1)), false, "over 64 KiB");
+  // As long as there is progress the turn is kept.
+  for (let i = 0; i < 3; i++) {
+    second.hold(1024);
+    sweep(budget, clock);
+    assert.equal(budget.mayGrow(second), true);
+  }
+  // A trickle is no progress.
+  second.hold(1023);
+  sweep(budget, clock);
+  assert.deepEqual([first.resumes, second.resumes, third.resumes, small.resumes], [0, 0, 1, 0]);
+  assert.equal(budget.mayGrow(third), true);
+  assert.equal(budget.mayGrow(second), false, "it has to ask again, behind the others");
+  third.hold(-third.heldBytes);
+  assert.deepEqual([first.resumes, second.resumes, small.resumes], [1, 0, 0]);
+});
+
+Deno.test("the end of a leader passes the turn on", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  new TestHolder(budget, 3 * MIB);
+  const leader = new TestHolder(budget).hold(200_000);
+  const next = new TestHolder(budget).hold(200_000);
+  assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(next)], [true, false]);
+  budget.remove(leader);
+  assert.equal(next.resumes, 1);
+  assert.equal(budget.mayGrow(next), true);
+});
+
+Deno.test("all that wait are resumed when memory is not tight any more", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const base = new TestHolder(budget).hold(3 * MIB);
+  const holders = Array.from({ length: 3 }, () => new TestHolder(budget).hold(100_000));
+  assert.deepEqual(holders.map((holder) => budget.mayGrow(holder)), [true, false, false]);
+  base.hold(-MIB);
+  assert.deepEqual(holders.map(({ resumes }) => resumes), [0, 1, 1]);
+});
+
+Deno.test("who holds much and makes no progress is let go after two seconds while memory is tight, one by one", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
+  new TestHolder(budget, 1.5 * MIB);
+  const stuck = new TestHolder(budget).hold(900_000);
+  const other = new TestHolder(budget).hold(300_000);
+  const small = new TestHolder(budget).hold(SMALL_MESSAGE);
+  sweep(budget, clock, 50);
+  assert.equal(stuck.sheds, 0, "memory is not tight");
+  const good = new TestHolder(budget).hold(MIB);
+  good.hold(-1000);
+  for (let i = 0; i < 40 && stuck.sheds === 0; i++) {
+    good.hold(i % 2 === 0 ? 2000 : -2000);
+    sweep(budget, clock);
+  }
+  assert.deepEqual([stuck.sheds, good.sheds, small.sheds], [1, 0, 0]);
+  assert.equal(other.sheds, 0);
+});
+
+Deno.test("sweeps that come too close together are one", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  new TestHolder(budget, 3 * MIB);
+  const leader = new TestHolder(budget).hold(200_000);
+  const next = new TestHolder(budget).hold(200_000);
+  budget.sweep(1000);
+  leader.hold(2000);
+  assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(next)], [true, false]);
+  budget.sweep(1250);
+  budget.sweep(1251);
+  budget.sweep(1499);
+  assert.equal(next.resumes, 0);
+  budget.sweep(1500);
+  assert.equal(next.resumes, 1);
+});
