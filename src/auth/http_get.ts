@@ -60,7 +60,7 @@ export async function request(options: RequestOptions): Promise<RequestAnswer> {
       await tls.handshake();
     }
     await writeAll(conn, new TextEncoder().encode(headOf(options)));
-    return await readAnswer(new Input(conn, options.maxBodySizeBytes), options.maxBodySizeBytes);
+    return await readAnswer(conn, options.maxBodySizeBytes);
   };
   const answer = work();
   // Once it is too late nobody looks at what becomes of it.
@@ -119,13 +119,13 @@ async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
 
 /** Bytes as they come, in one buffer, with a price on each read. */
 class Input {
-  readonly #conn: Deno.Conn;
+  readonly #conn: Pick<Deno.Conn, "read">;
   readonly #buffer = new Uint8Array(MAX_HEAD_SIZE_BYTES);
   #start = 0;
   #end = 0;
   #leftBytes: number;
 
-  constructor(conn: Deno.Conn, maxBodySizeBytes: number) {
+  constructor(conn: Pick<Deno.Conn, "read">, maxBodySizeBytes: number) {
     this.#conn = conn;
     this.#leftBytes = MAX_HEAD_SIZE_BYTES + CHUNK_OVERHEAD * maxBodySizeBytes;
   }
@@ -175,7 +175,16 @@ interface AnswerHead {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-async function readAnswer(input: Input, maxBodySizeBytes: number): Promise<RequestAnswer> {
+/**
+ * Reads an answer.
+ *
+ * @throws {AnswerError} when it is too large, in too many small pieces, or no HTTP
+ */
+export async function readAnswer(
+  conn: Pick<Deno.Conn, "read">,
+  maxBodySizeBytes: number,
+): Promise<RequestAnswer> {
+  const input = new Input(conn, maxBodySizeBytes);
   let leftBytes = MAX_HEAD_SIZE_BYTES;
   for (;;) {
     const { status, headers } = await readHead();

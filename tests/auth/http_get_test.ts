@@ -1,7 +1,7 @@
 // Answers of a server that is hostile, byte by byte, and what they may cost.
 
 import assert from "node:assert/strict";
-import { AnswerError, MAX_HEAD_SIZE_BYTES, request } from "../../src/auth/http_get.ts";
+import { AnswerError, MAX_HEAD_SIZE_BYTES, readAnswer, request } from "../../src/auth/http_get.ts";
 
 const LIMIT = 64 * 1024;
 const encoder = new TextEncoder();
@@ -175,6 +175,24 @@ Deno.test("an answer without an end ends here, after bounded work", async () => 
   await endless(`${OK}\r\n`, "a", enough);
   await endless(`${OK}A`, "a", enough);
   await endless("H", "H", enough);
+});
+
+Deno.test("what is read is bounded in bytes and in reads, however small the pieces are", async () => {
+  for (const begin of [OK, `${OK}Transfer-Encoding: chunked\r\n\r\n`]) {
+    const part = begin === OK ? "A:\r\n" : "1\r\na\r\n";
+    for (const [sizeBytes, most] of [[1, 1100], [256, 1100], [4096, 100]] as const) {
+      const text = begin + part.repeat(LIMIT);
+      let reads = 0;
+      const conn = {
+        read(into: Uint8Array): Promise<number> {
+          const piece = text.slice(reads * sizeBytes, ++reads * sizeBytes);
+          return Promise.resolve(encoder.encodeInto(piece, into).written);
+        },
+      };
+      await assert.rejects(readAnswer(conn, LIMIT), /too long, or in too many small pieces|head is too long/);
+      assert.ok(reads <= most, `${reads} reads of ${sizeBytes} bytes`);
+    }
+  }
 });
 
 Deno.test("a server that does not answer, or not to the end, is given up", async () => {

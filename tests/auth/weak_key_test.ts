@@ -83,7 +83,7 @@ Deno.test("refuses a public exponent that is tiny, even or huge", async () => {
   for (
     const e of [0n, 1n, 2n, 3n, 17n, 65535n, 65536n, 65538n, 2n ** 32n - 2n, 2n ** 32n + 1n, 2n ** 64n + 1n]
   ) {
-    assert.notEqual(await fault(rsa(modulus(2048), e)), "none", String(e));
+    assert.match(await fault(rsa(modulus(2048), e)), /^its public exponent is not sound/, String(e));
   }
   for (const e of [65537n, 65539n, 2n ** 32n - 1n]) {
     assert.equal(await fault(rsa(modulus(2048), e)), "none", String(e));
@@ -91,7 +91,8 @@ Deno.test("refuses a public exponent that is tiny, even or huge", async () => {
 });
 
 Deno.test("refuses a modulus with a small factor", async () => {
-  for (const factor of [2n, 3n, 167n]) {
+  assert.equal(await fault(rsa(2n ** 2047n)), "its modulus has a small factor");
+  for (const factor of [3n, 167n]) {
     const n = modulus(2048);
     assert.equal(await fault(rsa(n - n % factor)), "its modulus has a small factor");
   }

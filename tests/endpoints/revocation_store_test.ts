@@ -390,6 +390,19 @@ Deno.test("a damaged file is refused", async () => {
   });
 });
 
+Deno.test("a file whose damage touches no row is refused too", async () => {
+  await withFolder(async (path) => {
+    const store = new RevocationStore({ path });
+    store.add(jti("a"));
+    store.close();
+    const bytes = await Deno.readFile(path);
+    // How many unused pages there are, as the header says: there is none.
+    bytes[39] = 5;
+    await Deno.writeFile(path, bytes);
+    assertRefused(path, "it is damaged");
+  });
+});
+
 Deno.test("an empty file, as a full disk leaves it, is taken over", async () => {
   await withFolder(async (path) => {
     await Deno.writeTextFile(path, "", { mode: 0o600 });

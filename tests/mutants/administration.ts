@@ -139,7 +139,7 @@ export const ADMINISTRATION = [
     ["the mode of a new file", "createNew: true, mode: 0o600", "createNew: true, mode: 0o644"],
     ["triggers and other tables", "  checkSchema(database, path, version);\n", ""],
     ["a table that is missing", "if (rows.length !== 2 * expected.length) throw", "if (false) throw"],
-    ["rows without an expiry", "if (isRevocation(revocation) && ", "if ("],
+    ["rows without an expiry", "isRevocation(revocation) && revocation.id", "revocation.id"],
     ["a file that was removed", "if (identityOf(this.#path) !== this.#identity) throw", "if (false) throw"],
   ]),
   ...faultsOf("src/endpoints/clock.ts", ["tests/endpoints/clock_test.ts"], [

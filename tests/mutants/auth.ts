@@ -129,7 +129,11 @@ export const AUTH = [
     ["any number of tries", ".slice(0, MAX_TRIES)", ""],
     ["any number of keys", "members.length > MAX_KEYS", "false"],
   ]),
-  ...faultsOf("src/auth/jwk.ts", ["tests/auth/key_text_test.ts", "tests/auth/key_file_test.ts"], [
+  ...faultsOf("src/auth/jwk.ts", [
+    "tests/auth/key_text_test.ts",
+    "tests/auth/key_file_test.ts",
+    "tests/auth/weak_key_test.ts",
+  ], [
     ["short secrets", "secret.length < hmac.sizeBytes", "false"],
     ["published keys as secrets", "if (await isPublishedKey(secret)) return", "if (false) return"],
     ["keys for encryption", 'use !== undefined && use !== "sig"', "false"],
@@ -151,7 +155,7 @@ export const AUTH = [
     ["ROCA", "if (smallPrimes.every(", "if (!smallPrimes.every("],
     ["points of small order", "OPEN_POINTS.has(y) ?", "false ?"],
     ["points in another form", 'if (y >= FIELD) return "its point is not in its only form";', ""],
-    ["the base point", "toInteger(x) === BASE_POINTS[curve] ?", "false ?"],
+    ["the base point", "return toInteger(x) === BASE_POINTS[curve]", "return x.length === 0"],
   ]),
   ...faultsOf("src/auth/http_get.ts", ["tests/auth/http_get_test.ts"], [
     ["an answer without an end", "if (this.#leftBytes < 0) throw", "if (false) throw"],
