@@ -12,6 +12,7 @@ import { addHealthCommand } from "./health_command.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
 import { addManCommand } from "./man_command.ts";
+import { addMisbehaveCommand } from "./misbehave_command.ts";
 import { addRevokeCommand } from "./revoke_command.ts";
 import { addServeCommand } from "./serve_command.ts";
 import { addSessionsCommand } from "./sessions_command.ts";
@@ -64,6 +65,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
   addConnectCommand(program, exitWith);
+  addMisbehaveCommand(program);
   addSessionsCommand(program);
   addRevokeCommand(program);
   addBansCommand(program);

@@ -112,7 +112,8 @@ class Session {
     }
     using _socket = socket;
     const connection = this.#connection = new Connection(socket, this.#options, output);
-    await output.opened(open.target.url, socket.subprotocol);
+    // One that holds a token is chosen by some servers.
+    await output.opened(open.target.url, socket.subprotocol?.replace(/^bearer\..*/s, "bearer.(not shown)"));
     if (this.#isOver) void connection.close();
     const ending = await connection.run(input);
     this.#connection = undefined;

@@ -1,0 +1,275 @@
+// One client's connection to the bad server: what the parts of a path do to it.
+
+import { isControl, OPCODE } from "../../protocol/frame.ts";
+import type { RequestHead } from "../../protocol/handshake.ts";
+import { acceptFor } from "../client_handshake.ts";
+import type { RawClient } from "../raw_client.ts";
+import { bytesOf, concat, frame, type FrameInit } from "../raw_frame.ts";
+import type { NodeByteSocket } from "./node_byte_socket.ts";
+
+/** How the server behaves from now on. */
+export interface Modes {
+  /** Into how many fragments an answer is cut. */
+  fragments: number;
+  /** Into pieces of how many bytes everything is cut that is written; `Infinity` for none. */
+  chop: number;
+  /** Bytes a second. */
+  bytesPerSecond: number;
+  /** Whether messages are answered. */
+  answers: boolean;
+  /** Whether Pings are answered. */
+  pongs: boolean;
+  pongDelayMs: number;
+  /** Whether a Close is answered. */
+  answersClose: boolean;
+}
+
+/** What a connection is, and how much it may cost. */
+export interface ConnectionUnderTestOptions {
+  readonly request: RequestHead;
+  readonly socket: NodeByteSocket;
+  /** Reads what `socket` brings. */
+  readonly client: RawClient;
+  /** Aborted when the connection ends. */
+  readonly signal: AbortSignal;
+  /** The most bytes that it is sent. */
+  readonly maxSent: number;
+}
+
+/** The work on a connection is over: it has ended, or has cost enough. */
+export class Over extends Error {
+  override readonly name = "Over";
+}
+
+/** How far pieces are apart, so that they don't become one again on the way. */
+const PIECE_INTERVAL_MS = 2;
+/** The largest message that is answered, in bytes, and the most fragments that it may be made of. */
+const MAX_MESSAGE = 64 * 1024 * 1024;
+const MAX_FRAGMENTS = 10_000;
+const MAX_BACKGROUND = 1000;
+const FINISH_MS = 2000;
+
+/** What is done to one connection. All that waits ends, by {@linkcode Over}, when the connection does. */
+export class ConnectionUnderTest {
+  readonly query: URLSearchParams;
+  readonly modes: Modes = {
+    fragments: 1,
+    chop: Infinity,
+    bytesPerSecond: Infinity,
+    answers: true,
+    pongs: true,
+    pongDelayMs: 0,
+    answersClose: true,
+  };
+  /** What the 101 says in place of what is right, empty to leave it out, and besides. */
+  readonly accept: { key?: string; upgrade?: string; connection?: string; more?: string } = {};
+  readonly #options: ConnectionUnderTestOptions;
+  #isOpen = false;
+  #sent = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #background = 0;
+
+  constructor(options: ConnectionUnderTestOptions) {
+    this.#options = options;
+    this.query = new URLSearchParams(options.request.query);
+  }
+
+  /** Answers the handshake with 101, once; `extra` bytes go out in the same segment. */
+  async open(extra: Uint8Array = new Uint8Array(0)): Promise<void> {
+    if (this.#isOpen) return extra.length === 0 ? undefined : await this.write(extra);
+    this.#isOpen = true;
+    const key = this.#options.request.headers.get("sec-websocket-key") ?? "";
+    const fields = [
+      ["Upgrade", this.accept.upgrade ?? "websocket"],
+      ["Connection", this.accept.connection ?? "Upgrade"],
+      ["Sec-WebSocket-Accept", this.accept.key ?? await acceptFor(key)],
+    ] as const;
+    const lines = fields.filter(([, value]) => value !== "").map(([name, value]) => `${name}: ${value}\r\n`);
+    const more = this.accept.more === undefined ? "" : `${this.accept.more}\r\n`;
+    await this.write(
+      concat(bytesOf(`HTTP/1.1 101 Switching Protocols\r\n${lines.join("")}${more}\r\n`), extra),
+    );
+  }
+
+  /** Answers the handshake with something else, and ends. */
+  async refuse(status: number, ...lines: readonly string[]): Promise<void> {
+    const body = "this server misbehaves\n";
+    const head = [
+      `HTTP/1.1 ${status} Misbehaving`,
+      "Connection: close",
+      "Content-Type: text/plain; charset=utf-8",
+      `Content-Length: ${body.length}`,
+      ...lines,
+    ];
+    await this.write(bytesOf(`${head.join("\r\n")}\r\n\r\n${body}`));
+    await this.finish();
+  }
+
+  /** Writes bytes, in pieces and as slowly as the modes say, after all that is being written. */
+  async write(bytes: Uint8Array): Promise<void> {
+    const before = this.#writing;
+    const done = Promise.withResolvers<void>();
+    this.#writing = done.promise;
+    await before;
+    try {
+      const { chop, bytesPerSecond } = this.modes;
+      const size = Math.max(1, Math.min(chop, Math.ceil(bytesPerSecond / 20), bytes.length));
+      for (let at = 0; at < bytes.length; at += size) {
+        const piece = bytes.subarray(at, at + size);
+        this.#sent += piece.length;
+        if (this.#sent > this.#options.maxSent) throw new Over("sent enough");
+        await this.#options.socket.write(piece);
+        if (bytesPerSecond !== Infinity) await this.sleep(piece.length / bytesPerSecond * 1000);
+        else if (chop !== Infinity) await this.sleep(PIECE_INTERVAL_MS);
+      }
+    } finally {
+      done.resolve();
+    }
+  }
+
+  /** Sends any frame, unmasked unless it says otherwise. */
+  async sendFrame(init: FrameInit): Promise<void> {
+    await this.open(frame({ masked: false, ...init }));
+  }
+
+  /** Sends a message in as many fragments as the modes say. */
+  async sendMessage(opcode: number, payload: Uint8Array): Promise<void> {
+    const { fragments } = this.modes;
+    const size = Math.ceil(payload.length / fragments);
+    for (let i = 0; i < fragments; i++) {
+      const part = payload.subarray(i * size, (i + 1) * size);
+      await this.sendFrame({
+        opcode: i === 0 ? opcode : OPCODE.continuation,
+        fin: i === fragments - 1,
+        payload: part,
+      });
+    }
+  }
+
+  /** Answers messages, Pings and a Close, until `messages` were answered or the connection ends. */
+  async echo(messages = Infinity): Promise<void> {
+    await this.open();
+    let opcode = 0;
+    let parts: Uint8Array[] = [];
+    let size = 0;
+    for (let answered = 0; answered < messages;) {
+      const arrival = await this.#options.client.nextFrame(Infinity);
+      if (arrival.kind !== "frame") throw new Over("the client has gone");
+      // What the client does wrong is not what is tested here.
+      if (isControl(arrival.opcode)) {
+        await this.#answerControl(arrival.opcode, arrival.payload);
+        continue;
+      }
+      if (arrival.opcode !== OPCODE.continuation) {
+        opcode = arrival.opcode;
+        parts = [];
+        size = 0;
+      }
+      parts.push(arrival.payload);
+      size += arrival.payload.length;
+      if (size > MAX_MESSAGE || parts.length > MAX_FRAGMENTS) throw new Over("the client sent too much");
+      if (!arrival.fin) continue;
+      if (this.modes.answers) await this.sendMessage(opcode, concat(...parts));
+      answered++;
+    }
+  }
+
+  /** Sends a Close frame with any payload, waits for the answer, and ends. */
+  async close(payload: Uint8Array): Promise<void> {
+    await this.sendFrame({ opcode: OPCODE.close, payload });
+    for (;;) {
+      const arrival = await this.#options.client.nextFrame(Infinity);
+      if (arrival.kind !== "frame" || arrival.opcode === OPCODE.close) break;
+    }
+    await this.finish();
+  }
+
+  /** Reads and answers nothing, until the client ends. */
+  async readAway(): Promise<never> {
+    await this.#options.client.end(Infinity, Infinity);
+    throw new Over("the client has gone");
+  }
+
+  /** Sends something `perSecond` times a second besides all else, as long as the client reads. */
+  repeat(perSecond: number, send: (index: number) => Promise<void>): void {
+    // Timers are too slow for single events.
+    const atOnce = Math.ceil(perSecond / 100);
+    this.#inBackground(async () => {
+      for (let index = 0;;) {
+        for (let i = 0; i < atOnce; i++) await send(index++);
+        await this.sleep(atOnce / perSecond * 1000);
+      }
+    });
+  }
+
+  /** Waits. */
+  sleep(ms: number): Promise<void> {
+    const { signal } = this.#options;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(new Over("the connection is over"));
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(new Over("the connection is over"));
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      }, ms);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** Does nothing at all any more: not even read. */
+  async hang(): Promise<void> {
+    await this.sleep(2 ** 31 - 1);
+  }
+
+  /** FIN, and reads until the client ends too. */
+  async finish(): Promise<never> {
+    await this.closeWrite();
+    await this.#options.client.end(FINISH_MS, Infinity);
+    throw new Over("finished");
+  }
+
+  /** FIN, and no more. */
+  async closeWrite(): Promise<void> {
+    await this.#options.socket.closeWrite();
+  }
+
+  /** FIN, and ends at once. */
+  async drop(): Promise<never> {
+    await this.closeWrite();
+    throw new Over("dropped");
+  }
+
+  /** RST. */
+  reset(): never {
+    this.#options.socket.reset();
+    throw new Over("reset");
+  }
+
+  async #answerControl(opcode: number, payload: Uint8Array): Promise<void> {
+    const { pongs, pongDelayMs, answersClose } = this.modes;
+    if (opcode === OPCODE.ping && pongs) {
+      const pong = { opcode: OPCODE.pong, payload };
+      if (pongDelayMs === 0) await this.sendFrame(pong);
+      else {
+        this.#inBackground(async () => {
+          await this.sleep(pongDelayMs);
+          await this.sendFrame(pong);
+        });
+      }
+    }
+    if (opcode !== OPCODE.close) return;
+    if (!answersClose) await this.readAway();
+    await this.sendFrame({ opcode: OPCODE.close, payload });
+    await this.finish();
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    if (this.#background >= MAX_BACKGROUND) throw new Over("too much at once");
+    this.#background++;
+    // Its end is the end of the connection, which the foreground notices by itself.
+    void work().catch(() => {}).finally(() => this.#background--);
+  }
+}
