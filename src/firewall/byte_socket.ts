@@ -10,6 +10,8 @@ export interface ByteSocket {
   closeWrite(): Promise<void>;
   /** Frees the descriptor; what is pending rejects. */
   close(): void;
+  /** Bytes of memory that it holds while it is open, besides those of a plain connection; none if left out. */
+  readonly overheadBytes?: number;
 }
 
 const LOST_CLASSES: readonly (new () => Error)[] = [

@@ -104,7 +104,7 @@ export class Firewall {
     if (identity === undefined) return new Firewall(options, undefined);
     // Loaded late: without TLS, none of the libraries for it is needed.
     const { TlsAcceptor } = await import("./tls_acceptor.ts");
-    return new Firewall(options, new TlsAcceptor(identity));
+    return new Firewall(options, new TlsAcceptor(identity, options.log));
   }
 
   /** What ties an endpoint in this process to a connection; undefined when there is none. */

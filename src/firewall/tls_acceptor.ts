@@ -1,87 +1,260 @@
 // The server's side of the TLS handshake, on connections that have been accepted and admitted already.
 
-import { createServer, type TLSSocket } from "node:tls";
-import { type ByteSocket, closeQuietly } from "./byte_socket.ts";
+import type { X509Certificate } from "node:crypto";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { badRequest, encodeRefusal, type Refusal } from "../protocol/handshake.ts";
+import type { Log } from "../telemetry/log.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost } from "./byte_socket.ts";
+import { CheckedClients } from "./tls_clients.ts";
+import { ALERTS, encodeAlert, readHello } from "./tls_hello.ts";
 import { checkIdentity, type TlsIdentity } from "./tls_identity.ts";
 import { TlsSocket } from "./tls_socket.ts";
 import { TlsStream } from "./tls_stream.ts";
+import { TlsTurns } from "./tls_turns.ts";
 
-/**
- * How a TLS handshake ended: with a connection, or with a reason for the log that holds no words of the peer; `isLost` when
- * no rule was broken and the peer went away.
- */
-export type TlsResult =
-  | { readonly ok: true; readonly socket: ByteSocket }
-  | { readonly ok: false; readonly reason: string; readonly isLost?: boolean };
+/** How a TLS handshake ended: with a connection, or with a reason for the log that holds no words of the peer. */
+export type TlsResult = { readonly ok: true; readonly socket: ByteSocket } | TlsFailure;
+
+/** Why there is no TLS connection. */
+export interface TlsFailure {
+  readonly ok: false;
+  readonly reason: string;
+  /** The peer ended, which breaks no rule. */
+  readonly isLost?: true;
+}
+
+/** A failure, and what the peer is told of it. */
+interface Ending {
+  readonly failure: TlsFailure;
+  /** Written before the end, encrypted if there is a connection; the library writes its own alert by itself. */
+  readonly last?: Uint8Array;
+  /** Nothing is told. */
+  readonly isSilent?: true;
+  /** What the library says of it; the alert that it writes is known only when that is written. */
+  readonly detail?: string;
+}
+
+/** What handshakes are made with until there is another identity. */
+interface Terms {
+  /** It never listens; the library keeps the certificate, its key and what it makes of a connection in it. */
+  readonly server: Server;
+  readonly clientCa: string | undefined;
+  /** There with a client authority. */
+  readonly clients: CheckedClients | undefined;
+}
+
+/** How long a peer may take to read why there is no connection, in milliseconds. */
+const LINGER_MS = 1000;
+/** How many may take that at once; those beyond have a moment, in which most are told all the same. */
+const MAX_LINGERING = 256;
+const MOMENT_MS = 20;
+
+const LATE: Ending = {
+  failure: { ok: false, reason: "the TLS handshake did not come in time" },
+  isSilent: true,
+};
+const LOST: Ending = {
+  failure: { ok: false, reason: "the peer ended before the TLS handshake was complete", isLost: true },
+  isSilent: true,
+};
+const RESUMED: Ending = {
+  failure: {
+    ok: false,
+    reason: "the session to be resumed is not of a client certificate that is accepted now",
+  },
+  // Neither is it given a ticket for another attempt: without one, the next attempt is a whole handshake.
+  isSilent: true,
+};
+const SPEAK_TLS = badRequest("this port speaks TLS: use wss:// or https://");
 
 /** Makes TLS 1.2 and 1.3 out of accepted connections, with a certificate that can be changed while it runs. */
 export class TlsAcceptor {
-  #identity: TlsIdentity;
+  readonly #turns = new TlsTurns();
+  readonly #log: Log | undefined;
+  #terms: Terms;
+  #lingering = 0;
 
-  /** Throws {@linkcode StartError} when the identity can't be used. */
-  constructor(identity: TlsIdentity) {
-    checkIdentity(identity);
-    this.#identity = identity;
+  /**
+   * Throws {@linkcode StartError} when the identity can't be used.
+   *
+   * @param log Is told of a certificate that is not valid now.
+   */
+  constructor(identity: TlsIdentity, log?: Log) {
+    this.#log = log;
+    this.#terms = this.#createTerms(identity);
   }
 
   /**
-   * Uses another identity for the handshakes that begin from now on; whatever has begun goes on. Throws
-   * {@linkcode StartError} when it can't be used, and keeps the old one.
+   * Uses another identity for the handshakes that begin from now on; whatever has begun goes on. With another client
+   * authority no older session can be resumed. Throws {@linkcode StartError} when it can't be used, and keeps the old one.
    */
   reload(identity: TlsIdentity): void {
-    checkIdentity(identity);
-    this.#identity = identity;
+    this.#terms = this.#createTerms(identity, this.#terms);
+  }
+
+  #createTerms(identity: TlsIdentity, before?: Terms): Terms {
+    const reason = checkIdentity(identity, Date.now());
+    if (reason !== undefined) this.#log?.("tls.certificate_not_valid", { reason });
+    const { cert, key, clientCa } = identity;
+    const server = createServer({
+      cert,
+      key,
+      ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true }),
+      minVersion: "TLSv1.2",
+      // RFC 7301: who knows nothing but another protocol is told so by an alert.
+      ALPNProtocols: ["http/1.1"],
+      // The library's own timer reports a late handshake but does not free it.
+      handshakeTimeout: 0,
+    });
+    if (clientCa === undefined) return { server, clientCa, clients: undefined };
+    const isSame = before?.clientCa === clientCa && before.clients !== undefined;
+    return { server, clientCa, clients: isSame ? before.clients : new CheckedClients(clientCa) };
   }
 
   /**
    * Makes the handshake on `socket`, which it owns from now on: closed with the TLS connection, or before this resolves
-   * if there is none. To end a handshake early, close `socket`. Never rejects.
+   * if there is none. To end a handshake early, close `socket`. Rejects with faults of this program only.
+   *
+   * Holds a kilobyte until a whole ClientHello is there, and computes nothing before its turn.
    *
    * @param timeoutMs Milliseconds until the handshake must be complete.
    */
-  handshake(socket: ByteSocket, timeoutMs: number): Promise<TlsResult> {
-    const { cert, key, clientCa } = this.#identity;
+  async handshake(socket: ByteSocket, timeoutMs: number): Promise<TlsResult> {
     const stream = new TlsStream(socket);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => refuse("the TLS handshake did not come in time"), timeoutMs);
-      // It never listens: it is what makes the handshake, and checks the client's certificate, on a stream it is given.
-      const server = createServer({
-        cert,
-        key,
-        ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
-        minVersion: "TLSv1.2",
-        // The library's own timer reports a late handshake but does not free it.
-        handshakeTimeout: 0,
-      });
-      server.on("secureConnection", (tls) => {
-        clearTimeout(timer);
-        resolve({ ok: true, socket: new TlsSocket(tls, stream) });
-        // An end is now the end of one direction; and errors are heard by the socket.
-        stream.off("end", onLost).off("error", onLost);
-      });
-      server.on("tlsClientError", (error, tls) => refuse(describe(error, tls)));
-      stream.on("end", onLost).on("error", onLost);
-      server.emit("connection", stream);
-
-      function onLost(): void {
-        refuse(LOST);
+    const late = Promise.withResolvers<Ending>();
+    let timer = setTimeout(() => {
+      closeQuietly(socket);
+      late.resolve(LATE);
+    }, timeoutMs);
+    try {
+      const result = await Promise.race([this.#open(socket, stream, late.promise), late.promise]);
+      if (result instanceof TlsSocket) return { ok: true, socket: result };
+      clearTimeout(timer);
+      timer = setTimeout(() => closeQuietly(socket), this.#lingering < MAX_LINGERING ? LINGER_MS : MOMENT_MS);
+      this.#lingering++;
+      try {
+        if (!result.isSilent) await stream.finish(result.last);
+      } finally {
+        this.#lingering--;
       }
+      stream.destroy();
+      closeQuietly(socket);
+      const { failure, detail } = result;
+      return detail === undefined || stream.alert === undefined
+        ? failure
+        : failed(`${ALERTS[stream.alert]} (${detail})`).failure;
+    } catch (error) {
+      stream.destroy();
+      closeQuietly(socket);
+      if (isConnectionLost(error)) return LOST.failure;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 
-      function refuse(reason: string): void {
-        clearTimeout(timer);
-        stream.destroy();
-        closeQuietly(socket);
-        resolve({ ok: false, reason, isLost: reason === LOST });
-      }
+  async #open(socket: ByteSocket, stream: TlsStream, late: Promise<unknown>): Promise<TlsSocket | Ending> {
+    const terms = this.#terms;
+    const hello = await readHello(socket);
+    if (hello === undefined) return LOST;
+    if (hello === "not_tls") return { ...failed("this is no TLS"), isSilent: true };
+    if (hello === "http") return { ...failed("this is plain HTTP"), last: encode(SPEAK_TLS) };
+    if (typeof hello === "number") return { ...failed(ALERTS[hello]), last: encodeAlert(hello) };
+    return await new Promise((resolve, reject) => {
+      const onSecure = (tls: TLSSocket) =>
+        resolve(judge(terms, tls, stream) ?? new TlsSocket(tls, stream, socket));
+      const onFailure = (error: Error | undefined) => {
+        if (error === undefined) return resolve(LOST);
+        const ending = describe(error);
+        if (ending === undefined) reject(error);
+        else resolve(ending);
+      };
+      const leave = this.#turns.take(() => {
+        try {
+          connect(terms.server, stream, onSecure, onFailure);
+          stream.start(hello);
+        } catch (error) {
+          reject(error);
+        }
+      });
+      void late.then(leave);
     });
   }
 }
 
-const LOST = "the peer ended before the TLS handshake was complete";
+/**
+ * Has the library make TLS of `stream`. Calls `onSecure` when the handshake is complete, `onFailure` when it can't be, with
+ * nothing if the peer has ended.
+ */
+function connect(
+  server: Server,
+  stream: TlsStream,
+  onSecure: (tls: TLSSocket) => void,
+  onFailure: (error?: Error) => void,
+): void {
+  const handlers: Record<string, (subject: never) => void> = {
+    secureConnection: (tls: TLSSocket) => {
+      // An end is now the end of one direction.
+      stream.off("end", onEnd);
+      onSecure(tls);
+    },
+    tlsClientError: onFailure,
+  };
+  function onEnd(): void {
+    onFailure();
+  }
+  stream.on("end", onEnd);
+  // To create a server costs as much as a handshake. This is the one that there is, with other ears.
+  const own: Server = Object.create(server, {
+    emit: {
+      value: (event: string, subject: never) => handlers[event]?.(subject),
+    },
+    // Not false: a client without a certificate gets the alert for it. And not true: what becomes of one with a wrong
+    // certificate is decided here.
+    rejectUnauthorized: { value: undefined },
+  });
+  for (const accept of server.listeners("connection")) accept.call(own, stream);
+}
 
-function describe(error: Error, tls: TLSSocket): string {
-  // The types say an error, but the library puts its code here, and null where nothing was wrong.
-  const refused: unknown = tls.authorizationError;
-  if (refused) return `the client certificate was not accepted: ${refused}`;
-  return (error as { code?: string }).code === "ECONNRESET" ? LOST : error.message;
+/** What is wrong with the client, if a client authority says who may come; a session that is resumed proves nothing alone. */
+function judge({ clients }: Terms, tls: TLSSocket, stream: TlsStream): Ending | undefined {
+  if (clients === undefined) return undefined;
+  const certificate: X509Certificate | undefined = tls.getPeerX509Certificate();
+  if (tls.isSessionReused()) {
+    if (certificate !== undefined && clients.has(certificate, Date.now())) return undefined;
+    stream.mute();
+    return RESUMED;
+  }
+  if (tls.authorized && certificate !== undefined) {
+    clients.add(certificate);
+    return undefined;
+  }
+  // The types say an error, but the library puts its code here.
+  const reason = `the client certificate was not accepted: ${tls.authorizationError}`;
+  // An 'error' that nobody hears would end the process; whatever it is, there is no connection.
+  tls.on("error", () => {});
+  // The library can't send an alert any more, so the peer is told in words.
+  tls.end(encode({ status: 403, reason }));
+  return { failure: { ok: false, reason } };
+}
+
+/** What an error of the library says about the peer; undefined if it is not about the peer. */
+function describe(error: Error): Ending | undefined {
+  const { code } = error as { code?: unknown };
+  if (typeof code !== "string" || !code.startsWith("ERR_SSL_")) {
+    return isConnectionLost(error) ? LOST : undefined;
+  }
+  // An alert that is encrypted; the library's other codes are rough.
+  const kind = code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE"
+    ? "certificate_required"
+    : code.slice("ERR_SSL_".length).toLowerCase();
+  return { ...failed(`${kind} (${error.message})`), detail: error.message };
+}
+
+function failed(kind: string): Ending {
+  return { failure: { ok: false, reason: `the TLS handshake failed: ${kind}` } };
+}
+
+function encode(refusal: Refusal): Uint8Array {
+  return encodeRefusal(refusal, { date: new Date().toUTCString(), hasBody: true });
 }

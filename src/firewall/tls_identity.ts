@@ -13,30 +13,51 @@ export interface TlsIdentity {
   readonly clientCa?: string | undefined;
 }
 
-/** Throws {@linkcode StartError} when a part can't be read or the key is not the certificate's. */
-export function checkIdentity({ cert, key, clientCa }: TlsIdentity): void {
-  const certificate = readCertificates("TLS certificate", cert);
+/**
+ * Throws {@linkcode StartError} when a part can't be read or the key is not the certificate's.
+ *
+ * @returns What the operator should know: that the certificate is not valid at `nowMs`, in milliseconds since 1970.
+ */
+export function checkIdentity({ cert, key, clientCa }: TlsIdentity, nowMs: number): string | undefined {
+  const [certificate] = readCertificates("TLS certificate", cert);
   let privateKey: KeyObject;
   try {
     privateKey = createPrivateKey(key);
   } catch {
-    // What was caught is left out: no part of a key may reach a log.
+    // Whatever the library dislikes about the key. What was caught is left out: no part of a key may reach a log.
     throw new StartError("Cannot use the TLS key: it is not an unencrypted private key in PEM");
   }
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new StartError("Cannot use the TLS key: it does not belong to the TLS certificate");
   }
   if (clientCa !== undefined) readCertificates("TLS client CA", clientCa);
+  const { validFrom, validTo } = certificate;
+  if (nowMs > Date.parse(validTo)) return `it ended at ${isoTime(validTo)}`;
+  if (nowMs < Date.parse(validFrom)) return `it begins at ${isoTime(validFrom)}`;
+  return undefined;
 }
 
-/** Reads all, and returns the first. */
-function readCertificates(what: string, pem: string): X509Certificate {
+function isoTime(date: string): string {
+  return new Date(date).toISOString().replace(".000", "");
+}
+
+/**
+ * The certificates in `pem`, at least one.
+ *
+ * @param what What they are, for the error.
+ * @throws {StartError} when there is none, or one can't be read.
+ */
+export function readCertificates(what: string, pem: string): [X509Certificate, ...X509Certificate[]] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  let certificates: X509Certificate[];
   try {
-    const [first] = blocks.map((block) => new X509Certificate(block));
-    if (first !== undefined) return first;
+    certificates = blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
     throw new StartError(`Cannot use the ${what}: a certificate in it can't be read`, { cause });
   }
-  throw new StartError(`Cannot use the ${what}: there is no certificate in PEM in it`);
+  const [first, ...others] = certificates;
+  if (first === undefined) {
+    throw new StartError(`Cannot use the ${what}: there is no certificate in PEM in it`);
+  }
+  return [first, ...others];
 }

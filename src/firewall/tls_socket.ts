@@ -1,7 +1,7 @@
 // An established TLS connection as the byte stream that the firewall works with.
 
 import type { TLSSocket } from "node:tls";
-import type { ByteSocket } from "./byte_socket.ts";
+import { type ByteSocket, closeQuietly } from "./byte_socket.ts";
 import type { TlsStream } from "./tls_stream.ts";
 
 /** What is pending: how it is settled. */
@@ -19,8 +19,11 @@ interface PendingRead extends Pending<number | null> {
  * and one write may be pending at a time; their buffers are the caller's again when they settle.
  */
 export class TlsSocket implements ByteSocket {
+  /** As measured: 3000 idle connections of the program with TLS against as many without. */
+  readonly overheadBytes = 36 * 1024;
   readonly #tls: TLSSocket;
   readonly #stream: TlsStream;
+  readonly #socket: ByteSocket;
   /** Decrypted and not yet read: what came of one chunk. */
   readonly #chunks: Uint8Array[] = [];
   #hasEnded = false;
@@ -32,10 +35,12 @@ export class TlsSocket implements ByteSocket {
   /**
    * @param tls Its handshake is complete; the adapter owns and closes it.
    * @param stream What `tls` works on.
+   * @param socket What `stream` works on; the adapter owns and closes it.
    */
-  constructor(tls: TLSSocket, stream: TlsStream) {
+  constructor(tls: TLSSocket, stream: TlsStream, socket: ByteSocket) {
     this.#tls = tls;
     this.#stream = stream;
+    this.#socket = socket;
     stream.want(false);
     tls.on("data", (chunk: Uint8Array) => {
       this.#chunks.push(chunk);
@@ -80,7 +85,7 @@ export class TlsSocket implements ByteSocket {
       this.#closeWrite = { resolve, reject };
       this.#tls.end(() => {
         this.#closeWrite = undefined;
-        resolve();
+        this.#stream.endWriting().then(resolve, reject);
       });
     });
   }
@@ -120,6 +125,7 @@ export class TlsSocket implements ByteSocket {
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    closeQuietly(this.#socket);
     this.#stream.destroy();
     this.#tls.destroy();
     for (const pending of [this.#read, this.#write, this.#closeWrite]) pending?.reject(error);

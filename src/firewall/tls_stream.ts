@@ -1,63 +1,150 @@
-// A byte stream as the duplex stream that node:tls works on, which reads only while somebody wants what it brings.
+// A byte stream as the stream that node:tls works on, which reads only while somebody wants what it brings.
 
-import { Buffer } from "node:buffer";
-import { Duplex } from "node:stream";
-import { type ByteSocket, closeQuietly, writeAll } from "./byte_socket.ts";
+import { EventEmitter } from "node:events";
+import { large } from "./connection/buffer_stock.ts";
+import { type ByteSocket, expectLoss, writeAll } from "./byte_socket.ts";
+import { type Alert, readAlert } from "./tls_hello.ts";
 
-/** A whole TLS record with its header fits (RFC 8446 §5.2). */
-const READ_SIZE = 16 * 1024 + 512;
+/** Bytes of the buffer that waits for an idle peer; a flood is read with large ones from the stock. */
+const IDLE_SIZE = 1024;
 
 /**
- * The encrypted side of a TLS connection; owns and closes its socket.
+ * The encrypted side of a TLS connection. It is no `Duplex`: that costs an idle connection two queues which are never
+ * used and each record a copy, and would drop the alert, which comes when the library has destroyed it already.
  *
  * The runtime's TLS reads on when its reader has stopped, and keeps all of it in memory. What bounds a flood is that
  * this stream does not read either: at most one chunk is on its way.
  */
-export class TlsStream extends Duplex {
-  /** Whether the TLS side is waiting for bytes that it can use; set by who reads the other end. */
-  #isWanted = true;
-  #isAsked = false;
-  #isReading = false;
+export class TlsStream extends EventEmitter {
+  readonly readable = true;
+  readonly writable = true;
+  readonly allowHalfOpen = true;
+  /** The last fatal alert that was written in the clear. */
+  alert: Alert | undefined;
   readonly #socket: ByteSocket;
-  readonly #bytes = new Uint8Array(READ_SIZE);
+  readonly #idle = new Uint8Array(IDLE_SIZE);
+  /** Whether the TLS side is waiting for bytes that it can use; set by who reads the other end. */
+  #isWanted = false;
+  #isReading = false;
+  #isLarge = false;
+  #isDestroyed = false;
+  #isMuted = false;
+  #hasEnded = false;
+  /** Resolves at the peer's end, once that is all that is waited for. */
+  #onEnd: (() => void) | undefined;
+  #lastWrite: Promise<void> = Promise.resolve();
 
+  /** @param socket Stays the caller's to close. */
   constructor(socket: ByteSocket) {
-    super({ allowHalfOpen: true });
+    super();
     this.#socket = socket;
   }
 
-  /** From now on, reads only if `isWanted`. It is true until it is set. */
+  /** Hands `bytes` to the library as what was read first, and begins to read. */
+  start(bytes: Uint8Array): void {
+    this.emit("data", bytes);
+    this.want(true);
+  }
+
+  /** From now on, reads only if `isWanted`. */
   want(isWanted: boolean): void {
     this.#isWanted = isWanted;
     this.#pull();
   }
 
-  override _read(): void {
-    this.#isAsked = true;
-    this.#pull();
+  /** Nothing more gets out, not even what the library has to say by now. */
+  mute(): void {
+    this.#isMuted = true;
   }
 
-  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    writeAll(this.#socket, bytes).then(() => done(), done);
+  /**
+   * Ends the writing side when all is written that the library has to say, then `bytes`, and throws away what still
+   * comes. Resolves at the peer's end, or when the socket is closed.
+   */
+  async finish(bytes?: Uint8Array): Promise<void> {
+    // The library hands over what it has encrypted some microtasks after it has told of the failure.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (bytes !== undefined) this.write(bytes);
+    this.destroy();
+    await this.endWriting();
+    if (this.#hasEnded) return;
+    await new Promise<void>((resolve) => {
+      this.#onEnd = resolve;
+      this.want(true);
+    });
   }
 
-  override _final(done: (error?: Error | null) => void): void {
-    this.#socket.closeWrite().then(() => done(), done);
+  /** Sends FIN after what was written. */
+  async endWriting(): Promise<void> {
+    try {
+      await this.#lastWrite;
+      await this.#socket.closeWrite();
+    } catch (error) {
+      // The peer is gone or the deadline has closed the socket: reading will tell.
+      expectLoss(error);
+    }
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    closeQuietly(this.#socket);
-    done(error);
+  /** As of a stream; works when it has been destroyed, too. */
+  write(bytes: Uint8Array, done?: () => void): boolean {
+    if (this.#isMuted) return false;
+    this.alert = readAlert(bytes) ?? this.alert;
+    this.#lastWrite = this.#lastWrite.then(() => writeAll(this.#socket, bytes)).then(
+      () => done?.(),
+      (error) => this.#fail(error),
+    );
+    return true;
+  }
+
+  /** As of a stream; the FIN is sent by {@linkcode endWriting}. */
+  end(done?: () => void): void {
+    done?.();
+  }
+
+  /** As of a stream, but what comes is governed by {@linkcode want}. */
+  pause(): void {}
+
+  /** As {@linkcode pause}. */
+  resume(): void {}
+
+  /** Nothing more reaches the library; the socket stays open. */
+  destroy(): void {
+    if (this.#isDestroyed) return;
+    this.#isDestroyed = true;
+    this.#isWanted = false;
+    this.emit("close");
   }
 
   #pull(): void {
-    if (!this.#isAsked || !this.#isWanted || this.#isReading || this.destroyed) return;
-    this.#isAsked = false;
+    if (!this.#isWanted || this.#isReading || this.#hasEnded) return;
     this.#isReading = true;
-    this.#socket.read(this.#bytes).then((size) => {
-      this.#isReading = false;
-      // A copy, because the next read may come before these bytes are decrypted.
-      if (!this.destroyed) this.push(size === null ? null : Buffer.from(this.#bytes.subarray(0, size)));
-    }, (error) => this.destroy(error));
+    const isLarge = this.#isLarge && large.hasMore;
+    const bytes = isLarge ? large.take() : this.#idle;
+    this.#socket.read(bytes)
+      .then((size) => this.#deliver(bytes, size))
+      .catch((error) => this.#fail(error))
+      .finally(() => {
+        if (isLarge) large.giveBack(bytes);
+        this.#isReading = false;
+        this.#pull();
+      });
+  }
+
+  /** What is delivered has been decrypted when this returns, and the buffer is free. */
+  #deliver(bytes: Uint8Array, size: number | null): void {
+    this.#isLarge = size !== null && size >= IDLE_SIZE;
+    if (size === null) this.#end("end");
+    else if (!this.#isDestroyed) this.emit("data", bytes.subarray(0, size));
+  }
+
+  #fail(error: Error): void {
+    this.#end("error", error);
+    this.destroy();
+  }
+
+  #end(event: "end" | "error", error?: Error): void {
+    this.#hasEnded = true;
+    if (!this.#isDestroyed) this.emit(event, error);
+    this.#onEnd?.();
   }
 }

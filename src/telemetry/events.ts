@@ -191,6 +191,14 @@ export const EVENTS = {
     cause: "the client went away, or spoke no TLS where TLS is needed, before it was answered",
     settings: ["handshakeTimeout"],
   },
+  "tls.certificate_not_valid": {
+    level: "warning",
+    text: "The TLS certificate is not valid now",
+    fields: ["reason"],
+    cause:
+      "a certificate that has ended or has not begun, at the start or a reload: clients that check it go away",
+    settings: ["tlsCert"],
+  },
   "tls.reloaded": {
     level: "info",
     text: "Read the certificate and its key again",

@@ -1,5 +1,6 @@
 // Opens the byte stream under a WebSocket: TCP, TLS or a Unix socket, in a time.
 
+import type { Duplex } from "node:stream";
 import { type ByteSocket, closeQuietly } from "../firewall/byte_socket.ts";
 import type { Target } from "./target.ts";
 
@@ -127,17 +128,19 @@ async function startNodeTls(
   const stream = new TlsStream(socket);
   return await new Promise((resolve, reject) => {
     const options = {
-      socket: stream,
+      // All of a stream that the library uses.
+      socket: stream as unknown as Duplex,
       servername,
       ALPNProtocols,
       rejectUnauthorized: false,
       ...(cert === undefined ? {} : { cert, key }),
     };
     const secured = connect(options);
+    stream.want(true);
     secured.once("secureConnect", () => {
       secured.off("error", reject);
       stream.off("error", reject).off("end", onEnd);
-      resolve(new TlsSocket(secured, stream));
+      resolve(new TlsSocket(secured, stream, socket));
     });
     const onEnd = () => reject(new Error("the server ended the handshake"));
     secured.on("error", reject);

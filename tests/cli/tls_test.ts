@@ -45,7 +45,7 @@ async function stop(program: Program, folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true });
 }
 
-Deno.test("serves wss, and closes quietly on plain HTTP", async () => {
+Deno.test("serves wss, and says so to plain HTTP", async () => {
   const folder = createFolder();
   await using program = startServer(TLS_FLAGS, { folder });
   const port = await program.port("echo");
@@ -58,7 +58,7 @@ Deno.test("serves wss, and closes quietly on plain HTTP", async () => {
   client.close();
   using plain = await RawClient.open({ port });
   await plain.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  assert.ok(!new TextDecoder().decode(await plain.eof()).startsWith("HTTP/"));
+  assert.match(new TextDecoder().decode(await plain.eof()), /^HTTP\/1\.1 400 .*wss:/s);
   await stop(program, folder);
 });
 

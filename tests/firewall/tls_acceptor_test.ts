@@ -2,167 +2,25 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { StartError } from "../../src/core/errors.ts";
-import { type ByteSocket, closeQuietly, writeAll } from "../../src/firewall/byte_socket.ts";
-import { TlsAcceptor, type TlsResult } from "../../src/firewall/tls_acceptor.ts";
-
-const TIMEOUT_MS = 5000;
-
-function pem(name: string): string {
-  return Deno.readTextFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
-}
-
-const SERVER = { cert: pem("server"), key: pem("server.key") };
-const RENEWED = { cert: pem("renewed"), key: pem("renewed.key") };
-const CLIENT = { cert: pem("client"), key: pem("client.key") };
-const STRANGER = { cert: pem("stranger"), key: pem("stranger.key") };
-const WITH_CLIENT_CA = { ...SERVER, clientCa: pem("client_ca") };
-
-/** A socket that counts what is read from it and can stop taking bytes. */
-class MeteredSocket implements ByteSocket {
-  bytesRead = 0;
-  pendingReads = 0;
-  isStalled = false;
-  readonly #socket: ByteSocket;
-  readonly #stall = Promise.withResolvers<number>();
-  readonly #hasStalled = Promise.withResolvers<void>();
-
-  constructor(socket: ByteSocket) {
-    this.#socket = socket;
-  }
-
-  /** Resolves when the first write has been kept waiting. */
-  get stalledWrite(): Promise<void> {
-    return this.#hasStalled.promise;
-  }
-
-  async read(bytes: Uint8Array): Promise<number | null> {
-    this.pendingReads++;
-    try {
-      const size = await this.#socket.read(bytes);
-      this.bytesRead += size ?? 0;
-      return size;
-    } finally {
-      this.pendingReads--;
-    }
-  }
-
-  write(bytes: Uint8Array): Promise<number> {
-    if (!this.isStalled) return this.#socket.write(bytes);
-    this.#hasStalled.resolve();
-    return this.#stall.promise;
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#socket.closeWrite();
-  }
-
-  close(): void {
-    this.#socket.close();
-    if (this.isStalled) this.#stall.reject(new Deno.errors.BadResource("closed"));
-  }
-}
-
-/** A listener and an acceptor, and one raw or TLS client at a time. */
-class Harness {
-  readonly acceptor: TlsAcceptor;
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-
-  constructor(identity: ConstructorParameters<typeof TlsAcceptor>[0] = SERVER) {
-    this.acceptor = new TlsAcceptor(identity);
-  }
-
-  get port(): number {
-    return this.#listener.addr.port;
-  }
-
-  /** Makes the server's side of the next connection's handshake. */
-  async next(timeoutMs = TIMEOUT_MS): Promise<TlsResult> {
-    return await this.acceptor.handshake(await this.#listener.accept(), timeoutMs);
-  }
-
-  async nextSocket(): Promise<ByteSocket> {
-    const result = await this.next();
-    if (!result.ok) throw new Error(`Cannot accept: ${result.reason}`);
-    return result.socket;
-  }
-
-  /** Begins the handshake of the next connection. */
-  async begin(): Promise<{ below: MeteredSocket; result: Promise<TlsResult> }> {
-    const below = new MeteredSocket(await this.#listener.accept());
-    return { below, result: this.acceptor.handshake(below, TIMEOUT_MS) };
-  }
-
-  async nextMetered(): Promise<{ below: MeteredSocket; socket: ByteSocket }> {
-    const { below, result } = await this.begin();
-    const ended = await result;
-    if (!ended.ok) throw new Error(`Cannot accept: ${ended.reason}`);
-    return { below, socket: ended.socket };
-  }
-
-  async raw(): Promise<Deno.TcpConn> {
-    return await Deno.connect({ hostname: "127.0.0.1", port: this.port });
-  }
-
-  async tls(cert = SERVER.cert): Promise<Deno.TlsConn> {
-    const conn = await Deno.connectTls({ hostname: "localhost", port: this.port, caCerts: [cert] });
-    await conn.handshake();
-    return conn;
-  }
-
-  /** A client and the server's socket. */
-  async pair(cert = SERVER.cert): Promise<{ client: Deno.TlsConn; server: ByteSocket }> {
-    const [client, server] = await Promise.all([this.tls(cert), this.nextSocket()]);
-    return { client, server };
-  }
-
-  nodeTls(options: ConnectionOptions = {}): TLSSocket {
-    const socket = connect({
-      host: "127.0.0.1",
-      port: this.port,
-      servername: "localhost",
-      ca: [SERVER.cert, RENEWED.cert],
-      ...options,
-    });
-    // The server's side is what is asserted on.
-    socket.on("error", () => {});
-    return socket;
-  }
-
-  [Symbol.dispose](): void {
-    this.#listener.close();
-  }
-}
-
-async function readAll(socket: Pick<ByteSocket, "read">): Promise<string> {
-  const bytes = new Uint8Array(1000);
-  let text = "";
-  for (let size; (size = await socket.read(bytes)) !== null;) {
-    text += new TextDecoder().decode(bytes.subarray(0, size));
-  }
-  return text;
-}
-
-async function readSize(socket: Pick<ByteSocket, "read">, size: number): Promise<string> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size;) {
-    const count = await socket.read(bytes.subarray(at));
-    if (count === null) throw new Error(`Cannot read ${size} bytes: the stream ended after ${at}`);
-    at += count;
-  }
-  return new TextDecoder().decode(bytes);
-}
-
-async function end(socket: TLSSocket): Promise<void> {
-  if (socket.closed) return;
-  const closed = once(socket, "close");
-  socket.destroy();
-  await closed;
-}
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-const refusalOf = (result: TlsResult) => result.ok ? "accepted" : result.reason;
+import { closeQuietly, writeAll } from "../../src/firewall/byte_socket.ts";
+import { checkIdentity, readCertificates } from "../../src/firewall/tls_identity.ts";
+import { TlsAcceptor } from "../../src/firewall/tls_acceptor.ts";
+import {
+  bytesOf,
+  CLIENT,
+  clientHello,
+  end,
+  Harness,
+  readAll,
+  readSize,
+  refusalOf,
+  RENEWED,
+  SERVER,
+  STRANGER,
+  TIMEOUT_MS,
+  WITH_CLIENT_CA,
+} from "../support/tls_harness.ts";
 
 Deno.test("carries bytes both ways, also in reads smaller than a record", async () => {
   using harness = new Harness();
@@ -330,14 +188,28 @@ Deno.test("refuses a client that knows TLS 1.1 at most, where the same hello for
   await result;
 });
 
-Deno.test("closes on junk and says why", async () => {
+Deno.test("closes on what is no TLS, and says why", async () => {
   using harness = new Harness();
-  for (const junk of ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "SSH-2.0-scan\r\n", "\0".repeat(64)]) {
+  for (const junk of ["SSH-2.0-scan\r\n", "\0".repeat(64), "GET", "get / HTTP/1.1\r\n", "GETTOGETHER"]) {
     const client = await harness.raw();
+    const result = harness.next();
     await client.write(bytesOf(junk));
-    assert.notEqual(refusalOf(await harness.next()), "accepted");
+    await client.closeWrite();
+    assert.notEqual(refusalOf(await result), "accepted");
     assert.equal(await client.read(new Uint8Array(100)).catch(() => null), null);
     client.close();
+  }
+});
+
+Deno.test("tells plain HTTP in plain HTTP what the port speaks", async () => {
+  using harness = new Harness();
+  for (const method of ["GET", "POST", "OPTIONS"]) {
+    const client = await harness.raw();
+    const result = harness.next();
+    await client.write(bytesOf(`${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+    assert.match(await readAll(client), /^HTTP\/1\.1 400 .*\r\n\r\nthis port speaks TLS: use wss:.*\n$/s);
+    client.close();
+    assert.match(refusalOf(await result), /plain HTTP/);
   }
 });
 
@@ -474,26 +346,11 @@ async function visit(harness: Harness, count: number): Promise<void> {
   assert.equal((await harness.next()).ok, false);
 }
 
-/** A whole ClientHello of a client that knows `version` at most (RFC 5246 §7.4.1.2), with one cipher suite. */
-function clientHello(version: number): Uint8Array<ArrayBuffer> {
-  // secp256r1, and ECDSA with SHA-256 on it.
-  const extensions = [0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4, 0, 2, 4, 3];
-  const random = new Array(32).fill(7);
-  const body = [
-    version >> 8,
-    version & 255,
-    ...random,
-    0,
-    0,
-    2,
-    0xc0,
-    0x2b,
-    1,
-    0,
-    0,
-    extensions.length,
-    ...extensions,
-  ];
-  const message = [1, 0, 0, body.length, ...body];
-  return Uint8Array.of(22, 3, 1, 0, message.length, ...message);
-}
+Deno.test("warns of a certificate that is not valid now, with the date, and uses it", () => {
+  const [{ validFrom, validTo }] = readCertificates("certificate", SERVER.cert);
+  const [beginMs, endMs] = [Date.parse(validFrom), Date.parse(validTo)];
+  const iso = (ms: number) => new Date(ms).toISOString().slice(0, 19);
+  for (const nowMs of [beginMs, endMs]) assert.equal(checkIdentity(SERVER, nowMs), undefined);
+  assert.equal(checkIdentity(SERVER, beginMs - 1), `it begins at ${iso(beginMs)}Z`);
+  assert.equal(checkIdentity(SERVER, endMs + 1), `it ended at ${iso(endMs)}Z`);
+});

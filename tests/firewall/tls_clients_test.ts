@@ -1,0 +1,153 @@
+// Who resumes a TLS session although its certificate isn't accepted any more: in the table, and with a real OpenSSL client.
+
+import assert from "node:assert/strict";
+import { readCertificates } from "../../src/firewall/tls_identity.ts";
+import { CheckedClients, type ClientCertificate } from "../../src/firewall/tls_clients.ts";
+import {
+  bytesOf,
+  FIXTURES,
+  Harness,
+  pem,
+  refusalOf,
+  RENEWED,
+  SERVER,
+  STRANGER,
+  WITH_CLIENT_CA,
+} from "../support/tls_harness.ts";
+
+const END_MS = Date.UTC(2030, 0, 1);
+
+function certificate(fingerprint256: string, endMs = END_MS, issuer?: ClientCertificate): ClientCertificate {
+  return { fingerprint256, validTo: new Date(endMs).toUTCString(), issuerCertificate: issuer };
+}
+
+Deno.test("a session goes on until its certificate ends", () => {
+  const clients = new CheckedClients(pem("client_ca"));
+  clients.add(certificate("a"));
+  for (const [nowMs, expected] of [[END_MS - 1, true], [END_MS, true], [END_MS + 1, false]] as const) {
+    assert.equal(clients.has(certificate("a"), nowMs), expected);
+  }
+  assert.equal(clients.has(certificate("b"), 0), false);
+});
+
+Deno.test("a session ends with the certificate of its issuer, unless that is the authority itself", () => {
+  const [authority] = readCertificates("client CA", pem("client_ca"));
+  const clients = new CheckedClients(pem("client_ca"));
+  clients.add(certificate("a", END_MS, certificate("intermediate", 1000)));
+  assert.equal(clients.has(certificate("a"), 1000), true);
+  assert.equal(clients.has(certificate("a"), 1001), false);
+  clients.add(certificate("b", END_MS, certificate(authority.fingerprint256, 1000)));
+  assert.equal(clients.has(certificate("b"), 1001), true);
+});
+
+Deno.test("forgets who has been away longest when there are too many", () => {
+  const clients = new CheckedClients(pem("client_ca"), 3);
+  for (const name of ["a", "b", "c"]) clients.add(certificate(name));
+  assert.ok(clients.has(certificate("a"), 0));
+  clients.add(certificate("c"));
+  clients.add(certificate("d"));
+  assert.deepEqual(["a", "b", "c", "d"].map((name) => clients.has(certificate(name), 0)), [
+    true,
+    false,
+    true,
+    true,
+  ]);
+});
+
+function hasOpenssl(): boolean {
+  try {
+    return new Deno.Command("openssl", { args: ["version"] }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+// A client of this runtime resumes nothing that a test could count on.
+
+/** What `openssl s_client` is given, besides where to connect: its version, and what it shows and resumes. */
+type Arguments = readonly string[];
+
+/** Makes one connection with OpenSSL. Resolves with how it ended here, and what the client says of it. */
+async function visit(harness: Harness, args: Arguments): Promise<{ end: string; output: string }> {
+  const client = new Deno.Command("openssl", {
+    args: [
+      "s_client",
+      "-connect",
+      `127.0.0.1:${harness.port}`,
+      "-servername",
+      "localhost",
+      "-ign_eof",
+      ...args,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const result = await harness.next();
+  if (result.ok) {
+    // Also brings the tickets, which come before it.
+    await result.socket.write(bytesOf("welcome"));
+    await result.socket.closeWrite();
+    assert.equal(await result.socket.read(new Uint8Array(1)), null);
+    result.socket.close();
+  }
+  return { end: refusalOf(result), output: new TextDecoder().decode((await client).stdout) };
+}
+
+const SHOWING_CLIENT = ["-cert", `${FIXTURES}client.pem`, "-key", `${FIXTURES}client.key.pem`];
+const OTHER_CA = { ...SERVER, clientCa: STRANGER.cert };
+
+for (const version of ["-tls1_2", "-tls1_3"]) {
+  Deno.test({
+    name: `a session of another client CA resumes nothing, with ${version}`,
+    ignore: !hasOpenssl(),
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      const saved = `${folder}/session`;
+      const saving = [version, ...SHOWING_CLIENT, "-sess_out", saved];
+      using harness = new Harness(WITH_CLIENT_CA);
+      const whole = await visit(harness, saving);
+      assert.equal(whole.end, "accepted");
+      assert.match(whole.output, /welcome/);
+      // The certificate needs not be at hand, as long as it is accepted; and the server's own may be another.
+      harness.acceptor.reload({ ...RENEWED, clientCa: WITH_CLIENT_CA.clientCa });
+      const resumed = await visit(harness, [version, "-sess_in", saved]);
+      assert.equal(resumed.end, "accepted");
+      assert.match(resumed.output, /^Reused/m);
+      harness.acceptor.reload(OTHER_CA);
+      for (const args of [[], SHOWING_CLIENT]) {
+        const old = await visit(harness, [version, "-sess_in", saved, ...args]);
+        assert.match(old.end, /session/);
+        assert.doesNotMatch(old.output, /welcome/);
+      }
+      // Of the refused one too: nothing that it got can be resumed.
+      const refused = await visit(harness, saving);
+      assert.match(refused.end, /client certificate/);
+      assert.match((await visit(harness, [version, "-sess_in", saved])).end, /session/);
+      // Nor when the old authority is back, until a whole handshake has shown the certificate again.
+      harness.acceptor.reload(WITH_CLIENT_CA);
+      assert.match((await visit(harness, [version, "-sess_in", saved])).end, /session/);
+      assert.equal((await visit(harness, saving)).end, "accepted");
+      assert.equal((await visit(harness, [version, "-sess_in", saved])).end, "accepted");
+      await Deno.remove(folder, { recursive: true });
+    },
+  });
+
+  Deno.test({
+    name: `a session of a time without a client CA resumes nothing, with ${version}`,
+    ignore: !hasOpenssl(),
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      const saved = `${folder}/session`;
+      using harness = new Harness();
+      assert.equal((await visit(harness, [version, "-sess_out", saved])).end, "accepted");
+      harness.acceptor.reload(RENEWED);
+      const resumed = await visit(harness, [version, "-sess_in", saved]);
+      assert.deepEqual([resumed.end, /^Reused/m.test(resumed.output)], ["accepted", true]);
+      harness.acceptor.reload(WITH_CLIENT_CA);
+      assert.match((await visit(harness, [version, "-sess_in", saved])).end, /session/);
+      await Deno.remove(folder, { recursive: true });
+    },
+  });
+}
