@@ -103,8 +103,8 @@ export class TlsAcceptor {
       minVersion: "TLSv1.2",
       // RFC 7301: who knows nothing but another protocol is told so by an alert.
       ALPNProtocols: ["http/1.1"],
-      // The library's own timer reports a late handshake but does not free it.
-      handshakeTimeout: 0,
+      // The library's own timer frees nothing, and holds a failed handshake as long as it runs: 2 minutes if this were 0.
+      handshakeTimeout: -1,
     });
     if (clientCa === undefined) return { server, clientCa, clients: undefined };
     const isSame = before?.clientCa === clientCa && before.clients !== undefined;

@@ -43,6 +43,6 @@ export class TlsTurns {
       this.#waiting.delete(work);
       this.#run(work);
       if (this.#waiting.size > 0) this.#timeNext();
-    }, this.#restUntilMs - performance.now());
+    }, Math.max(0, this.#restUntilMs - performance.now()));
   }
 }

@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { TLSSocket } from "node:tls";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type ByteSocket, isConnectionLost } from "../../src/firewall/byte_socket.ts";
 import {
   bytesOf,
@@ -11,6 +14,7 @@ import {
   Harness,
   refusalOf,
   STRANGER,
+  TIMEOUT_MS,
   WITH_CLIENT_CA,
 } from "../support/tls_harness.ts";
 
@@ -168,5 +172,41 @@ Deno.test("after the handshake, what is no record of TLS ends the connection and
     await assert.rejects(server.read(new Uint8Array(10)), isConnectionLost);
     server.close();
     await end(client);
+  }
+});
+
+Deno.test("nothing of a handshake that has failed is held", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  using harness = new Harness();
+  const failed: WeakRef<TLSSocket>[] = [];
+  // The library's object is seen nowhere else.
+  const { destroy } = TLSSocket.prototype;
+  TLSSocket.prototype.destroy = function (...args) {
+    failed.push(new WeakRef(this));
+    return destroy.apply(this, args);
+  };
+  try {
+    for (const bytes of [clientHello(0x0302), clientHello(0x0303)]) {
+      for (let count = 0; count < 10; count++) {
+        const client = await harness.raw();
+        const result = harness.next();
+        await client.write(bytes);
+        await client.closeWrite();
+        await readBytes(client);
+        client.close();
+        assert.notEqual(refusalOf(await result), "accepted");
+      }
+    }
+  } finally {
+    TLSSocket.prototype.destroy = destroy;
+  }
+  assert.ok(failed.length >= 20);
+  const deadlineMs = performance.now() + TIMEOUT_MS;
+  const held = () => failed.filter((ref) => ref.deref() !== undefined).length;
+  // What is under way may hold the last ones for a moment.
+  for (; held() > 1; collectGarbage()) {
+    assert.ok(performance.now() < deadlineMs, `${held()} of ${failed.length} are held`);
+    await new Promise((resolve) => setTimeout(resolve, 0));
   }
 });
