@@ -100,6 +100,36 @@ Deno.test("with a client authority only its certificates get in", async () => {
   await stop(program, folder);
 });
 
+Deno.test("of a TLS peer that floods and never reads, little is taken before it is cut", async () => {
+  const folder = createFolder();
+  const flags = [
+    ...TLS_FLAGS,
+    "--send-timeout",
+    "300ms",
+    "--message-rate",
+    "unlimited",
+    "--byte-rate",
+    "unlimited",
+  ];
+  await using program = startServer(flags, { folder });
+  const port = await program.port("echo");
+  using flood = await connect(port, "server.pem");
+  const payload = new Uint8Array(60_000);
+  let sentBytes = 0;
+  try {
+    for (;;) {
+      await flood.sendBinary(payload);
+      sentBytes += payload.length;
+      assert.ok(sentBytes < 64 * 2 ** 20, "taken without end");
+    }
+  } catch (error) {
+    // Cut by the server, which is what is awaited.
+    if (error instanceof assert.AssertionError) throw error;
+  }
+  assert.ok(sentBytes > 0, "some of it is taken");
+  await stop(program, folder);
+});
+
 Deno.test("what can't be used for TLS is said at start", async () => {
   const cases: [string[], number, RegExp][] = [
     [["--tls-cert", "tls.crt"], 2, /--tls-key/],
