@@ -57,7 +57,7 @@ const LOST: Ending = {
   failure: { ok: false, reason: "the peer ended before the TLS handshake was complete", isLost: true },
   isSilent: true,
 };
-const RESUMED: Ending = {
+const OUTDATED: Ending = {
   failure: {
     ok: false,
     reason: "the session to be resumed is not of a client certificate that is accepted now",
@@ -154,15 +154,18 @@ export class TlsAcceptor {
   }
 
   async #open(socket: ByteSocket, stream: TlsStream, late: Promise<unknown>): Promise<TlsSocket | Ending> {
-    const terms = this.#terms;
     const hello = await readHello(socket);
     if (hello === undefined) return LOST;
     if (hello === "not_tls") return { ...failed("this is no TLS"), isSilent: true };
     if (hello === "http") return { ...failed("this is plain HTTP"), last: encode(SPEAK_TLS) };
     if (typeof hello === "number") return { ...failed(ALERTS[hello]), last: encodeAlert(hello) };
     return await new Promise((resolve, reject) => {
-      const onSecure = (tls: TLSSocket) =>
-        resolve(judge(terms, tls, stream) ?? new TlsSocket(tls, stream, socket));
+      const onSecure = (tls: TLSSocket, { clients }: Terms) => {
+        // Not by terms of before a reload, under which the handshake began.
+        const ending = clients === this.#terms.clients ? judge(clients, tls) : OUTDATED;
+        if (ending?.isSilent) stream.mute();
+        resolve(ending ?? new TlsSocket(tls, stream, socket));
+      };
       const onFailure = (error: Error | undefined) => {
         if (error === undefined) return resolve(LOST);
         const ending = describe(error);
@@ -170,8 +173,16 @@ export class TlsAcceptor {
         else resolve(ending);
       };
       const leave = this.#turns.take(() => {
+        const terms = this.#terms;
         try {
-          connect(terms.server, stream, onSecure, onFailure);
+          connect(terms.server, stream, (tls) => {
+            try {
+              onSecure(tls, terms);
+            } catch (error) {
+              // The library would swallow it.
+              reject(error);
+            }
+          }, onFailure);
           stream.start(hello);
         } catch (error) {
           reject(error);
@@ -217,13 +228,12 @@ function connect(
 }
 
 /** What is wrong with the client, if a client authority says who may come; a session that is resumed proves nothing alone. */
-function judge({ clients }: Terms, tls: TLSSocket, stream: TlsStream): Ending | undefined {
+function judge(clients: CheckedClients | undefined, tls: TLSSocket): Ending | undefined {
   if (clients === undefined) return undefined;
   const certificate: X509Certificate | undefined = tls.getPeerX509Certificate();
   if (tls.isSessionReused()) {
     if (certificate !== undefined && clients.has(certificate, Date.now())) return undefined;
-    stream.mute();
-    return RESUMED;
+    return OUTDATED;
   }
   if (tls.authorized && certificate !== undefined) {
     clients.add(certificate);

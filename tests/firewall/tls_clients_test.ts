@@ -5,6 +5,7 @@ import { readCertificates } from "../../src/firewall/tls_identity.ts";
 import { CheckedClients, type ClientCertificate } from "../../src/firewall/tls_clients.ts";
 import {
   bytesOf,
+  CLIENT,
   FIXTURES,
   Harness,
   pem,
@@ -149,5 +150,35 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       assert.match((await visit(harness, [version, "-sess_in", saved])).end, /session/);
       await Deno.remove(folder, { recursive: true });
     },
+  });
+}
+
+for (const heldBack of [1, 0]) {
+  Deno.test(`a handshake of before a reload is judged by the new client CA, ${heldBack} bytes before its hello's end`, async () => {
+    using harness = new Harness(WITH_CLIENT_CA);
+    const relay = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const client = harness.nodeTls({ ...CLIENT, port: relay.addr.port });
+    const [outer, inner] = [await relay.accept(), await harness.raw()];
+    relay.close();
+    const result = harness.next();
+    const hello = new Uint8Array(8192);
+    const size = (await outer.read(hello))!;
+    await inner.write(hello.subarray(0, size - heldBack));
+    // What the server answers shows that it has the hello, if that is whole.
+    const answer = new Uint8Array(8192);
+    const answered = heldBack === 0 ? (await inner.read(answer))! : 0;
+    harness.acceptor.reload(OTHER_CA);
+    await inner.write(hello.subarray(size - heldBack, size));
+    await outer.write(answer.subarray(0, answered));
+    const ended = Promise.allSettled([
+      inner.readable.pipeTo(outer.writable),
+      outer.readable.pipeTo(inner.writable),
+    ]);
+    assert.match(
+      refusalOf(await result),
+      heldBack === 0 ? /accepted now/ : /client certificate was not accepted/,
+    );
+    client.destroy();
+    await ended;
   });
 }
