@@ -264,6 +264,7 @@ class App {
       counters: this.#counters,
       feed,
       lostRecords: this.#options.lostRecords,
+      reservePath: this.#runtimeDir.path,
       log,
     });
   }

@@ -1,6 +1,7 @@
 // Who may administer: the bearer of a token that is valid, is not revoked and has the scope of administrators.
 
 import type { Identity, Verifier } from "../auth/token.ts";
+import type { AdminRequest } from "./http_exchange.ts";
 import type { Problem } from "./problem.ts";
 
 /** How tokens are judged. */
@@ -14,7 +15,7 @@ export interface AccessOptions {
 }
 
 /** Who sent a request, or why that does not matter: RFC 6750 §3 for the status and `WWW-Authenticate`. */
-export async function authorize(request: Request, options: AccessOptions): Promise<Identity | Problem> {
+export async function authorize(request: AdminRequest, options: AccessOptions): Promise<Identity | Problem> {
   const { verifier, isRevoked, scope } = options;
   const header = request.headers.get("authorization");
   const [, token] = /^bearer +(\S+)$/i.exec(header ?? "") ?? [];

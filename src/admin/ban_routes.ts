@@ -5,6 +5,7 @@ import { formatTime } from "../endpoints/methods/time.ts";
 import { canonicalAddress } from "../firewall/admission/network_set.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
 import type { Problem } from "./problem.ts";
+import { pageResponse } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 
@@ -38,12 +39,15 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
     {
       method: "GET",
       path: "/bans",
-      answer() {
+      answer({ request }) {
         const bans = firewall()?.bans();
         if (bans === undefined) return STARTING;
         const nowMs = Date.now();
-        return jsonResponse({
-          bans: bans.map(({ client, leftMs }) => ({ client, expires_at: formatTime(nowMs + leftMs) })),
+        return pageResponse(request.query, {
+          name: "bans",
+          items: bans,
+          keyOf: ({ client }) => client,
+          describe: ({ client, leftMs }) => ({ client, expires_at: formatTime(nowMs + leftMs) }),
         });
       },
     },

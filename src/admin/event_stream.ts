@@ -10,6 +10,9 @@ export const MAX_WAITING_RECORDS = 256;
 
 const HEARTBEAT_MS = 15_000;
 
+/** Why a stream fails: its reader is too far behind. */
+export class SlowReader extends Error {}
+
 const encoder = new TextEncoder();
 const COMMENT = encoder.encode(":\n\n");
 
@@ -31,8 +34,8 @@ export class EventStreams {
   }
 
   /**
-   * A stream that begins with the kept records after `afterId`. It ends when `mayRead`, which is asked again and again,
-   * says no. Undefined when there are {@linkcode MAX_STREAMS} already.
+   * A stream that begins with the kept records after `afterId`. It ends when `mayRead`, which is asked before each record
+   * and at each heartbeat, says no. Undefined when there are {@linkcode MAX_STREAMS} already.
    */
   open(afterId: number, mayRead: () => boolean): ReadableStream<Uint8Array> | undefined {
     if (this.#open.size >= MAX_STREAMS) return undefined;
@@ -40,14 +43,15 @@ export class EventStreams {
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         const send = (bytes: Uint8Array) => {
+          if (!mayRead()) return end();
           controller.enqueue(bytes);
           if ((controller.desiredSize ?? 0) > 0) return;
           stop();
           // What waits for the reader is let go, too.
-          controller.error(new Error("the reader does not keep up"));
+          controller.error(new SlowReader("the reader does not keep up"));
         };
         const unwatch = this.#feed.watch((record) => send(encode(record)));
-        const timer = setInterval(() => mayRead() ? send(COMMENT) : end(), this.#heartbeatMs);
+        const timer = setInterval(() => send(COMMENT), this.#heartbeatMs);
         stop = () => {
           unwatch();
           clearInterval(timer);

@@ -45,6 +45,7 @@ export class Monitor {
   /** When the process started, in milliseconds since the Unix epoch. */
   readonly startedAtMs = performance.timeOrigin;
   readonly #lag = new LoopLag();
+  #residentBytes = 0;
 
   constructor(parts: MonitoredParts) {
     this.parts = parts;
@@ -58,13 +59,15 @@ export class Monitor {
   /** Reads everything. */
   read(): Snapshot {
     const { rss, heapUsed } = Deno.memoryUsage();
+    // Without a file descriptor to ask the system it is 0.
+    if (rss > 0) this.#residentBytes = rss;
     return {
       atMs: performance.now(),
       problems: this.problems(),
       firewall: this.parts.firewall()?.metrics(),
       lagSeconds: this.#lag.worstSeconds,
       heapBytes: heapUsed,
-      residentBytes: rss,
+      residentBytes: this.#residentBytes,
     };
   }
 

@@ -1,10 +1,13 @@
 // The routes that show how the program is: health, metrics, status, log records, the page.
 
 import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics.ts";
+import { welcomeOf } from "./accept.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
+import type { AdminRequest } from "./http_exchange.ts";
 import type { Monitor } from "./monitor.ts";
 import { renderPage } from "./page/page.ts";
 import type { Problem } from "./problem.ts";
+import { hostOf } from "./request_guard.ts";
 import { jsonResponse, type Route } from "./route.ts";
 import { collectSamples } from "./samples.ts";
 import { StatusReporter } from "./status.ts";
@@ -47,9 +50,9 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
   ];
 }
 
-function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request: Request): Response {
+function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request: AdminRequest): Response {
   const addresses = firewall()?.addresses ?? [];
-  return renderPage({ version, isSecure, addresses, host: new URL(request.url).hostname });
+  return renderPage({ version, isSecure, addresses, host: hostOf(request) });
 }
 
 function answerReady(monitor: Monitor): Response {
@@ -59,9 +62,12 @@ function answerReady(monitor: Monitor): Response {
   });
 }
 
-async function answerMetrics(monitor: Monitor, request: Request): Promise<Response> {
+async function answerMetrics(monitor: Monitor, request: AdminRequest): Promise<Response> {
+  const accept = request.headers.get("accept");
+  const open = welcomeOf(accept, "application/openmetrics-text", "1.0.0");
+  const plain = welcomeOf(accept, "text/plain", "0.0.4");
   // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
-  const isOpenMetrics = request.headers.get("accept")?.includes("application/openmetrics-text") ?? false;
+  const isOpenMetrics = open.isNamed && open.quality > 0 && open.quality >= plain.quality;
   const form = isOpenMetrics ? "openMetrics" : "prometheus";
   const text = await formatMetrics(collectSamples(monitor, monitor.read()), form);
   return new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
@@ -72,7 +78,8 @@ function answerEvents(
   { request, identity }: Parameters<Route["answer"]>[0],
 ): Response | Problem {
   const { feed } = monitor.parts;
-  if (!request.headers.get("accept")?.includes("text/event-stream")) {
+  const { isNamed, quality } = welcomeOf(request.headers.get("accept"), "text/event-stream");
+  if (!isNamed || quality === 0) {
     const records = feed.recent().map(({ json }) => json);
     return new Response(`{"events":[${records.join(",")}]}\n`, {
       headers: { "content-type": "application/json" },

@@ -9,7 +9,8 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const TITLES = {
+/** Every status that a problem can have, with its name in RFC 9110 or, for 431, in RFC 6585. */
+export const TITLES = {
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
@@ -17,11 +18,15 @@ const TITLES = {
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  411: "Length Required",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  417: "Expectation Failed",
   421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
+  505: "HTTP Version Not Supported",
 } as const;
 
 /** The response for a problem. */

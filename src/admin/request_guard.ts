@@ -1,81 +1,71 @@
 // What every request to the admin listener must keep: Host and Origin, and a body only where one belongs.
 
 import { parseStrictJson } from "../auth/strict_json.ts";
+import { isLoopback } from "../firewall/admission/network_set.ts";
+import type { AdminRequest } from "./http_exchange.ts";
 import type { Problem } from "./problem.ts";
 
 /** The largest body, in bytes. */
 export const MAX_BODY_SIZE = 64 * 1024;
 
-/** How long a body may take, in milliseconds. */
-const BODY_TIMEOUT_MS = 10_000;
+const MAX_PORT = 65_535;
 
-// Any port: the listener may be reached through a tunnel.
-const OWN_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?$/i;
+/** What may be a loopback address, and a port, if there is one; IPv6 has brackets (RFC 3986 §3.2.2). */
+const HOST = /^(\[::1\]|localhost|[\d.]{7,15})(?::(\d{0,5}))?$/i;
 
 /**
  * Refuses a Host that is no loopback address (421), against DNS rebinding, where a page of another site has its own
- * name point here.
+ * name point here. Any port will do: the listener may be reached through a tunnel.
  */
-export function checkHost(request: Request): Problem | undefined {
-  if (OWN_HOST.test(request.headers.get("host") ?? "")) return undefined;
+export function checkHost({ headers }: AdminRequest): Problem | undefined {
+  const host = headers.get("host");
+  if (host === undefined) return { status: 400, detail: "the header Host is missing" };
+  const [, name = "", port = ""] = HOST.exec(host) ?? [];
+  const isOwn = !/^\d/.test(name) || isLoopback(name);
+  if (name !== "" && isOwn && Number(port) <= MAX_PORT) return undefined;
   return { status: 421, detail: "this listener answers to localhost and loopback addresses only" };
 }
 
+/** The host of a request that `checkHost` accepts, without a port. */
+export function hostOf({ headers }: AdminRequest): string {
+  return HOST.exec(headers.get("host") ?? "")?.[1] ?? "";
+}
+
 /** Refuses the pages of other origins (403); nothing is shared with them, and this listener's own page is no other. */
-export function checkOrigin(request: Request): Problem | undefined {
-  const origin = request.headers.get("origin");
-  if (origin === null || origin === `http://${request.headers.get("host")}`) return undefined;
+export function checkOrigin({ headers }: AdminRequest): Problem | undefined {
+  const origin = headers.get("origin");
+  if (origin === undefined || origin === `http://${headers.get("host")}`) return undefined;
   return { status: 403, detail: "pages of other origins may not use this listener" };
 }
 
-/** Refuses a body where none belongs, and one that is not JSON or too large where one does. */
-export function checkBodyHead(request: Request, takesBody: boolean): Problem | undefined {
-  const size = request.headers.get("content-length");
-  const isThere = request.headers.has("transfer-encoding") || (size !== null && size !== "0");
-  if (!takesBody) return isThere ? { status: 400, detail: "this request has no body" } : undefined;
-  const [type = ""] = (request.headers.get("content-type") ?? "").toLowerCase().split(";");
+/** Refuses a body where none belongs, and one that is not JSON, has no length or is too large where one does. */
+export function checkBodyHead({ headers }: AdminRequest, takesBody: boolean): Problem | undefined {
+  const size = headers.get("content-length") ?? "0";
+  // What can be read in two ways could hide another request from a proxy (RFC 9112 §6.3).
+  if (!/^\d{1,15}$/.test(size)) return { status: 400, detail: "the header Content-Length must be a number" };
+  const isEncoded = headers.has("transfer-encoding");
+  if (!takesBody) {
+    return isEncoded || Number(size) > 0 ? { status: 400, detail: "this request has no body" } : undefined;
+  }
+  if (isEncoded) return { status: 411, detail: "a body needs the header Content-Length" };
+  const [type = ""] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   if (type.trim() !== "application/json") {
     return { status: 415, detail: "the body must be application/json" };
   }
-  return Number(size) > MAX_BODY_SIZE ? TOO_LARGE : undefined;
+  if (Number(size) > MAX_BODY_SIZE) return TOO_LARGE;
+  if ((headers.get("expect") ?? CONTINUE).toLowerCase() === CONTINUE) return undefined;
+  return { status: 417, detail: `nothing but ${CONTINUE} can be expected` };
 }
 
-/** Reads a body that is one JSON object; a problem if it is not, is too large, or does not come in time. */
+/** Reads a body that `checkBodyHead` accepts; a problem if it is not one JSON object. */
 export async function readJsonBody(
-  request: Request,
+  request: AdminRequest,
 ): Promise<{ readonly json: Record<string, unknown> } | Problem> {
-  const bytes = await readBody(request);
-  if (!(bytes instanceof Uint8Array)) return bytes;
-  const parsed = parseStrictJson(bytes);
+  const parsed = parseStrictJson(await request.readBody(Number(request.headers.get("content-length") ?? 0)));
   return parsed.ok ? { json: parsed.value } : { status: 400, detail: `the body is ${parsed.fault}` };
 }
 
 const TOO_LARGE: Problem = { status: 413, detail: `a body has at most ${MAX_BODY_SIZE} bytes` };
 
-async function readBody(request: Request): Promise<Uint8Array | Problem> {
-  const reader = request.body?.getReader();
-  const body = new Uint8Array(MAX_BODY_SIZE);
-  let size = 0;
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    void reader?.cancel().catch(() => {});
-  }, BODY_TIMEOUT_MS);
-  try {
-    for (;;) {
-      const part = await reader?.read();
-      if (isLate) return { status: 408, detail: "the body did not come in time" };
-      if (part === undefined || part.done) return body.subarray(0, size);
-      if (size + part.value.length > MAX_BODY_SIZE) {
-        void reader?.cancel().catch(() => {});
-        return TOO_LARGE;
-      }
-      body.set(part.value, size);
-      size += part.value.length;
-    }
-  } catch {
-    return { status: 400, detail: "the body ended too early" };
-  } finally {
-    clearTimeout(timer);
-  }
-}
+/** RFC 9110 §10.1.1. */
+const CONTINUE = "100-continue";

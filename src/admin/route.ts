@@ -1,11 +1,12 @@
 // What a route of the admin listener is, and how one is found.
 
 import type { Identity } from "../auth/token.ts";
+import type { AdminRequest } from "./http_exchange.ts";
 import type { Problem } from "./problem.ts";
 
 /** A request that may be answered. */
 export interface Call {
-  readonly request: Request;
+  readonly request: AdminRequest;
   /** The part of the path where the route has `*`, decoded; otherwise empty. */
   readonly item: string;
   /** The body of a route that takes one. */
@@ -14,7 +15,7 @@ export interface Call {
   readonly identity: Identity | undefined;
 }
 
-/** One method of one path. */
+/** One method of one path; what answers GET answers HEAD, too (RFC 9110 §9.3.2). */
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path; `*` at its end stands for one segment of any text. */
@@ -28,7 +29,12 @@ export interface Route {
 
 /** A JSON response. */
 export function jsonResponse(value: unknown, init: ResponseInit = {}): Response {
-  return new Response(`${JSON.stringify(value)}\n`, {
+  return jsonTextResponse(JSON.stringify(value), init);
+}
+
+/** A response with a text that is JSON already. */
+export function jsonTextResponse(text: string, init: ResponseInit = {}): Response {
+  return new Response(`${text}\n`, {
     ...init,
     headers: { "content-type": "application/json", ...init.headers as Record<string, string> },
   });
@@ -57,7 +63,8 @@ export function findRoutes(
   }
   try {
     return { found, item: decodeURIComponent(encoded) };
-  } catch {
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
     return { found, item: undefined };
   }
 }

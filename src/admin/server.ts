@@ -1,12 +1,13 @@
 // The admin listener: what may be asked of it, by whom, and that nothing that is asked can end it.
 
 import type { Identity } from "../auth/token.ts";
-import { StartError } from "../core/errors.ts";
-import { TokenBucket } from "../firewall/admission/token_bucket.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type AccessOptions, authorize } from "./access.ts";
 import { createBanRoutes } from "./ban_routes.ts";
+import { BrakedLog } from "./braked_log.ts";
 import { EventStreams } from "./event_stream.ts";
+import { type AdminRequest, Lost } from "./http_exchange.ts";
+import { HttpListener, type HttpListenerOptions } from "./http_listener.ts";
 import { Monitor, type MonitoredParts } from "./monitor.ts";
 import { createMonitorRoutes } from "./monitor_routes.ts";
 import { isProblem, type Problem, problemResponse } from "./problem.ts";
@@ -15,9 +16,8 @@ import { findRoutes, type Route } from "./route.ts";
 import { createSessionRoutes } from "./session_routes.ts";
 
 /** What an admin listener is made of. */
-export interface AdminOptions extends AccessOptions, MonitoredParts {
-  /** A loopback address and a port, 0 for a free one: `127.0.0.1:9090` or `[::1]:9090`. */
-  readonly listen: string;
+export interface AdminOptions
+  extends AccessOptions, MonitoredParts, Pick<HttpListenerOptions, "listen" | "reservePath" | "timeouts"> {
   /** How long a ban lasts unless the request says otherwise, in milliseconds. */
   readonly banTimeMs: number;
   readonly log: Log;
@@ -31,16 +31,12 @@ export interface AdminServer {
   stop(): Promise<void>;
 }
 
-const STOP_DEADLINE_MS = 1000;
-
-/** How many refusals are logged per second: any page that is open in a browser can cause them. */
-const LOGGED_REFUSALS = 5;
-
 // Nothing is kept by caches or read by other sites, and nothing that is shown can load or run anything.
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy":
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
@@ -64,67 +60,64 @@ export function startAdmin(options: AdminOptions): AdminServer {
       streams,
       mayStillRead: (identity) => identity.expiresAtMs > Date.now() && !options.isRevoked(identity),
     }),
-    ...createSessionRoutes(options.sessions),
+    ...createSessionRoutes(options),
     ...createBanRoutes(options),
   ]);
-  let server: Deno.HttpServer<Deno.NetAddr>;
+  let listener: HttpListener;
   try {
-    server = listen(options.listen, (request) => handler.handle(request));
+    listener = new HttpListener({
+      ...options,
+      answer: (request) => handler.handle(request),
+      onFault: (error) => handler.contain(error),
+    });
   } catch (error) {
     monitor.stop();
     throw error;
   }
-  const { hostname, port } = server.addr;
   return {
-    url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`,
+    url: listener.url,
     async stop() {
       streams.close();
       monitor.stop();
-      let deadline: ReturnType<typeof setTimeout> | undefined;
-      const tooLate = new Promise<void>((resolve) => deadline = setTimeout(resolve, STOP_DEADLINE_MS));
-      await Promise.race([server.shutdown().catch(() => {}), tooLate]);
-      clearTimeout(deadline);
+      await listener.stop();
+      handler.stop();
     },
   };
-}
-
-function listen(
-  address: string,
-  handle: (request: Request) => Promise<Response>,
-): Deno.HttpServer<Deno.NetAddr> {
-  const colon = address.lastIndexOf(":");
-  const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  const port = Number(address.slice(colon + 1));
-  try {
-    return Deno.serve({ hostname, port, onListen: () => {} }, handle);
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "the address is in use"
-      : cause instanceof Deno.errors.NotCapable
-      ? `permission was not granted; run with --allow-net=${address}`
-      : (cause as Error).message;
-    throw new StartError(`Cannot listen on "${address}" for administrators: ${why}`, { cause });
-  }
 }
 
 class AdminHandler {
   readonly #options: AdminOptions;
   readonly #routes: readonly Route[];
-  readonly #logged = new TokenBucket(LOGGED_REFUSALS);
+  readonly #refusals: BrakedLog;
+  readonly #faults: BrakedLog;
 
   constructor(options: AdminOptions, routes: readonly Route[]) {
     this.#options = options;
     this.#routes = routes;
+    this.#refusals = new BrakedLog(options.log, "refusals");
+    this.#faults = new BrakedLog(options.log, "faults");
   }
 
-  async handle(request: Request): Promise<Response> {
+  /** Records a fault of our own. */
+  contain(error: unknown): void {
+    this.#faults.record("process.unhandled", {
+      error: error instanceof Error ? error.stack ?? error.message : String(error),
+    });
+  }
+
+  /** Records what is left to be recorded. */
+  stop(): void {
+    this.#refusals.flush();
+    this.#faults.flush();
+  }
+
+  async handle(request: AdminRequest | Problem): Promise<Response> {
     let result: Response | Problem;
     try {
-      result = await this.#answer(request);
+      result = isProblem(request) ? request : await this.#answer(request);
     } catch (error) {
-      this.#options.log("process.unhandled", {
-        error: error instanceof Error ? error.stack ?? error.message : String(error),
-      });
+      if (error instanceof Lost) throw error;
+      this.contain(error);
       result = FAILED;
     }
     if (!(result instanceof Response)) this.#record(result);
@@ -135,22 +128,25 @@ class AdminHandler {
     return response;
   }
 
-  async #answer(request: Request): Promise<Response | Problem> {
+  async #answer(request: AdminRequest): Promise<Response | Problem> {
     const wrongHost = checkHost(request);
     if (wrongHost !== undefined) return wrongHost;
-    const { found, item } = findRoutes(this.#routes, new URL(request.url).pathname);
-    const isHealth = request.method === "GET" && found.some(({ path }) => path === "/healthz");
+    const { found, item } = findRoutes(this.#routes, request.path);
+    // RFC 9110 §9.3.2: the same answer, of which only the head is sent.
+    const wanted = request.method === "HEAD" ? "GET" : request.method;
+    const isHealth = wanted === "GET" && found.some(({ path }) => path === "/healthz");
     const wrongOrigin = isHealth ? undefined : checkOrigin(request);
     if (wrongOrigin !== undefined) return wrongOrigin;
     if (found.length === 0) return NOT_FOUND;
     if (item === undefined) return BAD_PATH;
-    const route = found.find(({ method }) => method === request.method);
+    const route = found.find(({ method }) => method === wanted);
     if (route === undefined) {
-      const allow = found.map(({ method }) => method).join(", ");
+      const allow = found.flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
       return { status: 405, detail: `the methods here are: ${allow}`, headers: { allow } };
     }
     const identity = route.isPublic ? undefined : await authorize(request, this.#options);
     if (identity !== undefined && isProblem(identity)) return identity;
+    if (identity !== undefined) request.trust();
     const takesBody = route.takesBody ?? false;
     const wrongBody = checkBodyHead(request, takesBody);
     if (wrongBody !== undefined) return wrongBody;
@@ -163,8 +159,8 @@ class AdminHandler {
   }
 
   #record({ status, detail }: Problem): void {
-    if (![401, 403, 421].includes(status) || !this.#logged.take(1, performance.now())) return;
-    this.#options.log("admin.refused", { status, reason: detail });
+    if (![401, 403, 421].includes(status)) return;
+    this.#refusals.record("admin.refused", { status, reason: detail });
   }
 
   #recordChange({ method, path }: Route, item: string, identity: Identity | undefined): void {

@@ -5,7 +5,9 @@ import { formatTime } from "../endpoints/methods/time.ts";
 import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/revocation_store.ts";
 import type { SessionInfo } from "../endpoints/session.ts";
 import type { SessionRegistry } from "../endpoints/session_registry.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Problem } from "./problem.ts";
+import { pageResponse, timeKey } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 
@@ -14,6 +16,18 @@ export const DEFAULT_REVOCATION_TTL_S = 365 * 86_400;
 
 /** What a session is closed with: its token is still good, so it is not 3000. */
 const CLOSED_BY_ADMINISTRATOR = { code: 1008, reason: "closed by an administrator" } as const;
+
+/** The most that all revocations together may take in memory, in bytes: some 100,000 by ids of the usual length. */
+export const MAX_REVOCATIONS_SIZE = 32 * 1024 * 1024;
+
+/** What one takes besides its texts, in bytes. */
+const REVOCATION_SIZE = 256;
+
+/** What these routes need. */
+export interface SessionRouteOptions {
+  readonly sessions: SessionRegistry;
+  readonly log: Log;
+}
 
 const NEW_REVOCATION = v.strictObject({
   kind: v.picklist(["jti", "user", "session"]),
@@ -26,14 +40,25 @@ const NEW_REVOCATION = v.strictObject({
 
 const NO_SESSION: Problem = { status: 404, detail: "no open session has this id" };
 const NO_REVOCATION: Problem = { status: 404, detail: "no revocation has this id" };
+const TOO_MANY_REVOCATIONS: Problem = {
+  status: 503,
+  detail: "there is no room for more revocations: remove some, or make new keys",
+};
 
 /** `GET /sessions`, `DELETE /sessions/*`, `GET|POST /revocations`, `DELETE /revocations/*`. */
-export function createSessionRoutes(sessions: SessionRegistry): readonly Route[] {
+export function createSessionRoutes(options: SessionRouteOptions): readonly Route[] {
+  const { sessions } = options;
   return [
     {
       method: "GET",
       path: "/sessions",
-      answer: () => jsonResponse({ sessions: sessions.list().map(describeSession) }),
+      answer: ({ request }) =>
+        pageResponse(request.query, {
+          name: "sessions",
+          items: sessions.list(),
+          keyOf: ({ startedAtMs, id }) => timeKey(startedAtMs, id),
+          describe: describeSession,
+        }),
     },
     {
       method: "DELETE",
@@ -46,30 +71,39 @@ export function createSessionRoutes(sessions: SessionRegistry): readonly Route[]
     {
       method: "GET",
       path: "/revocations",
-      answer: () => jsonResponse({ revocations: sessions.revocations().map(describeRevocation) }),
+      answer: ({ request }) =>
+        pageResponse(request.query, {
+          name: "revocations",
+          items: sessions.revocations(),
+          keyOf: ({ revokedAtMs, id }) => timeKey(revokedAtMs, id),
+          describe: describeRevocation,
+        }),
     },
     {
       method: "POST",
       path: "/revocations",
       takesBody: true,
-      answer: ({ json }) => revoke(sessions, json),
+      answer: ({ json }) => revoke(options, json),
     },
     {
       method: "DELETE",
       path: "/revocations/*",
-      answer: ({ item }) => sessions.removeRevocation(item) ? emptyResponse() : NO_REVOCATION,
+      answer: ({ item }) => takeBack(options, item),
     },
   ];
 }
 
-function revoke(sessions: SessionRegistry, json: unknown): Response | Problem {
+function revoke({ sessions, log }: SessionRouteOptions, json: unknown): Response | Problem {
   const fields = readFields(NEW_REVOCATION, json);
   if (!fields.ok) return fields.problem;
   const { kind, value, ttl_seconds } = fields.value;
+  if (sizeOf(sessions.revocations()) + value.length > MAX_REVOCATIONS_SIZE) return TOO_MANY_REVOCATIONS;
   let revocation: Revocation | undefined;
   try {
     revocation = sessions.revoke({ kind, value, ttlMs: ttl_seconds * 1000 });
-  } catch {
+  } catch (error) {
+    if (!isStorageFailure(error)) throw error;
+    log("revocation.not_stored", { kind, target: value, error: String(error) });
     return {
       status: 500,
       detail: "the state file can't be written: this is revoked, but only until the server stops",
@@ -80,6 +114,31 @@ function revoke(sessions: SessionRegistry, json: unknown): Response | Problem {
     status: 201,
     headers: { location: `/revocations/${revocation.id}` },
   });
+}
+
+function takeBack({ sessions, log }: SessionRouteOptions, id: string): Response | Problem {
+  try {
+    return sessions.removeRevocation(id) ? emptyResponse() : NO_REVOCATION;
+  } catch (error) {
+    if (!isStorageFailure(error)) throw error;
+    log("revocation.not_stored", { revocation: id, error: String(error) });
+    return { status: 500, detail: "the state file can't be written: this stays revoked" };
+  }
+}
+
+/** What revocations take in memory, roughly, in bytes. */
+function sizeOf(revocations: readonly Revocation[]): number {
+  let size = 0;
+  for (const { value, jtis } of revocations) {
+    size += REVOCATION_SIZE + value.length;
+    for (const jti of jtis) size += jti.length;
+  }
+  return size;
+}
+
+/** Whether SQLite, or the file system below it, says that it could not write. */
+function isStorageFailure(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR";
 }
 
 function describeSession(info: SessionInfo) {

@@ -272,6 +272,14 @@ export const EVENTS = {
     cause: "an administrator revoked a user, a session or a token",
     settings: ["stateFile"],
   },
+  "revocation.not_stored": {
+    level: "error",
+    text: "A revocation, or its end, could not be stored",
+    fields: ["kind", "target", "revocation", "error"],
+    cause:
+      "the state file can't be written: what was revoked is, but only until the server stops, and what was to be taken back stays",
+    settings: ["stateFile"],
+  },
   "revocation.removed": {
     level: "info",
     text: "Revocation taken back",
@@ -312,6 +320,13 @@ export const EVENTS = {
     fields: ["status", "reason"],
     cause: "no valid token of an administrator, or a page of another site; at most five records a second",
     settings: ["adminListen", "adminScope"],
+  },
+  "admin.records_left_out": {
+    level: "warning",
+    text: "Records about the admin listener were left out: there were too many",
+    fields: ["kind", "count"],
+    cause: "more than five refusals, or faults, in a second: one record for all of some seconds",
+    settings: ["adminListen"],
   },
   "admin.changed": {
     level: "info",

@@ -1,0 +1,149 @@
+// The admin listener's port: accepts few connections at once, goes on after every failure, and lets an administrator in
+// when the file descriptors have run out.
+
+import { StartError } from "../core/errors.ts";
+import { closeQuietly } from "../firewall/byte_socket.ts";
+import type { Log } from "../telemetry/log.ts";
+import { DescriptorReserve } from "./descriptor_reserve.ts";
+import { type Answer, EXCHANGE_TIMEOUTS, type ExchangeTimeouts, HttpExchange } from "./http_exchange.ts";
+
+/** How many connections there may be at once. */
+export const MAX_CONNECTIONS = 64;
+
+/** Pause after an accept that failed and nothing could be done about, in milliseconds. */
+const RETRY_MS = 100;
+
+/** A failing accept is logged at most this often, in milliseconds: whoever connects can make it fail. */
+const FAILURE_LOG_INTERVAL_MS = 60_000;
+
+/** How long `stop` waits for answers that are under way, in milliseconds. */
+const STOP_DEADLINE_MS = 1000;
+
+/** What a listener is made of. */
+export interface HttpListenerOptions {
+  /** An IP address and a port, 0 for a free one: `127.0.0.1:9090` or `[::1]:9090`. */
+  readonly listen: string;
+  readonly answer: Answer;
+  /** Told of what goes wrong and is neither the peer's fault nor the network's. */
+  readonly onFault: (error: unknown) => void;
+  readonly log: Log;
+  /** A file or a folder that may be read; without one no descriptors are kept in reserve. */
+  readonly reservePath?: string | undefined;
+  readonly timeouts?: Partial<ExchangeTimeouts> | undefined;
+}
+
+/** Accepts until it is stopped. */
+export class HttpListener {
+  /** Where it is: `http://127.0.0.1:9090/`. */
+  readonly url: string;
+  readonly #options: HttpListenerOptions;
+  readonly #timeouts: ExchangeTimeouts;
+  readonly #listener: Deno.TcpListener;
+  readonly #reserve: DescriptorReserve;
+  /** The oldest first. */
+  readonly #exchanges = new Set<HttpExchange>();
+  #isStopped = false;
+  #onEmpty: (() => void) | undefined;
+
+  /**
+   * Accepts from now on.
+   *
+   * @throws {StartError} when the address can't be listened on
+   */
+  constructor(options: HttpListenerOptions) {
+    this.#options = options;
+    this.#timeouts = { ...EXCHANGE_TIMEOUTS, ...options.timeouts };
+    this.#listener = bind(options.listen);
+    this.#reserve = new DescriptorReserve(options.reservePath);
+    const { hostname, port } = this.#listener.addr;
+    this.url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    void this.#acceptAll();
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#exchanges.size;
+  }
+
+  /** Stops within a second, whatever is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#listener.close();
+    const timer = setTimeout(() => {
+      for (const exchange of this.#exchanges) exchange.cut();
+    }, STOP_DEADLINE_MS);
+    if (this.#exchanges.size > 0) await new Promise<void>((resolve) => this.#onEmpty = resolve);
+    clearTimeout(timer);
+    this.#reserve.close();
+  }
+
+  async #acceptAll(): Promise<void> {
+    let loggedMs = -Infinity;
+    while (!this.#isStopped) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (this.#isStopped) return;
+        // A peer that was gone before it was accepted is nobody's trouble.
+        if (error instanceof Deno.errors.ConnectionAborted) continue;
+        const nowMs = performance.now();
+        if (nowMs - loggedMs >= FAILURE_LOG_INTERVAL_MS) {
+          loggedMs = nowMs;
+          const hint = "raise the limit (ulimit -n) or lower --max-connections";
+          this.#options.log("server.accept_failed", { endpoint: "admin", error: String(error), hint });
+        }
+        if (!this.#reserve.release() && !this.#cutOldest()) {
+          await new Promise((go) => setTimeout(go, RETRY_MS));
+        }
+        continue;
+      }
+      if (this.#exchanges.size >= MAX_CONNECTIONS && !this.#cutOldest()) closeQuietly(conn);
+      else void this.#serve(conn);
+    }
+  }
+
+  async #serve(conn: Deno.TcpConn): Promise<void> {
+    const exchange = new HttpExchange(conn, this.#options.answer, this.#timeouts);
+    this.#exchanges.add(exchange);
+    try {
+      await exchange.run();
+    } catch (error) {
+      this.#options.onFault(error);
+    } finally {
+      this.#exchanges.delete(exchange);
+      // At once: the next one to be accepted anywhere would take the descriptor.
+      this.#reserve.restore();
+      if (this.#exchanges.size === 0) this.#onEmpty?.();
+    }
+  }
+
+  /**
+   * Cuts the connection that has been there longest, unless an administrator has it; returns whether there was one. A
+   * head that is sent at once is read before as many others can come, so those who hold connections only cut each other.
+   */
+  #cutOldest(): boolean {
+    for (const exchange of this.#exchanges) {
+      if (exchange.isTrusted) continue;
+      this.#exchanges.delete(exchange);
+      exchange.cut();
+      return true;
+    }
+    return false;
+  }
+}
+
+function bind(address: string): Deno.TcpListener {
+  const colon = address.lastIndexOf(":");
+  const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
+  try {
+    return Deno.listen({ hostname, port: Number(address.slice(colon + 1)) });
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.AddrInUse
+      ? "the address is in use"
+      : cause instanceof Deno.errors.NotCapable
+      ? `permission was not granted; run with --allow-net=${address}`
+      : (cause as Error).message;
+    throw new StartError(`Cannot listen on "${address}" for administrators: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,94 @@
+// Lists in pages: a client can ask for some of them, and no answer is larger than a page.
+
+import { isProblem, type Problem } from "./problem.ts";
+import { jsonTextResponse } from "./route.ts";
+
+/** The most items of a page, and how many there are unless a request says less. */
+export const MAX_PAGE_LENGTH = 1000;
+
+/** No item is added to a page that has this many characters of JSON. */
+export const FULL_PAGE_SIZE = 1024 * 1024;
+
+/** The longest cursor. */
+const MAX_CURSOR_LENGTH = 256;
+
+/** How a list is paged. */
+export interface PagedList<Item> {
+  /** What the list is called in the answer. */
+  readonly name: string;
+  readonly items: readonly Item[];
+  /** The items' order, which must not change while there are more or less of them; no two have the same key. */
+  readonly keyOf: (item: Item) => string;
+  readonly describe: (item: Item) => unknown;
+}
+
+/**
+ * Answers with the page that the query asks for: `limit` for the number of items, `after` for what `next` was in the page
+ * before. Without a `next` it is the last one. Items that come and go meanwhile shift nothing.
+ */
+export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>): Response | Problem {
+  const page = readPage(query);
+  if (isProblem(page)) return page;
+  const { name, items, keyOf, describe } = list;
+  const first = firstItems(items, keyOf, page);
+  const parts: string[] = [];
+  let size = 0;
+  for (const { item } of first) {
+    if (parts.length === page.limit || size >= FULL_PAGE_SIZE) break;
+    const part = JSON.stringify(describe(item));
+    size += part.length;
+    parts.push(part);
+  }
+  const next = parts.length < first.length ? `,"next":${JSON.stringify(first[parts.length - 1]!.key)}` : "";
+  return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}}`);
+}
+
+interface Page {
+  readonly limit: number;
+  readonly after: string;
+}
+
+function readPage(query: URLSearchParams): Page | Problem {
+  const limit = query.get("limit") ?? String(MAX_PAGE_LENGTH);
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_PAGE_LENGTH) {
+    return { status: 400, detail: `a limit is a number from 1 to ${MAX_PAGE_LENGTH}`, field: "limit" };
+  }
+  const after = query.get("after") ?? "";
+  if (after.length > MAX_CURSOR_LENGTH) {
+    return { status: 400, detail: "this is not what a page gave as its next", field: "after" };
+  }
+  return { limit: Number(limit), after };
+}
+
+interface Keyed<Item> {
+  readonly key: string;
+  readonly item: Item;
+}
+
+/** The first items after a key, one more than the limit if there are more; sorting all of a long list would take too long. */
+function firstItems<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  { limit, after }: Page,
+): readonly Keyed<Item>[] {
+  const first: Keyed<Item>[] = [];
+  for (const item of items) {
+    const key = keyOf(item);
+    if (key <= after || (first.length > limit && key > first.at(-1)!.key)) continue;
+    let low = 0;
+    // Most lists are in order: then this ends at once.
+    for (let high = first.length; low < high;) {
+      const middle = high === first.length ? high - 1 : (low + high) >> 1;
+      if (first[middle]!.key < key) low = middle + 1;
+      else high = middle;
+    }
+    first.splice(low, 0, { key, item });
+    if (first.length > limit + 1) first.pop();
+  }
+  return first;
+}
+
+/** A key that puts items in the order of their times, in milliseconds since the Unix epoch. */
+export function timeKey(ms: number, id: string): string {
+  return `${String(Math.floor(ms)).padStart(16, "0")}-${id}`;
+}
