@@ -47,6 +47,9 @@ export const MAX_HEAD_SIZE = 16_384;
 
 /** What is made room for at once; most heads and bodies are shorter. */
 const FIRST_SIZE = 2048;
+/** Where bytes go that nobody looks at. */
+const UNREAD = new Uint8Array(FIRST_SIZE);
+
 const CR = 13;
 const LF = 10;
 
@@ -108,7 +111,7 @@ export class HttpExchange implements AdminRequest {
       if (this.#isLate) return void response.body?.cancel();
       await this.#write(response);
       this.#limit(this.#timeouts.linger);
-      await finish(this.#conn, new Uint8Array(FIRST_SIZE));
+      await finish(this.#conn, UNREAD);
     } catch (error) {
       if (!isLost(error)) throw error;
     } finally {
@@ -200,9 +203,8 @@ export class HttpExchange implements AdminRequest {
   }
 
   async #readToEnd(): Promise<void> {
-    const bytes = new Uint8Array(FIRST_SIZE);
     try {
-      while (await this.#read(bytes) !== null);
+      while (await this.#read(UNREAD) !== null);
     } catch (error) {
       if (!isLost(error)) throw error;
     }

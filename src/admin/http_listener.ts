@@ -13,6 +13,12 @@ export const MAX_CONNECTIONS = 64;
 /** Pause after an accept that failed and nothing could be done about, in milliseconds. */
 const RETRY_MS = 100;
 
+/** Pause between two answers, in milliseconds: time for the peers of the endpoints. */
+const ANSWER_PAUSE_MS = 2;
+
+/** While so many wait for their answers, nobody is accepted. */
+const MAX_WAITING = MAX_CONNECTIONS / 2;
+
 /** A failing accept is logged at most this often, in milliseconds: whoever connects can make it fail. */
 const FAILURE_LOG_INTERVAL_MS = 60_000;
 
@@ -42,6 +48,9 @@ export class HttpListener {
   readonly #reserve: DescriptorReserve;
   /** The oldest first. */
   readonly #exchanges = new Set<HttpExchange>();
+  /** Those whose request is read and not answered yet, in order, and how each goes on. */
+  readonly #waiting = new Map<HttpExchange, () => void>();
+  #answering: Promise<void> | undefined;
   #isStopped = false;
   #onEmpty: (() => void) | undefined;
 
@@ -74,6 +83,7 @@ export class HttpListener {
     }, STOP_DEADLINE_MS);
     if (this.#exchanges.size > 0) await new Promise<void>((resolve) => this.#onEmpty = resolve);
     clearTimeout(timer);
+    await this.#answering;
     this.#reserve.close();
   }
 
@@ -94,17 +104,41 @@ export class HttpListener {
           this.#options.log("server.accept_failed", { endpoint: "admin", error: String(error), hint });
         }
         if (!this.#reserve.release() && !this.#cutOldest()) {
-          await new Promise((go) => setTimeout(go, RETRY_MS));
+          await pause(RETRY_MS);
         }
         continue;
       }
       if (this.#exchanges.size >= MAX_CONNECTIONS && !this.#cutOldest()) closeQuietly(conn);
       else void this.#serve(conn);
+      // Or all that wait would be taken in this turn of the event loop.
+      await new Promise((resolve) => setImmediate(resolve));
+      while (this.#waiting.size >= MAX_WAITING) await pause(ANSWER_PAUSE_MS);
     }
   }
 
+  /** One answer at a time, and a pause after each: however many ask at once, the peers' messages wait for one at most. */
+  async #answerInTurn(exchange: HttpExchange, ...[request]: Parameters<Answer>): Promise<Response> {
+    const turn = new Promise<void>((resolve) => this.#waiting.set(exchange, resolve));
+    this.#answering ??= this.#giveTurns();
+    await turn;
+    return await this.#options.answer(request);
+  }
+
+  async #giveTurns(): Promise<void> {
+    for (const [exchange, go] of this.#waiting) {
+      this.#waiting.delete(exchange);
+      go();
+      await pause(ANSWER_PAUSE_MS);
+    }
+    this.#answering = undefined;
+  }
+
   async #serve(conn: Deno.TcpConn): Promise<void> {
-    const exchange = new HttpExchange(conn, this.#options.answer, this.#timeouts);
+    const exchange: HttpExchange = new HttpExchange(
+      conn,
+      (request) => this.#answerInTurn(exchange, request),
+      this.#timeouts,
+    );
     this.#exchanges.add(exchange);
     try {
       await exchange.run();
@@ -119,18 +153,23 @@ export class HttpListener {
   }
 
   /**
-   * Cuts the connection that has been there longest, unless an administrator has it; returns whether there was one. A
-   * head that is sent at once is read before as many others can come, so those who hold connections only cut each other.
+   * Cuts the connection that has been there longest, unless an administrator has it or it is about to be answered;
+   * returns whether there was one. A head that is sent at once is read before as many others can come, so those who hold
+   * connections only cut each other.
    */
   #cutOldest(): boolean {
     for (const exchange of this.#exchanges) {
-      if (exchange.isTrusted) continue;
+      if (exchange.isTrusted || this.#waiting.has(exchange)) continue;
       this.#exchanges.delete(exchange);
       exchange.cut();
       return true;
     }
     return false;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function bind(address: string): Deno.TcpListener {

@@ -146,12 +146,13 @@ class AdminHandler {
     }
     const identity = route.isPublic ? undefined : await authorize(request, this.#options);
     if (identity !== undefined && isProblem(identity)) return identity;
-    if (identity !== undefined) request.trust();
     const takesBody = route.takesBody ?? false;
     const wrongBody = checkBodyHead(request, takesBody);
     if (wrongBody !== undefined) return wrongBody;
     const body = takesBody ? await readJsonBody(request) : { json: {} };
     if (isProblem(body)) return body;
+    // Not before: who only pretends to send a body holds no place against others.
+    if (identity !== undefined) request.trust();
 
     const result = await route.answer({ request, item, identity, json: body.json });
     if (route.method !== "GET" && result instanceof Response) this.#recordChange(route, item, identity);

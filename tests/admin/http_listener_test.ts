@@ -212,6 +212,12 @@ Deno.test("who holds connections is cut for the next one, the oldest first, and 
   for (const conn of silent) conn.close();
 });
 
+Deno.test("more requests at once than there are places are all answered, in turn", async () => {
+  await using bench = new Bench();
+  const texts = await Promise.all(Array.from({ length: 3 * MAX_CONNECTIONS }, () => bench.send(GOOD)));
+  assert.deepEqual(new Set(texts.map(statusOf)), new Set([200]));
+});
+
 Deno.test("a peer that is lost in the middle of anything is no fault", async () => {
   await using bench = new Bench({
     answer: async (request) => {

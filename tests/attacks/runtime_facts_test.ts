@@ -219,6 +219,34 @@ Deno.test("D: without descriptors the log says why, and with them the program se
   assert.doesNotMatch(stderr, /process\.unhandled/);
 });
 
+Deno.test("D: without descriptors the operator is let in all the same, again and again", async () => {
+  await using program = startServer([
+    "--no-secure",
+    "--handshake-rate=unlimited",
+    "--admin-listen=127.0.0.1:0",
+  ], { maxDescriptors: 96 });
+  const port = await program.port("echo");
+  const [, url] = await program.stdout.until(/Admin on (http:\/\/\S+)\n/);
+  const clients: RawClient[] = [];
+  for (let i = 0; i < 120; i++) {
+    const client = await RawClient.open({ port });
+    await client.send("GET / HT").catch(() => {});
+    clients.push(client);
+  }
+  await program.logged(/server\.accept_failed .*/);
+  for (let i = 0; i < 40; i++) {
+    const response = await fetch(`${url}metrics`, { headers: { connection: "close" } });
+    assert.equal(response.status, 200, `scrape ${i}`);
+    assert.match(await response.text(), /^process_resident_memory_bytes [1-9]/m);
+  }
+  for (const client of clients) client.close();
+  await eventuallyServes(port);
+  program.signal("SIGTERM");
+  const { code, stderr } = await program.result();
+  assert.equal(code, 0);
+  assert.doesNotMatch(stderr, /process\.unhandled/);
+});
+
 /** The private side may need a moment longer than the public one to have descriptors again. */
 async function eventuallyServes(port: number): Promise<void> {
   const deadlineMs = performance.now() + 10_000;

@@ -144,6 +144,19 @@ Deno.test("says where it administers, after the endpoints, and is ready", async 
   await stop(program);
 });
 
+Deno.test("lets in who has the word of --admin-scope, and not who has the usual one", async () => {
+  await using program = startAdministered(["--admin-scope", "operate"]);
+  const url = await urlOf(program);
+  const statusOf = async (scope: string) => {
+    const token = await mint(program, "--user", "op", "--claim", `scope=${scope}`);
+    const response = await fetch(`${url}sessions`, { headers: { authorization: `Bearer ${token}` } });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.deepEqual([await statusOf("operate"), await statusOf("wsward:admin")], [200, 403]);
+  await stop(program);
+});
+
 Deno.test("an address that is taken ends the start with one line", async () => {
   await using program = startAdministered();
   const { host } = new URL(await urlOf(program));

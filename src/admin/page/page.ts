@@ -21,6 +21,8 @@ export interface PageOptions {
 
 const STYLE = style.trim();
 const SCRIPT = script.trim();
+const STYLE_SOURCE = sourceOf(STYLE);
+const SCRIPT_SOURCE = sourceOf(SCRIPT);
 
 // Where a listener takes all addresses of the machine, the browser goes to the one that it came here by.
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
@@ -65,8 +67,8 @@ function policy(
   );
   return [
     "default-src 'none'",
-    `script-src ${sourceOf(SCRIPT)}`,
-    `style-src ${sourceOf(STYLE)}`,
+    `script-src ${SCRIPT_SOURCE}`,
+    `style-src ${STYLE_SOURCE}`,
     "img-src data:",
     ["connect-src 'self'", ...sources].join(" "),
     "frame-ancestors 'none'",
