@@ -297,7 +297,8 @@ export const SETTINGS = {
   allowOrigin: list({
     group: "Who may connect",
     placeholder: "origin",
-    help: "origin of web pages that may connect, besides the server's own; exactly as browsers send it",
+    help:
+      "origin of web pages that may connect, besides the server's own and, on loopback, any loopback port's",
     accepts: isOrigin,
     rule: "an origin such as https://example.com, without a path",
   }),

@@ -151,6 +151,8 @@ export class Admission {
     let counts = this.#refusalCounts.get(endpoint);
     if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
     countUp(counts, refusal.status);
+    // The endpoint has recorded what is wrong with the token itself, and knows more about it.
+    if (refusal.rule === "endpoint" && refusal.status === 401) return;
     const fields = { peer: address, endpoint, ...this.#fieldsOf(refusal) };
     this.#refusals.record(clientKey(address), fields, performance.now());
   }

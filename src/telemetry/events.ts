@@ -323,7 +323,7 @@ export const EVENTS = {
   },
   "admin.records_left_out": {
     level: "warning",
-    text: "Records about the admin listener were left out: there were too many",
+    text: "Records about the admin listener were left out",
     fields: ["kind", "count"],
     cause: "more than five refusals, or faults, in a second: one record for all of some seconds",
     settings: ["adminListen"],

@@ -144,6 +144,20 @@ Deno.test("says where it administers, after the endpoints, and is ready", async 
   await stop(program);
 });
 
+Deno.test("a handshake with a bad token makes one record, and is counted", async () => {
+  await using program = startAdministered();
+  using client = await RawClient.open({ port: await program.port("secure") });
+  const { status } = await client.handshake({ headers: { Authorization: "Bearer nonsense" } });
+  assert.equal(status, 401);
+  const token = await mint(program, "--user", "op", "--claim", "scope=wsward:admin");
+  const headers = { authorization: `Bearer ${token}` };
+  const { events } = await (await fetch(`${await urlOf(program)}events`, { headers })).json();
+  const refusals = events.filter(({ status }: { status?: number }) => status === 401);
+  assert.deepEqual(refusals.map(({ event }: { event: string }) => event), ["session.refused"]);
+  assert.match(await metrics(program), /refused",reason="unauthorized"\} 1$/m);
+  await stop(program);
+});
+
 Deno.test("lets in who has the word of --admin-scope, and not who has the usual one", async () => {
   await using program = startAdministered(["--admin-scope", "operate"]);
   const url = await urlOf(program);
