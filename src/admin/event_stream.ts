@@ -44,6 +44,8 @@ export class EventStreams {
       start: (controller) => {
         const send = (bytes: Uint8Array) => {
           if (!mayRead()) return end();
+          // A record of what went wrong with the question may have ended it meanwhile.
+          if (!this.#open.has(end)) return;
           controller.enqueue(bytes);
           if ((controller.desiredSize ?? 0) > 0) return;
           stop();
@@ -58,6 +60,7 @@ export class EventStreams {
           this.#open.delete(end);
         };
         const end = () => {
+          if (!this.#open.has(end)) return;
           stop();
           controller.close();
         };

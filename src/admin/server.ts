@@ -54,11 +54,11 @@ const FAILED: Problem = { status: 500, detail: "a failure on the server's side; 
 export function startAdmin(options: AdminOptions): AdminServer {
   const monitor = new Monitor(options);
   const streams = new EventStreams(options.feed);
-  const handler = new AdminHandler(options, [
+  const handler: AdminHandler = new AdminHandler(options, [
     ...createMonitorRoutes({
       monitor,
       streams,
-      mayStillRead: (identity) => identity.expiresAtMs > Date.now() && !options.isRevoked(identity),
+      mayStillRead: (identity) => handler.mayStillRead(identity),
     }),
     ...createSessionRoutes(options),
     ...createBanRoutes(options),
@@ -103,6 +103,16 @@ class AdminHandler {
     this.#faults.record("process.unhandled", {
       error: error instanceof Error ? error.stack ?? error.message : String(error),
     });
+  }
+
+  /** Whether the bearer of a token that was accepted before may still read; asked by those who write records. */
+  mayStillRead(identity: Identity): boolean {
+    try {
+      return identity.expiresAtMs > Date.now() && !this.#options.isRevoked(identity);
+    } catch (error) {
+      this.contain(error);
+      return false;
+    }
   }
 
   /** Records what is left to be recorded. */

@@ -85,12 +85,22 @@ export class AdminClient {
     throw new StartError(`Cannot do this: the server refused it (${status}): ${describeProblem(json)}`);
   }
 
-  /** As `call`, for an answer with a list under `name`. */
+  /** As `call`, for a list under `name` that comes in pages: all of them, one after the other. */
   async list(path: string, name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const json = await this.call("GET", path) as Readonly<Record<string, unknown>> | undefined;
-    const items = json?.[name];
-    if (Array.isArray(items)) return items;
-    throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
+    const all: Readonly<Record<string, unknown>>[] = [];
+    for (let after = "";;) {
+      const query = after === "" ? "" : `?after=${encodeURIComponent(after)}`;
+      const json = await this.call("GET", `${path}${query}`) as Readonly<Record<string, unknown>> | undefined;
+      const items = json?.[name];
+      const next = json?.["next"] ?? "";
+      // Pages that lead nowhere would never end.
+      if (!Array.isArray(items) || typeof next !== "string" || (next !== "" && next <= after)) {
+        throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
+      }
+      all.push(...items);
+      if (next === "") return all;
+      after = next;
+    }
   }
 
   async #currentToken(): Promise<string> {

@@ -3,9 +3,8 @@
 import type { Command } from "commander";
 import { duration, parseText } from "../core/setting_types.ts";
 import { addAdminOptions, AdminClient } from "./admin_client.ts";
-import { printJson, shortTime } from "./sessions_command.ts";
+import { addListCommand, shortTime } from "./list_command.ts";
 import { describedOption } from "./setting_options.ts";
-import { formatColumns } from "./table.ts";
 
 const FOR = duration({
   group: "Ban",
@@ -15,18 +14,15 @@ const FOR = duration({
   max: "30d",
 });
 
-/** Adds `bans` with its subcommands `add` and `remove` to `program`. */
+/** Adds `bans` with its subcommands `list`, `add` and `remove` to `program`. */
 export function addBansCommand(program: Command): void {
-  const bans = addAdminOptions(
-    program.command("bans").description("show the addresses that a running server has banned"),
-  ).option("--json", "print one JSON object");
-  bans.action(async () => {
-    const list = await AdminClient.fromCommand(bans).list("/bans", "bans");
-    if (bans.opts<{ json?: boolean }>().json) return await printJson({ bans: list });
-    if (list.length === 0) return console.log("No address is banned");
-    console.log(
-      formatColumns(["CLIENT", "UNTIL"], list.map((ban) => [ban.client, shortTime(ban.expires_at)])),
-    );
+  const bans = program.command("bans");
+  addListCommand(bans, {
+    name: "bans",
+    description: "show the addresses that a running server has banned",
+    none: "No address is banned",
+    head: ["CLIENT", "UNTIL"],
+    row: (ban) => [ban["client"], shortTime(ban["expires_at"])],
   });
 
   const add = addAdminOptions(

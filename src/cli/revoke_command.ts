@@ -6,7 +6,7 @@ import { duration, parseText } from "../core/setting_types.ts";
 import { addAdminOptions, AdminClient } from "./admin_client.ts";
 import { describedOption } from "./setting_options.ts";
 import { escapeText } from "./table.ts";
-import { printJson, shortTime } from "./sessions_command.ts";
+import { printJson, shortTime } from "./list_command.ts";
 
 const KINDS = ["jti", "user", "session"] as const;
 

@@ -13,6 +13,7 @@ import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
 import { addManCommand } from "./man_command.ts";
 import { addMisbehaveCommand } from "./misbehave_command.ts";
+import { addRevocationsCommand } from "./revocations_command.ts";
 import { addRevokeCommand } from "./revoke_command.ts";
 import { addServeCommand } from "./serve_command.ts";
 import { addSessionsCommand } from "./sessions_command.ts";
@@ -68,6 +69,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addMisbehaveCommand(program);
   addSessionsCommand(program);
   addRevokeCommand(program);
+  addRevocationsCommand(program);
   addBansCommand(program);
   addTopCommand(program);
   addHealthCommand(program);

@@ -2,29 +2,25 @@
 
 import type { Command } from "commander";
 import { addAdminOptions, AdminClient } from "./admin_client.ts";
-import { formatColumns } from "./table.ts";
+import { addListCommand, shortTime } from "./list_command.ts";
 
-/** Adds `sessions` with its subcommand `close` to `program`. */
+/** Adds `sessions` with its subcommands `list` and `close` to `program`. */
 export function addSessionsCommand(program: Command): void {
-  const sessions = addAdminOptions(
-    program.command("sessions").description("show the open sessions of a running server"),
-  ).option("--json", "print one JSON object");
-  sessions.action(async () => {
-    const open = await AdminClient.fromCommand(sessions).list("/sessions", "sessions");
-    if (sessions.opts<{ json?: boolean }>().json) return await printJson({ sessions: open });
-    if (open.length === 0) return console.log("No session is open");
-    console.log(formatColumns(
-      ["ID", "USER", "ADDRESS", "SINCE", "UNTIL", "IN", "OUT"],
-      open.map((session) => [
-        session.id,
-        session.user,
-        session.address,
-        shortTime(session.started_at),
-        shortTime(session.expires_at),
-        session.messages_in,
-        session.messages_out,
-      ]),
-    ));
+  const sessions = program.command("sessions");
+  addListCommand(sessions, {
+    name: "sessions",
+    description: "show the open sessions of a running server",
+    none: "No session is open",
+    head: ["ID", "USER", "ADDRESS", "SINCE", "UNTIL", "IN", "OUT"],
+    row: (session) => [
+      session["id"],
+      session["user"],
+      session["address"],
+      shortTime(session["started_at"]),
+      shortTime(session["expires_at"]),
+      session["messages_in"],
+      session["messages_out"],
+    ],
   });
 
   const close = addAdminOptions(
@@ -35,15 +31,4 @@ export function addSessionsCommand(program: Command): void {
     await AdminClient.fromCommand(close).call("DELETE", `/sessions/${encodeURIComponent(id)}`);
     console.log("Closed");
   });
-}
-
-/** Prints JSON in which nothing is invisible. */
-export async function printJson(value: unknown): Promise<void> {
-  const { escapeInvisible } = await import("../auth/inspection.ts");
-  console.log(escapeInvisible(JSON.stringify(value)));
-}
-
-/** A time as of RFC 3339 without what is below a second. */
-export function shortTime(time: unknown): string {
-  return String(time).replace(/\.\d+Z$/, "Z");
 }

@@ -505,6 +505,22 @@ Deno.test("a stream ends when its token is revoked, before the next record", asy
   assert.deepEqual(await reader.read(), { done: true, value: undefined });
 });
 
+Deno.test("a fault in the question whether a stream may go on ends the stream, and not who wrote the record", async () => {
+  let isBroken = false;
+  await using bench = new AdminBench({
+    isRevoked() {
+      if (isBroken) throw new TypeError("planted");
+      return false;
+    },
+  });
+  const response = await openStream(bench);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  await readUntil(reader, /:/);
+  isBroken = true;
+  bench.feed.record("connection.opened", { connection: "after" });
+  assert.deepEqual(await reader.read(), { done: true, value: undefined });
+});
+
 Deno.test("the place of a reader that leaves is free again at once", async () => {
   await using bench = new AdminBench();
   for (let i = 0; i < 3 * MAX_STREAMS; i++) {

@@ -251,6 +251,7 @@ Deno.test("counts exactly what has happened", async () => {
 Deno.test("shows sessions, closes one, and revokes a user: each peer sees it", async () => {
   await using program = startAdministered();
   assert.equal(await succeed(program, "sessions"), "No session is open\n");
+  assert.equal(await succeed(program, "sessions", "list"), "No session is open\n");
   using alice = await openSession(program, "alice");
   using bob = await openSession(program, "bob");
   const table = await succeed(program, "sessions");
@@ -289,6 +290,29 @@ Deno.test("an administrator whose own token is revoked is out at once", async ()
   assert.match(await fail(program, "bans", "--token-file", "admin.token"), /it is not a JWT/);
   assert.match(await fail(program, "bans", "--token-file", "missing"), /no such file/);
   assert.match(await fail(program, "bans", "--key-file", "missing.key"), /no such file/);
+  await stop(program);
+});
+
+Deno.test("shows revocations, of any number of pages, and takes one back", async () => {
+  await using program = startAdministered();
+  await urlOf(program);
+  assert.equal(await succeed(program, "revocations"), "Nothing is revoked\n");
+  await succeed(program, "revoke", "--user", "alice", "--for", "1h");
+  const table = await succeed(program, "revocations", "list");
+  assert.match(table, /^ID +KIND +VALUE +SINCE +UNTIL\n[-0-9a-f]{36} +user +alice +2.*Z +2.*Z\n$/);
+  const [{ id }] = JSON.parse(await succeed(program, "revocations", "list", "--json")).revocations;
+  assert.equal(await succeed(program, "revocations", "remove", id), "Removed\n");
+  assert.match(await fail(program, "revocations", "remove", id), /\(404\): no revocation/);
+  const token = await mint(program, "--user", "op", "--claim", "scope=wsward:admin");
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const count = 1001;
+  for (let i = 0; i < count; i++) {
+    const body = JSON.stringify({ kind: "jti", value: `token-${i}` });
+    const response = await fetch(`${await urlOf(program)}revocations`, { method: "POST", headers, body });
+    await response.body?.cancel();
+  }
+  const { revocations } = JSON.parse(await succeed(program, "revocations", "--json"));
+  assert.equal(new Set(revocations.map(({ value }: { value: string }) => value)).size, count);
   await stop(program);
 });
 
@@ -410,6 +434,8 @@ Deno.test("a server that can't be reached is exit code 1, a wrong command line 2
       ["sessions", "--url", "http://127.0.0.1:1/path"],
       ["sessions", "close"],
       ["sessions", "foo"],
+      ["revocations", "remove"],
+      ["revocations", "foo"],
       ["revoke"],
       ["revoke", "--user", "a", "--jti", "b"],
       ["revoke", "--user", "a", "--for", "0s"],
