@@ -1,7 +1,7 @@
 // One request and its answer on a connection of the admin listener (RFC 9112), each step of it under a deadline.
 
-import { closeQuietly, finish, writeAll } from "../firewall/byte_socket.ts";
-import { findHeadEnd, parseRequestHead } from "../protocol/handshake.ts";
+import { closeQuietly, finish, isConnectionLost, writeAll } from "../firewall/byte_socket.ts";
+import { findHeadEnd, parseRequestHead, skipEmptyLines } from "../protocol/handshake.ts";
 import { SlowReader } from "./event_stream.ts";
 import { isProblem, type Problem, TITLES } from "./problem.ts";
 
@@ -50,8 +50,18 @@ const FIRST_SIZE = 2048;
 /** Where bytes go that nobody looks at. */
 const UNREAD = new Uint8Array(FIRST_SIZE);
 
-const CR = 13;
-const LF = 10;
+/** The headers that are looked at. */
+const KEPT_HEADERS: ReadonlySet<string> = new Set([
+  "accept",
+  "authorization",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "last-event-id",
+  "origin",
+  "transfer-encoding",
+]);
 
 const LATE_HEAD: Problem = { status: 408, detail: "the head did not come in time" };
 const LATE_BODY: Problem = { status: 408, detail: "the body did not come in time" };
@@ -149,11 +159,10 @@ export class HttpExchange implements AdminRequest {
       if (size === null) return undefined;
       const from = end;
       end += size;
-      // RFC 9112 §2.2: empty lines before the request are no part of it.
-      while (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) start += 2;
-      const headEnd = findHeadEnd(bytes, Math.max(from, start + 3), end);
+      start = skipEmptyLines(bytes, start, end);
+      const headEnd = findHeadEnd(bytes, from, end, start);
       if (headEnd < 0) continue;
-      const result = parseRequestHead(bytes, start, headEnd);
+      const result = parseRequestHead(bytes, start, headEnd, KEPT_HEADERS);
       if (!result.ok) {
         const { status, reason } = result.refusal;
         return { status: status === 505 ? status : 400, detail: reason };
@@ -261,17 +270,5 @@ function isLost(error: unknown): boolean {
 
 /** How the end of a connection shows itself, whoever ended it, becomes a {@linkcode Lost}. */
 function rethrowLost(error: unknown): never {
-  throw LOST.some((type) => error instanceof type) ? new Lost() : error;
+  throw isConnectionLost(error) ? new Lost() : error;
 }
-
-// The last two: we closed it ourselves, at a deadline or in favour of others, while something was under way.
-const LOST = [
-  Deno.errors.ConnectionReset,
-  Deno.errors.ConnectionAborted,
-  Deno.errors.BrokenPipe,
-  Deno.errors.NotConnected,
-  Deno.errors.TimedOut,
-  Deno.errors.UnexpectedEof,
-  Deno.errors.Interrupted,
-  Deno.errors.BadResource,
-];

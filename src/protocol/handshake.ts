@@ -126,8 +126,17 @@ export function canBeRequest(bytes: Uint8Array, from: number, end: number, start
   return true;
 }
 
-/** Reads a whole request head, the bytes from `start` to `end` with the empty line at its end. */
-export function parseRequestHead(bytes: Uint8Array, start: number, end: number): HeadResult {
+/**
+ * Reads a whole request head, the bytes from `start` to `end` with the empty line at its end.
+ *
+ * @param kept the names of the headers that are kept, those of a handshake if left out; in lower case
+ */
+export function parseRequestHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  kept = KEPT_HEADERS,
+): HeadResult {
   const lines = latin1(bytes, start, end - 4).split("\r\n");
   const [, method, target, version] = REQUEST_LINE.exec(lines[0]!) ?? [];
   if (method === undefined || target === undefined) {
@@ -141,7 +150,7 @@ export function parseRequestHead(bytes: Uint8Array, start: number, end: number):
   if (split === undefined) {
     return refuse(badRequest("the request target must be a path or a URL of this server"));
   }
-  const headers = parseHeaders(lines);
+  const headers = parseHeaders(lines, kept);
   if (!(headers instanceof Map)) return refuse(headers);
   // Whatever Host says, though it must be there (RFC 9112 §3.2 and §3.2.2).
   if (split.authority !== undefined && headers.has("host")) headers.set("host", split.authority);
@@ -169,7 +178,7 @@ function splitTarget(
 }
 
 /** The headers in all lines but the first, which is the request or status line. */
-function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
+function parseHeaders(lines: readonly string[], kept = KEPT_HEADERS): Map<string, string> | Refusal {
   const headers = new Map<string, string>();
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i]!;
@@ -180,7 +189,7 @@ function parseHeaders(lines: readonly string[]): Map<string, string> | Refusal {
     if (!NAME.test(name) || !VALUE.test(value)) return badRequest(`header line ${i} is malformed`);
     // A peer can choose names that collide: the runtime hashes those of digits alone without a seed, and puts even what
     // is only looked up into a table of its own.
-    if (!isLetter(name.charCodeAt(0)) || !KEPT_HEADERS.has(name)) continue;
+    if (!isLetter(name.charCodeAt(0)) || !kept.has(name)) continue;
     const known = headers.get(name);
     if (known !== undefined && SINGLE_HEADERS.has(name)) {
       return badRequest(`the header "${name}" must not be repeated`);
