@@ -4,7 +4,7 @@ import { faultsOf } from "../../scripts/mutants/mutant.ts";
 
 export const AUTH = [
   ...faultsOf("src/auth/token.ts", ["tests/auth/token_test.ts"], [
-    ["the signature", 'if (!isSigned) return invalid("signature does not match");', ""],
+    ["the signature", "if (!isSigned) return { ok: false, ...otherwise };", ""],
     ["the length of a token", "if (token.length > MAX_TOKEN_LENGTH) return", "if (false) return"],
     [
       "other forms of base64url",

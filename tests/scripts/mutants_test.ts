@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { faultsOf, findFaults, type Mutant, plant } from "../../scripts/mutants/mutant.ts";
 import { type Outcome, tryMutants } from "../../scripts/mutants.ts";
+import { MUTANTS } from "../mutants/list.ts";
 
 const ADD = `export const add = (a: number, b: number) => a + b;\n`;
 const TEST = `import { add } from "./add.ts";
@@ -29,6 +30,15 @@ async function withTree(
     await Deno.remove(root, { recursive: true });
   }
 }
+
+Deno.test("every fault of the list can be planted, once, and tells what it takes away", async () => {
+  assert.deepEqual(
+    await findFaults(MUTANTS, decodeURIComponent(new URL("../../", import.meta.url).pathname)),
+    [],
+  );
+  const names = MUTANTS.map(({ file, what }) => `${file}: ${what}`);
+  assert.deepEqual(names.filter((name, index) => names.indexOf(name) !== index), []);
+});
 
 Deno.test("plants a fault where its text is, and nowhere if that is not one place", () => {
   assert.equal(plant(fault("a + b", "a - b"), ADD), ADD.replace("a + b", "a - b"));
