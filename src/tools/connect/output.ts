@@ -40,7 +40,9 @@ export class Output {
     await this.#write(encoder.encode(`${this.#time()}${hex(incoming.bytes)}\n`));
   }
 
-  async opened(url: string, subprotocol: string | undefined): Promise<void> {
+  async opened(url: string, selected: string | undefined): Promise<void> {
+    // A server may select the one that is a token.
+    const subprotocol = selected?.startsWith("bearer.") ? "bearer.(not shown)" : selected;
     if (this.#options.json) {
       return await this.#json({ type: "open", url, ...(subprotocol ? { subprotocol } : {}) });
     }
