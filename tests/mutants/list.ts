@@ -4,6 +4,7 @@ import type { Mutant } from "../../scripts/mutants/mutant.ts";
 import { ADMINISTRATION } from "./administration.ts";
 import { ADMISSION } from "./admission.ts";
 import { AUTH } from "./auth.ts";
+import { CONNECTION } from "./connection.ts";
 import { CORE } from "./core.ts";
 import { PROTOCOL } from "./protocol.ts";
 import { RECORDS } from "./records.ts";
@@ -11,6 +12,7 @@ import { RECORDS } from "./records.ts";
 /** All faults, the walls first. */
 export const MUTANTS: readonly Mutant[] = [
   ...PROTOCOL,
+  ...CONNECTION,
   ...ADMISSION,
   ...AUTH,
   ...ADMINISTRATION,

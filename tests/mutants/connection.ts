@@ -1,0 +1,167 @@
+// Faults of a connection: its closing, its times and rates, its messages, and what it may make the process hold.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+const BEHAVIOUR = [
+  "tests/firewall/connection_test.ts",
+  "tests/firewall/limits_test.ts",
+  "tests/firewall/order_test.ts",
+  "tests/endpoints/endpoint_test.ts",
+];
+
+export const CONNECTION = [
+  ...faultsOf("src/firewall/connection/closing.ts", BEHAVIOUR, [
+    ["a second cause changes the first", 'if (this.#state !== "open") return false;', ""],
+    ["the code of a record is ours", "this.#received ?? this.#own ??", "this.#own ?? this.#received ??"],
+    ["1006 is recorded as 1000", "code: ABNORMAL_CLOSURE, reason", "code: 1000, reason"],
+    [
+      "a Close of the peer is not answered",
+      'return this.begin("the peer", close);',
+      'return this.begin("the peer", undefined);',
+    ],
+  ]),
+  ...faultsOf("src/firewall/connection/liveness.ts", BEHAVIOUR, [
+    ["the send timeout", "nowMs - times.sentMs >= limits.sendTimeout", "false"],
+    ["the longest lifetime", "nowMs - times.openedMs >= limits.maxLifetime", "false"],
+    ["unfinished messages that do not grow", "nowMs - times.messageMs >= limits.messageTimeout", "false"],
+    ["the idle timeout", "nowMs - times.dataMs >= limits.idleTimeout", "false"],
+    ["the answer to a Ping", "nowMs - times.pingMs >= limits.pingTimeout", "false"],
+    [
+      "Pings",
+      'nowMs - times.heardMs >= limits.pingInterval && times.pingMs === Infinity ? "ping" : undefined',
+      "undefined",
+    ],
+    ["a Ping after each sweep", " && times.pingMs === Infinity ?", " ?"],
+    ["a process that stood still", "times.pingMs += byMs;", ""],
+  ]),
+  ...faultsOf("src/firewall/connection/rates.ts", BEHAVIOUR, [
+    ["the rate of frames", "this.#frames !== undefined && this.#frames.available(nowMs) < 1", "false"],
+    ["the rate of bytes", "this.#bytes !== undefined && this.#bytes.available(nowMs) < 1", "false"],
+    ["frames are not counted", "if (count > 0) this.#frames?.spend(count, performance.now());", ""],
+    ["bytes are not counted", "this.#bytes?.spend(count, performance.now());", ""],
+  ]),
+  ...faultsOf("src/firewall/connection/connection.ts", BEHAVIOUR, [
+    ["a limit on rates that says close", 'this.#limits.onRateLimit === "close" && ', "false && "],
+    [
+      "control frames are activity",
+      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;",
+      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived || way.check.frames > 0;",
+    ],
+    ["reading a peer that does not read", "if (!way.isReady || outbox.isWriting) {", "if (!way.isReady) {"],
+    [
+      "violations do not count toward a ban",
+      'if (event === "protocol.error") this.#options.onViolation();',
+      "",
+    ],
+    [
+      "limits count toward a ban",
+      'if (event === "protocol.error") this.#options.onViolation();',
+      "this.#options.onViolation();",
+    ],
+    [
+      "a peer that never answers a Close",
+      "if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);",
+      "",
+    ],
+    ["messages after the closing has begun", "    this.#way.discard();\n", ""],
+    ["the budget does not know of a connection", "    budget.add(this, fixedBytes);\n", ""],
+    ["the budget keeps a connection that is gone", "      budget.remove(this);\n", ""],
+    ["turns are never asked for", " && !this.#options.budget.mayGrow(this)) {", " && false) {"],
+    ["who is shed keeps what is held for it", "if (isWriting) this.#outbox.drop();", ""],
+    ["a stalled peer is not cut", 'if (due.rule === "send_timeout") this.cut();', ""],
+    [
+      "frames are taken without a rate",
+      "const taken = way.take(buffer, rates.frames());",
+      "const taken = way.take(buffer, Infinity);",
+    ],
+  ]),
+  ...faultsOf("src/firewall/connection/message_reader.ts", [
+    "tests/firewall/order_test.ts",
+    "tests/endpoints/echo_test.ts",
+    "tests/firewall/limits_test.ts",
+    "tests/firewall/connection_test.ts",
+  ], [
+    [
+      "messages after a Close of ours",
+      "if (opcode !== OPCODE.ping || this.isDiscarding) return",
+      "if (opcode !== OPCODE.ping) return",
+    ],
+    [
+      "a piece under the mask of its beginning",
+      "this.#maskKey = rotateMaskKey(header.maskKey, end - start);",
+      "this.#maskKey = header.maskKey;",
+    ],
+    ["a byte order mark is lost", "fatal: true, ignoreBOM: true", "fatal: true"],
+  ]),
+  ...faultsOf("src/firewall/memory_budget.ts", ["tests/firewall/memory_budget_test.ts"], [
+    ["what is held is not counted", "    this.#usedBytes += bytes;\n", ""],
+    ["nobody is shed at the limit", "while (this.#usedBytes > this.#limitBytes) {", "while (false) {"],
+    [
+      "what a removed holder held stays",
+      "this.change(-holder.heldBytes - account.fixedBytes);",
+      "this.change(-account.fixedBytes);",
+    ],
+    [
+      "what a removed holder cost stays",
+      "this.change(-holder.heldBytes - account.fixedBytes);",
+      "this.change(-holder.heldBytes);",
+    ],
+    ["a removed holder keeps its turn", "if (this.#leader === holder) this.#leader = undefined;", ""],
+    ["waiters are never resumed", "for (const holder of waiting) holder.resume();", ""],
+    [
+      "small messages wait",
+      "if (!this.isTight || holder.heldBytes <= SMALL_MESSAGE) return true;",
+      "if (!this.isTight) return true;",
+    ],
+    ["everybody may grow", "    this.#waiting.add(holder);\n    return false;", "    return true;"],
+    [
+      "turns have no end",
+      "else if (this.#holders.get(leader)!.stalledSweeps > 0 || leader",
+      "else if (leader",
+    ],
+    ["who sits on memory stays", "if (worst !== undefined) this.#shed(worst);", ""],
+    ["the one with progress goes first", "(stalls !== isStalled ? stalls : held > most)", "held > most"],
+    [
+      "the last to ask is the next",
+      "const [next] = this.#waiting;",
+      "const next = [...this.#waiting].at(-1);",
+    ],
+    ["who waits is taken for stalled", " && !this.#waiting.has(holder);", ";"],
+  ]),
+  ...faultsOf("src/firewall/connection/outbox.ts", ["tests/firewall/outbox_test.ts"], [
+    [
+      "messages after the Close",
+      "  send(message: string | ArrayBuffer): void {\n    if (this.#isEnded) return;",
+      "  send(message: string | ArrayBuffer): void {",
+    ],
+    [
+      "Pongs after the Close",
+      "  pong(bytes: Uint8Array, start: number, end: number): void {\n    if (this.#isEnded) return;",
+      "  pong(bytes: Uint8Array, start: number, end: number): void {",
+    ],
+    [
+      "a Close inside a frame",
+      "if (!this.#isAtBoundary || this.#isEnded) return;",
+      "if (this.#isEnded) return;",
+    ],
+    ["a second Close", "this.#closeDue ??= encodeClose(close);", "this.#closeDue = encodeClose(close);"],
+    ["what is put in is not counted", "    this.pendingBytes += bytes;\n", ""],
+    ["the budget is not told", "    this.#onPending(bytes);\n", ""],
+    ["frames before the response head", " || !this.#isStarted || ", " || "],
+    ["what was dropped is still pending", "      this.#changePending(-chunk.end);\n", ""],
+  ]),
+  ...faultsOf("src/firewall/ways/served.ts", BEHAVIOUR, [
+    [
+      "a handler that has not finished does not wait",
+      "return this.#receiver !== undefined && this.#answer === undefined;",
+      "return this.#receiver !== undefined;",
+    ],
+    [
+      "replies that nobody reads pile up",
+      'if (this.#outbox.pendingBytes >= MOST_PENDING) return "wait";',
+      "",
+    ],
+    ["messages after a Close of ours", "this.#reader.isDiscarding = true;", ""],
+    ["an endpoint that never learns of the end", "writeAll(inner, frame)).catch", "Promise.resolve()).catch"],
+  ]),
+];
