@@ -23,10 +23,12 @@ export const ADMINISTRATION = [
     ],
   ]),
   ...faultsOf("src/admin/request_guard.ts", ["tests/admin/server_test.ts"], [
-    ["Host", 'if (OWN_HOST.test(request.headers.get("host") ?? "")) return undefined;', "return undefined;"],
-    ["Origin", "if (origin === null || origin ===", "if (true || origin ==="],
+    ["Host", 'if (name !== "" && isOwn && Number(port) <= MAX_PORT) return undefined;', "return undefined;"],
+    ["a Host that looks like loopback", " || isLoopback(name);", ' || name.startsWith("127.");'],
+    ["Origin", "if (origin === undefined || origin ===", "if (true || origin ==="],
     ["the type of a body", 'if (type.trim() !== "application/json") {', "if (false) {"],
-    ["a body of any size", "if (size + part.value.length > MAX_BODY_SIZE) {", "if (false) {"],
+    ["a body of any size", "if (Number(size) > MAX_BODY_SIZE) return TOO_LARGE;", ""],
+    ["a body in chunks", "if (isEncoded) return { status: 411,", "if (false) return { status: 411,"],
   ]),
   ...faultsOf("src/admin/server.ts", ["tests/admin/server_test.ts"], [
     ["Host is not looked at", "if (wrongHost !== undefined) return wrongHost;", ""],
@@ -47,7 +49,24 @@ export const ADMINISTRATION = [
       'if (route.method !== "GET" && result instanceof Response) this.#recordChange',
       "if (false) this.#recordChange",
     ],
-    ["refusals are recorded without limit", " || !this.#logged.take(1, performance.now())", ""],
+    [
+      "refusals are recorded without limit",
+      'this.#refusals.record("admin.refused"',
+      'this.#options.log("admin.refused"',
+    ],
+  ]),
+  ...faultsOf("src/admin/http_listener.ts", [
+    "tests/admin/http_listener_test.ts",
+    "tests/admin/accept_test.ts",
+  ], [
+    ["any number of connections", "this.#exchanges.size >= MAX_CONNECTIONS && ", "false && "],
+    ["an administrator is cut for a stranger", "exchange.isTrusted || ", ""],
+    [
+      "no reserve of descriptors",
+      "if (!this.#reserve.release() && !this.#cutOldest()) {",
+      "if (!this.#cutOldest()) {",
+    ],
+    ["a fault ends the listener", "      this.#options.onFault(error);\n", "      throw error;\n"],
   ]),
   ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/server_test.ts"], [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
@@ -59,7 +78,7 @@ export const ADMINISTRATION = [
     [
       ["any number of streams", "if (this.#open.size >= MAX_STREAMS) return undefined;", ""],
       ["a reader that does not keep up", "if ((controller.desiredSize ?? 0) > 0) return;", "return;"],
-      ["a stream that outlives its right", "mayRead() ? send(COMMENT) : end()", "send(COMMENT)"],
+      ["a stream that outlives its right", "if (!mayRead()) return end();", ""],
     ],
   ),
   ...faultsOf("src/endpoints/session.ts", [
