@@ -6,10 +6,10 @@ import {
   type HandshakeResult,
   measureHandshakes,
 } from "./bench/handshakes.ts";
-import type { LoadOrder, LoadResult, MessageKind } from "./bench/load.ts";
+import type { LoadOrder, LoadResult } from "./bench/load.ts";
 import { formatReport, type Sample, summarize } from "./bench/report.ts";
-import { DEFAULT_ROWS, parseRow, type Row } from "./bench/rows.ts";
-import { type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
+import { DEFAULT_ROWS, MESSAGE_KINDS, parseRow, type Row } from "./bench/rows.ts";
+import { readCertificate, type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
 import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task bench [options] [-- wsward flags]
@@ -18,9 +18,10 @@ Compares wsward with other echo servers, interleaved over several rounds.
 
   --rounds N        how often each server is driven in each row (5)
   --seconds N       how long each time (2)
-  --rows LIST       CONNECTIONSxIN_FLIGHTxBYTES, separated by commas (${DEFAULT_ROWS.map(({ name }) => name)})
+  --rows LIST       [IDLE+]CONNECTIONSxIN_FLIGHTxBYTES[:KIND], separated by commas, KIND one of ${MESSAGE_KINDS}
+                    (${DEFAULT_ROWS.map(({ name }) => name)})
   --servers LIST    separated by commas (${SERVER_NAMES})
-  --type KIND       text or binary messages (text)
+  --tls             all of them with TLS; websockets is left out
   --json            print JSON
 
 Ends with 0 if everything that was started was measured, with 1 if not, with 2 if the command line can't be used.`;
@@ -30,7 +31,7 @@ interface Options {
   readonly seconds: number;
   readonly rows: readonly Row[];
   readonly servers: readonly ServerName[];
-  readonly kind: MessageKind;
+  readonly tls: boolean;
   readonly json: boolean;
   readonly wswardFlags: readonly string[];
 }
@@ -79,12 +80,17 @@ async function startServers(
   started: Server[],
   signal: AbortSignal,
 ): Promise<void> {
-  tell(`${machine()}, ${options.rounds} rounds of ${options.seconds} s, ${options.kind} messages`);
+  tell(`${machine()}, ${options.rounds} rounds of ${options.seconds} s${options.tls ? ", TLS" : ""}`);
   for (const name of options.servers) {
     const ownFolder = `${folder}/${name}`;
     await Deno.mkdir(ownFolder);
     try {
-      const server = await startServer(name, { folder: ownFolder, wswardFlags: options.wswardFlags, signal });
+      const server = await startServer(name, {
+        folder: ownFolder,
+        wswardFlags: options.wswardFlags,
+        tls: options.tls,
+        signal,
+      });
       started.push(server);
       tell(`  ${name}: ${server.version}`);
     } catch (error) {
@@ -146,7 +152,7 @@ async function drive(
     port: server.port,
     serverPid: server.pid,
     row,
-    kind: options.kind,
+    caCert: options.tls ? readCertificate() : undefined,
     seconds: options.seconds,
     warmUpSeconds: WARM_UP_SECONDS,
   };
@@ -173,7 +179,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
       seconds: { type: "string", default: "2" },
       rows: { type: "string" },
       servers: { type: "string", default: SERVER_NAMES.join() },
-      type: { type: "string", default: "text" },
+      tls: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -184,7 +190,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
     seconds: readSeconds(values.seconds),
     rows: values.rows?.split(",").map(parseRow) ?? DEFAULT_ROWS,
     servers: SERVER_NAMES.filter((name) => asked.includes(name)),
-    kind: readWord("--type", values.type, ["text", "binary"]),
+    tls: values.tls,
     json: values.json,
     wswardFlags: dashes < 0 ? [] : args.slice(dashes + 1),
     help: values.help,

@@ -34,8 +34,6 @@ export async function measureHandshakes(
   const { signer } = await loadKeys(keyFile);
   const token = await mintToken(signer!, { user: "bench", expiresInMs: 600_000, claims: {} });
   const unlimited = [
-    "--handshake-rate",
-    "unlimited",
     "--max-sessions-per-user",
     "unlimited",
     "--log-level",

@@ -2,8 +2,9 @@
 //
 // It does as little as possible for each message: the masked frames are built beforehand, and of the replies only the first
 // one of each connection is looked at; afterwards it counts bytes.
+import { concat } from "../../tests/support/raw_client.ts";
 import { cpuSeconds } from "./cpu.ts";
-import type { Row } from "./rows.ts";
+import type { MessageKind, Row } from "./rows.ts";
 
 /** What to do, passed as JSON in the only argument. */
 export interface LoadOrder {
@@ -11,15 +12,13 @@ export interface LoadOrder {
   /** The process whose CPU time is read. */
   readonly serverPid: number;
   readonly row: Row;
-  readonly kind: MessageKind;
+  /** The certificate to trust, where the server speaks TLS. */
+  readonly caCert?: string | undefined;
   /** How long to measure. */
   readonly seconds: number;
   /** How long to drive the server before that. */
   readonly warmUpSeconds: number;
 }
-
-/** Whether messages are text or binary. */
-export type MessageKind = "text" | "binary";
 
 /** What was measured, printed as one line of JSON. CPU times are undefined where `/proc` does not exist. */
 export interface LoadResult {
@@ -63,11 +62,15 @@ class Meter {
 
 /** Drives the server as ordered. Throws when it does not echo or ends a connection. */
 async function run(order: LoadOrder): Promise<LoadResult> {
-  const traffic = createTraffic(order.row, order.kind);
-  const { connections } = order.row;
-  const conns = await Promise.all(Array.from({ length: connections }, () => connect(order.port, traffic)));
+  const traffic = createTraffic(order.row);
+  const { connections, idle } = order.row;
+  const conns: Deno.Conn[] = [];
+  // One by one: a thousand at once would overrun the queue of any listener.
+  for (let i = 0; i < idle + connections; i++) conns.push(await connect(order, traffic));
   const meter = new Meter();
-  const driven = Promise.all(conns.map((conn) => drive(conn, order.row.inFlight, traffic, meter)));
+  const driven = Promise.all(
+    conns.slice(idle).map((conn) => drive(conn, order.row.inFlight, traffic, meter)),
+  );
   const measured = measure(order, meter);
   // Whatever fails first decides.
   const [result] = await Promise.all([measured, driven]);
@@ -93,7 +96,7 @@ async function measure({ serverPid, seconds, warmUpSeconds }: LoadOrder, meter: 
 }
 
 /** Keeps `inFlight` messages under way until the time is over, then waits for the last replies. */
-async function drive(conn: Deno.TcpConn, inFlight: number, traffic: Traffic, meter: Meter): Promise<void> {
+async function drive(conn: Deno.Conn, inFlight: number, traffic: Traffic, meter: Meter): Promise<void> {
   const { requests, requestSize, reply } = traffic;
   const buffer = new Uint8Array(READ_SIZE);
   // A ring: replies come in the order of the requests, so the oldest is always at `next`.
@@ -119,9 +122,15 @@ async function drive(conn: Deno.TcpConn, inFlight: number, traffic: Traffic, met
 }
 
 /** Connects, makes the handshake and checks that one message comes back as it should. */
-async function connect(port: number, { requests, requestSize, reply }: Traffic): Promise<Deno.TcpConn> {
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  conn.setNoDelay(true);
+async function connect(
+  { port, caCert }: LoadOrder,
+  { requests, requestSize, reply }: Traffic,
+): Promise<Deno.Conn> {
+  const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
+  tcp.setNoDelay(true);
+  const conn = caCert === undefined
+    ? tcp
+    : await Deno.startTls(tcp, { hostname: "localhost", caCerts: [caCert] });
   const head = [
     "GET / HTTP/1.1",
     `Host: 127.0.0.1:${port}`,
@@ -143,7 +152,7 @@ async function connect(port: number, { requests, requestSize, reply }: Traffic):
 }
 
 /** Reads byte by byte: what comes after the head is not ours. */
-async function readHead(conn: Deno.TcpConn): Promise<string> {
+async function readHead(conn: Deno.Conn): Promise<string> {
   const byte = new Uint8Array(1);
   let head = "";
   while (!head.endsWith("\r\n\r\n")) {
@@ -153,31 +162,51 @@ async function readHead(conn: Deno.TcpConn): Promise<string> {
   return head;
 }
 
-function createTraffic({ inFlight, sizeBytes }: Row, kind: MessageKind): Traffic {
-  const opcode = kind === "text" ? 1 : 2;
-  const payload = Uint8Array.from({ length: sizeBytes }, (_, index) => 97 + index % 26);
+function createTraffic({ inFlight, sizeBytes, kind }: Row): Traffic {
+  const opcode = kind === "binary" ? 2 : 1;
+  const payload = createPayload(kind, sizeBytes);
   const key = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
   const masked = payload.map((byte, index) => byte ^ key[index % 4]!);
-  const request = [...frameHeader(opcode, sizeBytes, 0x80), ...key, ...masked];
+  const request = concat(frameHeader(opcode, sizeBytes, 0x80), key, masked);
   const requests = new Uint8Array(request.length * inFlight);
   for (let index = 0; index < inFlight; index++) requests.set(request, index * request.length);
-  const reply = Uint8Array.of(...frameHeader(opcode, sizeBytes, 0), ...payload);
+  const reply = concat(frameHeader(opcode, sizeBytes, 0), payload);
   return { requests, requestSize: request.length, reply };
 }
 
-function frameHeader(opcode: number, size: number, maskBit: number): number[] {
-  const first = 0x80 | opcode;
-  if (size < 126) return [first, maskBit | size];
-  if (size < 65536) return [first, maskBit | 126, size >> 8, size & 0xff];
-  return [first, maskBit | 127, 0, 0, 0, 0, size >>> 24, size >> 16 & 0xff, size >> 8 & 0xff, size & 0xff];
+/** Korean is three bytes a character; what is left is ASCII. */
+function createPayload(kind: MessageKind, sizeBytes: number): Uint8Array {
+  const korean = kind === "korean" ? "\uc548".repeat(Math.floor(sizeBytes / 3)) : "";
+  const payload = new Uint8Array(sizeBytes);
+  const { written } = new TextEncoder().encodeInto(korean, payload);
+  for (let index = written; index < sizeBytes; index++) payload[index] = 97 + index % 26;
+  return payload;
 }
 
-async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+function frameHeader(opcode: number, size: number, maskBit: number): Uint8Array {
+  const first = 0x80 | opcode;
+  if (size < 126) return Uint8Array.of(first, maskBit | size);
+  if (size < 65536) return Uint8Array.of(first, maskBit | 126, size >> 8, size & 0xff);
+  return Uint8Array.of(
+    first,
+    maskBit | 127,
+    0,
+    0,
+    0,
+    0,
+    size >>> 24,
+    size >> 16 & 0xff,
+    size >> 8 & 0xff,
+    size & 0xff,
+  );
+}
+
+async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   let sent = await conn.write(bytes);
   while (sent < bytes.length) sent += await conn.write(bytes.subarray(sent));
 }
 
-async function read(conn: Deno.TcpConn, buffer: Uint8Array): Promise<number> {
+async function read(conn: Deno.Conn, buffer: Uint8Array): Promise<number> {
   const count = await conn.read(buffer);
   if (count === null) throw new Error("The server ended the connection");
   return count;

@@ -1,9 +1,18 @@
-// The rows of the benchmark: how many connections, how many messages in flight on each, and how large they are.
+// The rows of the benchmark: how many connections, how many messages in flight on each, how large they are and of what.
+
+/** What messages are: text of ASCII, text of Korean (three bytes a character), or binary. */
+export const MESSAGE_KINDS = ["text", "korean", "binary"] as const;
+
+/** One of them. */
+export type MessageKind = typeof MESSAGE_KINDS[number];
 
 /** One kind of load. */
 export interface Row {
-  /** `CONNECTIONSxIN_FLIGHTxSIZE`, as in `50x16x32`. */
+  /** `[IDLE+]CONNECTIONSxIN_FLIGHTxSIZE[:KIND]`, as in `50x16x32` or `1000+50x1x32:binary`. */
   readonly name: string;
+  /** Connections that are open besides, and have sent one message. */
+  readonly idle: number;
+  readonly kind: MessageKind;
   readonly connections: number;
   readonly inFlight: number;
   readonly sizeBytes: number;
@@ -13,24 +22,39 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
 
 /** Reads a row from its name. Throws an `Error` that names what is wrong. */
 export function parseRow(name: string): Row {
-  const numbers = /^([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,7})$/.exec(name)?.slice(1).map(Number);
-  const [connections, inFlight, sizeBytes] = numbers ?? [];
-  if (
-    connections === undefined || inFlight === undefined || sizeBytes === undefined ||
-    sizeBytes > LARGEST_BYTES
-  ) {
+  const form = /^(?:([1-9]\d{0,4})\+)?([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,7})(?::([a-z]+))?$/;
+  const [, idle = "0", ...rest] = form.exec(name) ?? [];
+  const kind = MESSAGE_KINDS.find((known) => known === (rest[3] ?? "text"));
+  const [connections = 0, inFlight = 0, sizeBytes = 0] = rest.slice(0, 3).map(Number);
+  if (connections === 0 || kind === undefined || sizeBytes > LARGEST_BYTES) {
     throw new Error(
-      `Cannot use the row "${name}": it must be like "50x16x32" (connections, in flight, bytes)`,
+      `Cannot use the row "${name}": it must be like "50x16x32" (connections, in flight, bytes) or "1000+50x1x32:binary" ` +
+        `(with idle ones, and ${MESSAGE_KINDS.join(", ")})`,
     );
   }
-  return { name, connections, inFlight, sizeBytes };
+  return { name, idle: Number(idle), connections, inFlight, sizeBytes, kind };
 }
 
 /** The row in words. */
-export function describeRow({ connections, inFlight, sizeBytes }: Row): string {
+export function describeRow({ idle, connections, inFlight, sizeBytes, kind }: Row): string {
   const size = sizeBytes % 1024 === 0 ? `${sizeBytes / 1024} KiB` : `${sizeBytes} bytes`;
-  return `${connections} connection${connections === 1 ? "" : "s"}, ${inFlight} in flight, ${size}`;
+  const rest = `${connections} connection${
+    connections === 1 ? "" : "s"
+  }, ${inFlight} in flight, ${size} of ${kind}`;
+  return idle === 0 ? rest : `${idle} idle and ${rest}`;
 }
 
 /** The rows that are run unless others are asked for. */
-export const DEFAULT_ROWS: readonly Row[] = ["1x1x32", "50x1x32", "50x16x32", "50x1x16384"].map(parseRow);
+export const DEFAULT_ROWS: readonly Row[] = [
+  "1x1x32",
+  "50x1x32",
+  "50x16x32",
+  "50x1x1024",
+  "50x1x16384",
+  "50x1x16384:binary",
+  "50x1x16384:korean",
+  "4x1x1048576",
+  "4x1x1048576:binary",
+  "1000x1x32",
+  "1000+50x1x32",
+].map(parseRow);

@@ -22,6 +22,8 @@ export interface Server {
 export interface StartOptions {
   /** An empty folder for what the server writes. */
   readonly folder: string;
+  /** Whether it speaks TLS, with the certificate of the tests. */
+  readonly tls?: boolean;
   /** More flags for wsward. */
   readonly wswardFlags: readonly string[];
   /** Ends the start. */
@@ -34,17 +36,26 @@ interface ServerCommand {
   readonly args: readonly string[];
 }
 
+const CERTIFICATE = pathOf("../../tests/fixtures/tls/server.pem");
+const KEY = pathOf("../../tests/fixtures/tls/server.key.pem");
 const READY_DEADLINE_MS = 20_000;
-const READY_LINE = /^Listening on ws:\/\/127\.0\.0\.1:(\d+)\/ /m;
+const READY_LINE = /^Listening on wss?:\/\/127\.0\.0\.1:(\d+)\/ /m;
 const STDERR_KEPT = 2000;
 
 const COMMANDS: Readonly<
   Record<ServerName, (options: StartOptions) => ServerCommand | Promise<ServerCommand>>
 > = {
-  bare: () => ({
+  bare: ({ tls }) => ({
     version: `Deno ${Deno.version.deno}, Deno.serve and Deno.upgradeWebSocket`,
     program: Deno.execPath(),
-    args: ["run", "--no-prompt", "--allow-net=127.0.0.1", pathOf("bare.ts")],
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-net=127.0.0.1",
+      "--allow-read",
+      pathOf("bare.ts"),
+      ...tlsFiles(tls),
+    ],
   }),
   wsward: wswardCommand,
   ws: wsCommand,
@@ -108,7 +119,7 @@ async function start(
 }
 
 async function wswardCommand(
-  { folder, wswardFlags }: StartOptions,
+  { folder, wswardFlags, tls }: StartOptions,
   endpointFlags: readonly string[] = ["--no-secure", "--echo-port", "0", "--echo-prefix", ""],
 ): Promise<ServerCommand> {
   const main = pathOf("../../main.ts");
@@ -123,7 +134,7 @@ async function wswardCommand(
       "run",
       "--no-prompt",
       `--allow-net=${["127.0.0.1", ...sockets].join()}`,
-      `--allow-read=${folder}`,
+      `--allow-read=${[folder, CERTIFICATE, KEY]}`,
       `--allow-write=${folder}`,
       "--allow-env=WSWARD_*",
       main,
@@ -131,6 +142,8 @@ async function wswardCommand(
       ...endpointFlags,
       // The others have no such limits.
       ...["--message-rate", "unlimited", "--byte-rate", "unlimited"],
+      ...["--max-connections-per-ip", "unlimited", "--handshake-rate", "unlimited"],
+      ...(tls ? ["--tls-cert", CERTIFICATE, "--tls-key", KEY] : []),
       ...[
         "--log-file",
         `${folder}/errors.log`,
@@ -145,7 +158,7 @@ async function wswardCommand(
 }
 
 /** npm `ws` comes from Deno's own cache, where the tests need it too. */
-async function wsCommand(): Promise<ServerCommand> {
+async function wsCommand({ tls }: StartOptions): Promise<ServerCommand> {
   const node = await tryToRun("node", ["--version"]);
   // A task of Deno's may find Deno itself under this name.
   if (node === undefined || !node.startsWith("v")) throw new Error("there is no Node");
@@ -156,7 +169,11 @@ async function wsCommand(): Promise<ServerCommand> {
   const info: { npmCache?: string } = JSON.parse(await tryToRun(Deno.execPath(), ["info", "--json"]) ?? "{}");
   const folder = await findPackage(info.npmCache, `ws/${version}`);
   if (folder === undefined) throw new Error(`${specifier} can't be downloaded`);
-  return { version: `Node ${node}, ws ${version}`, program: "node", args: [pathOf("ws_server.mjs"), folder] };
+  return {
+    version: `Node ${node}, ws ${version}`,
+    program: "node",
+    args: [pathOf("ws_server.mjs"), folder, ...tlsFiles(tls)],
+  };
 }
 
 /** Where a package is in Deno's cache, which has a folder for each registry. */
@@ -169,7 +186,8 @@ async function findPackage(cache: string | undefined, name: string): Promise<str
   return undefined;
 }
 
-async function websocketsCommand(): Promise<ServerCommand> {
+async function websocketsCommand({ tls }: StartOptions): Promise<ServerCommand> {
+  if (tls) throw new Error("it is measured without TLS only");
   const question =
     "import sys, websockets.version as w; print('Python %d.%d,' % sys.version_info[:2], w.version)";
   for (const program of ["python3", "/usr/bin/python3"]) {
@@ -178,6 +196,15 @@ async function websocketsCommand(): Promise<ServerCommand> {
     return { version: answer.replace(",", ", websockets"), program, args: [pathOf("websockets_server.py")] };
   }
   throw new Error("there is no Python with websockets");
+}
+
+/** The certificate that all servers show with `--tls`, as PEM. */
+export function readCertificate(): string {
+  return Deno.readTextFileSync(CERTIFICATE);
+}
+
+function tlsFiles(tls = false): string[] {
+  return tls ? [CERTIFICATE, KEY] : [];
 }
 
 /** What a program prints, undefined if it can't be run or fails. */

@@ -10,8 +10,8 @@ import { createRequestRules } from "./admission/request_rules.ts";
 import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
-import type { TlsAcceptor } from "./tls_acceptor.ts";
-import type { TlsIdentity } from "./tls_identity.ts";
+import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
+import type { TlsIdentity } from "./tls/tls_identity.ts";
 import type { Served } from "./ways/served.ts";
 
 /** An endpoint to stand in front of. */
@@ -103,7 +103,7 @@ export class Firewall {
     const identity = readIdentity(options.settings);
     if (identity === undefined) return new Firewall(options, undefined);
     // Loaded late: without TLS, none of the libraries for it is needed.
-    const { TlsAcceptor } = await import("./tls_acceptor.ts");
+    const { TlsAcceptor } = await import("./tls/tls_acceptor.ts");
     return new Firewall(options, new TlsAcceptor(identity, options.log));
   }
 

@@ -1,6 +1,7 @@
 // One public listener: accepts, has each peer opened, checked and joined to the endpoint, and drains.
 
 import type { CloseReason } from "../protocol/close_code.ts";
+import { StandstillMeter } from "../core/standstill.ts";
 import { encodeClose } from "../protocol/frame.ts";
 import { checkHandshake, type Refusal } from "../protocol/handshake.ts";
 import { describeFault } from "../telemetry/fault.ts";
@@ -16,17 +17,11 @@ import { join, type JoiningLimits } from "./handshake/joining.ts";
 import { open } from "./handshake/opening.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
-import type { TlsAcceptor } from "./tls_acceptor.ts";
+import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
 import type { Served } from "./ways/served.ts";
 
 /** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
 const ACCEPT_RETRY_MS = 100;
-
-/**
- * A sweep that comes this much late shows that the process stood still (a paused container, a suspended machine): what peers
- * did meanwhile has not been read yet, and may not be held against them.
- */
-const STANDSTILL_MS = 1500;
 
 /** How long what was cut at the end of a drain may take to end, in milliseconds. */
 const DRAIN_GRACE_MS = 1000;
@@ -72,7 +67,7 @@ export class FirewallListener {
   /** The ways to the endpoint, by connection, from when that is asked to the end. */
   readonly #ways = new Map<string, Served>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
-  #sweptMs = Infinity;
+  #standstill: StandstillMeter | undefined;
   #isDraining = false;
   #drained: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
@@ -130,12 +125,16 @@ export class FirewallListener {
     clearInterval(this.#sweeper);
   }
 
+  #startSweeping(everyMs: number): void {
+    this.#standstill = new StandstillMeter(everyMs, performance.now());
+    this.#sweeper = setInterval(() => this.#sweep(), everyMs);
+  }
+
   #sweep(): void {
     const nowMs = performance.now();
-    const stoodStillMs = nowMs - this.#sweptMs;
-    this.#sweptMs = nowMs;
+    const stoodStillMs = this.#standstill?.tick(nowMs) ?? 0;
     for (const connection of this.#connections) {
-      if (stoodStillMs > STANDSTILL_MS) connection.excuse(stoodStillMs);
+      if (stoodStillMs > 0) connection.excuse(stoodStillMs);
       connection.sweep(nowMs);
     }
     this.#options.budget.sweep(nowMs);
@@ -154,7 +153,7 @@ export class FirewallListener {
         if (isFailing) log("server.accepting", { endpoint });
         isFailing = false;
         // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
-        this.#sweeper ??= setInterval(() => this.#sweep(), sweepIntervalMs(limits));
+        if (this.#sweeper === undefined) this.#startSweeping(sweepIntervalMs(limits));
         void this.#serve(peer);
       } catch (error) {
         if (this.#isDraining) return;

@@ -122,8 +122,8 @@ async function startNodeTls(
 ): Promise<ByteSocket> {
   const [{ connect }, { TlsStream }, { TlsSocket }] = await Promise.all([
     import("node:tls"),
-    import("../firewall/tls_stream.ts"),
-    import("../firewall/tls_socket.ts"),
+    import("../firewall/tls/tls_stream.ts"),
+    import("../firewall/tls/tls_socket.ts"),
   ]);
   const stream = new TlsStream(socket);
   return await new Promise((resolve, reject) => {

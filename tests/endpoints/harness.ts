@@ -14,7 +14,7 @@ import { createRequestRules } from "../../src/firewall/admission/request_rules.t
 import { FirewallListener } from "../../src/firewall/listener.ts";
 import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
 import { LIMITS } from "../support/firewall_harness.ts";
-import type { TlsAcceptor } from "../../src/firewall/tls_acceptor.ts";
+import type { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import type { EventName } from "../../src/telemetry/events.ts";
 import type { Log, LogFields } from "../../src/telemetry/log.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Identity } from "../../src/auth/token.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";
 import { createSecureEndpoint } from "../../src/endpoints/secure.ts";
-import { TlsAcceptor } from "../../src/firewall/tls_acceptor.ts";
+import { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import { describeFrame, type Dialect, orderTable } from "../support/order_table.ts";
 import { concat, frame, OPCODE, RawClient, requestHead } from "../support/raw_client.ts";
 import { startRelay } from "../support/relay_harness.ts";

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { StartError } from "../../src/core/errors.ts";
 import { closeQuietly, writeAll } from "../../src/firewall/byte_socket.ts";
-import { checkIdentity, readCertificates } from "../../src/firewall/tls_identity.ts";
-import { TlsAcceptor } from "../../src/firewall/tls_acceptor.ts";
+import { checkIdentity, readCertificates } from "../../src/firewall/tls/tls_identity.ts";
+import { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import {
   bytesOf,
   CLIENT,

@@ -1,8 +1,8 @@
 // Who resumes a TLS session although its certificate isn't accepted any more: in the table, and with a real OpenSSL client.
 
 import assert from "node:assert/strict";
-import { readCertificates } from "../../src/firewall/tls_identity.ts";
-import { CheckedClients, type ClientCertificate } from "../../src/firewall/tls_clients.ts";
+import { readCertificates } from "../../src/firewall/tls/tls_identity.ts";
+import { CheckedClients, type ClientCertificate } from "../../src/firewall/tls/tls_clients.ts";
 import {
   bytesOf,
   CLIENT,

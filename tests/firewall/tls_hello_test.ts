@@ -9,7 +9,7 @@ import {
   MAX_HELLO_SIZE,
   readAlert,
   readHello,
-} from "../../src/firewall/tls_hello.ts";
+} from "../../src/firewall/tls/tls_hello.ts";
 import { bytesOf, clientHello } from "../support/tls_harness.ts";
 
 /** What is said after each byte. */

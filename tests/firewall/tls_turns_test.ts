@@ -1,7 +1,7 @@
 // In which order TLS handshakes are computed.
 
 import assert from "node:assert/strict";
-import { TlsTurns } from "../../src/firewall/tls_turns.ts";
+import { TlsTurns } from "../../src/firewall/tls/tls_turns.ts";
 
 /** What takes so long that the loop belongs to others for a time that can be seen. */
 function work(): void {

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { ByteSocket } from "../../src/firewall/byte_socket.ts";
-import { TlsAcceptor, type TlsResult } from "../../src/firewall/tls_acceptor.ts";
+import { TlsAcceptor, type TlsResult } from "../../src/firewall/tls/tls_acceptor.ts";
 
 export const TIMEOUT_MS = 5000;
 

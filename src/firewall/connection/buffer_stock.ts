@@ -1,5 +1,7 @@
 // The buffers of connections, used again and again: garbage of this kind is collected late, and looks like a leak until then.
 
+/** Bytes of the buffer of an idle peer: it waits with one for as long as it has nothing to say. */
+export const TINY_SIZE = 512;
 /** Bytes of a small buffer: enough for what most peers send or are sent at once. */
 export const SMALL_SIZE = 4096;
 /** Room for a message of 16 KiB at once; with more, a hundred stalled peers would hold megabytes. */
@@ -10,14 +12,15 @@ const MAX_LARGE = 256;
 
 /** A stock of buffers of one size. */
 export class BufferStock {
-  readonly #sizeBytes: number;
+  /** Bytes of each buffer. */
+  readonly sizeBytes: number;
   readonly #mostSpare: number;
   readonly #mostTaken: number;
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   #taken = 0;
 
   constructor(sizeBytes: number, mostSpare: number, mostTaken = Infinity) {
-    this.#sizeBytes = sizeBytes;
+    this.sizeBytes = sizeBytes;
     this.#mostSpare = mostSpare;
     this.#mostTaken = mostTaken;
   }
@@ -30,7 +33,7 @@ export class BufferStock {
   /** A buffer with anything in it; to be given back when nothing refers to it any more. */
   take(): Uint8Array<ArrayBuffer> {
     this.#taken++;
-    return this.#spare.pop() ?? new Uint8Array(this.#sizeBytes);
+    return this.#spare.pop() ?? new Uint8Array(this.sizeBytes);
   }
 
   giveBack(bytes: Uint8Array<ArrayBuffer>): void {
@@ -40,6 +43,8 @@ export class BufferStock {
   }
 }
 
+/** Buffers of `TINY_SIZE`. */
+export const tiny = new BufferStock(TINY_SIZE, 4096);
 /** Buffers of `SMALL_SIZE`. */
 export const small = new BufferStock(SMALL_SIZE, 1024);
 /** Buffers of `LARGE_SIZE`. */

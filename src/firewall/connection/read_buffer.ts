@@ -1,11 +1,14 @@
 // What was read of one side of a connection: in a small buffer while little comes, in a large one while much does.
 
-import { BufferStock, large, small, SMALL_SIZE } from "./buffer_stock.ts";
+import { BufferStock, large, small, SMALL_SIZE, tiny } from "./buffer_stock.ts";
+
+/** From the smallest to the largest; one that is full is exchanged for the next, one that is hardly used for the one before. */
+const STOCKS: readonly BufferStock[] = [tiny, small, large];
 
 /**
  * Bytes that were read, with free room before them and a carry from one read to the next.
  *
- * An idle connection keeps 4 KiB; a full read borrows 24 KiB from a bounded stock that all connections share.
+ * A peer that says little keeps half a KiB; full reads borrow 4 and then 24 KiB, those from a bounded stock that all connections share.
  */
 export class ReadBuffer {
   bytes: Uint8Array<ArrayBuffer>;
@@ -13,17 +16,17 @@ export class ReadBuffer {
   readonly start: number;
   /** Offset after the last byte that was read. */
   end: number;
-  /** Where `bytes` come from; undefined when they were made for what was there at the beginning. */
-  #stock: BufferStock | undefined;
+  /** Where in `STOCKS` `bytes` come from; -1 when they were made for what was there at the beginning. */
+  #level: number;
 
   /**
    * @param headroom Bytes that stay free before the first one read.
    * @param initial Bytes that are already there; copied.
    */
   constructor(headroom: number, initial: Uint8Array) {
-    const isSmall = headroom + initial.length <= SMALL_SIZE;
-    this.#stock = isSmall ? small : undefined;
-    this.bytes = isSmall ? small.take() : new Uint8Array(headroom + initial.length);
+    const size = headroom + initial.length;
+    this.#level = STOCKS.findIndex(({ sizeBytes }) => sizeBytes > size && sizeBytes <= SMALL_SIZE);
+    this.bytes = STOCKS[this.#level]?.take() ?? new Uint8Array(size);
     this.bytes.set(initial, headroom);
     this.start = headroom;
     this.end = headroom + initial.length;
@@ -38,24 +41,27 @@ export class ReadBuffer {
   carry(from: number): void {
     const used = this.end - this.start;
     const kept = this.end - from;
-    const isFull = this.end === this.bytes.length;
-    if (this.#stock !== large && isFull && large.hasMore) this.#move(large, from);
-    else if (this.#stock !== small && used <= SMALL_SIZE / 2) this.#move(small, from);
-    else if (kept > 0) this.bytes.copyWithin(this.start, from, this.end);
+    const level = this.#level;
+    const larger = this.end === this.bytes.length ? STOCKS[level + 1] : undefined;
+    const smaller = STOCKS[level < 0 ? 1 : level - 1];
+    if (larger?.hasMore) this.#move(level + 1, from);
+    else if (smaller !== undefined && used <= smaller.sizeBytes / 2) {
+      this.#move(level < 0 ? 1 : level - 1, from);
+    } else if (kept > 0) this.bytes.copyWithin(this.start, from, this.end);
     this.end = this.start + kept;
   }
 
   /** Gives back what was borrowed; the buffer must not be used after that. */
   release(): void {
-    this.#stock?.giveBack(this.bytes);
-    this.#stock = undefined;
+    STOCKS[this.#level]?.giveBack(this.bytes);
+    this.#level = -1;
   }
 
-  #move(stock: BufferStock, from: number): void {
+  #move(level: number, from: number): void {
     const old = this.bytes;
-    this.bytes = stock.take();
+    this.bytes = STOCKS[level]!.take();
     this.bytes.set(old.subarray(from, this.end), this.start);
-    this.#stock?.giveBack(old);
-    this.#stock = stock;
+    STOCKS[this.#level]?.giveBack(old);
+    this.#level = level;
   }
 }

@@ -1,5 +1,6 @@
 // The way to a request head: the PROXY preamble and TLS, where there are any, and the head itself, all in one time limit.
 
+import { afterAwake } from "../../core/standstill.ts";
 import {
   badRequest,
   canBeRequest,
@@ -13,7 +14,7 @@ import type { Admission } from "../admission.ts";
 import { clientAddress } from "../admission/forwarded_for.ts";
 import { MAX_V2_SIZE, parseProxyHeader } from "../admission/proxy_protocol.ts";
 import { isConnectionLost, PrefixedSocket } from "../byte_socket.ts";
-import type { TlsAcceptor } from "../tls_acceptor.ts";
+import type { TlsAcceptor } from "../tls/tls_acceptor.ts";
 import type { Handshake } from "./handshake.ts";
 import { HeadBuffer, MAX_HEAD_SIZE } from "./head_buffer.ts";
 import { interrupt } from "./refusing.ts";
@@ -69,11 +70,11 @@ export async function open(
     if (refusal !== undefined) return refusal;
   }
   let isLate = false;
-  const timer = setTimeout(() => {
+  const cancel = afterAwake(handshakeTimeout, () => {
     isLate = true;
     admission.record(handshake.address, endpoint, { ...LATE, limit: handshakeTimeout / 1000 });
     void interrupt(handshake, LATE);
-  }, handshakeTimeout);
+  });
   try {
     const opening = await readOpening(handshake, options);
     return isLate ? undefined : opening;
@@ -81,7 +82,7 @@ export async function open(
     if (isLate && isConnectionLost(error)) return undefined;
     throw error;
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 

@@ -1,7 +1,7 @@
 // An established TLS connection as the byte stream that the firewall works with.
 
 import type { TLSSocket } from "node:tls";
-import { type ByteSocket, closeQuietly } from "./byte_socket.ts";
+import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 import type { TlsStream } from "./tls_stream.ts";
 
 /** What is pending: how it is settled. */

@@ -1,6 +1,6 @@
 // The first bytes on a TLS port: waits for a whole ClientHello, before anything is spent on it.
 
-import type { ByteSocket } from "./byte_socket.ts";
+import type { ByteSocket } from "../byte_socket.ts";
 
 /** Names of the alerts that are sent or seen here, by their number (RFC 8446 §6). */
 export const ALERTS = {

@@ -1,7 +1,7 @@
 // Certificates and keys: whether they can be used at all, which the TLS library does not say before it needs them.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { StartError } from "../core/errors.ts";
+import { StartError } from "../../core/errors.ts";
 
 /** Who the server is, and whom it lets in; all in PEM. */
 export interface TlsIdentity {

@@ -2,9 +2,9 @@
 
 import type { X509Certificate } from "node:crypto";
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { badRequest, encodeRefusal, type Refusal } from "../protocol/handshake.ts";
-import type { Log } from "../telemetry/log.ts";
-import { type ByteSocket, closeQuietly, isConnectionLost } from "./byte_socket.ts";
+import { badRequest, encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost } from "../byte_socket.ts";
 import { CheckedClients } from "./tls_clients.ts";
 import { ALERTS, encodeAlert, readHello } from "./tls_hello.ts";
 import { checkIdentity, type TlsIdentity } from "./tls_identity.ts";

@@ -1,8 +1,8 @@
 // A byte stream as the stream that node:tls works on, which reads only while somebody wants what it brings.
 
 import { EventEmitter } from "node:events";
-import { large } from "./connection/buffer_stock.ts";
-import { type ByteSocket, expectLoss, writeAll } from "./byte_socket.ts";
+import { large } from "../connection/buffer_stock.ts";
+import { type ByteSocket, expectLoss, writeAll } from "../byte_socket.ts";
 import { type Alert, readAlert } from "./tls_hello.ts";
 
 /** Bytes of the buffer that waits for an idle peer; a flood is read with large ones from the stock. */
