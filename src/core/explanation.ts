@@ -1,4 +1,4 @@
-// What can be told about a code, a rule or an event: in the README, in the terminal, to a reader of the log.
+// What can be told about a code, a rule or an event: in the reference, in the terminal, to a reader of the log.
 
 import type { SettingName } from "./settings.ts";
 

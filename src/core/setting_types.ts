@@ -6,7 +6,7 @@ import { parseSize } from "./size.ts";
 
 /** What every setting has. */
 interface Described {
-  /** The heading that the setting stands under in the help and in the README. */
+  /** The heading that the setting stands under in the help and in the reference. */
   readonly group: string;
   /** What it does, in a few words without a full stop. */
   readonly help: string;

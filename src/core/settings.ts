@@ -1,4 +1,4 @@
-// Every setting, declared once: flags, variables, help, the README's table and validation come from here.
+// Every setting, declared once: flags, variables, help, the reference's tables and validation come from here.
 
 import { UsageError } from "./errors.ts";
 import { isKeySetUrl } from "./key_set_url.ts";

@@ -14,6 +14,8 @@ const ALGORITHMS = { "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha51
  */
 export const digestMethod = defineMethod({
   name: "digest",
+  takes: "`data`, `algorithm` (SHA-256, SHA-384 or SHA-512), `encoding` of the data (utf8 or base64)",
+  gives: "`algorithm` and `digest`, in lowercase hex",
   params: v.strictObject({
     data: v.string(),
     algorithm: v.optional(v.picklist(["SHA-256", "SHA-384", "SHA-512"]), "SHA-256"),

@@ -6,6 +6,8 @@ import { defineMethod } from "./method.ts";
 /** `{ message }` -> `{ message }`, with the prefix in front. */
 export const echoMethod = defineMethod({
   name: "echo",
+  takes: "`message`",
+  gives: "the same with the prefix in front",
   params: v.strictObject({ message: v.string() }),
   run: ({ message }, { prefix }) => ({ result: { message: echo(prefix, message) } }),
 });

@@ -6,6 +6,8 @@ import { defineMethod } from "./method.ts";
 /** `{}` -> `{}`, then Close 1000. In a batch the others are answered first. */
 export const logoutMethod = defineMethod({
   name: "logout",
+  takes: "",
+  gives: "`{}`, then Close 1000",
   params: v.strictObject({}),
   run(_params, context) {
     context.endAfterReply(ENDINGS.loggedOut);

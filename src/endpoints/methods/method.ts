@@ -27,19 +27,29 @@ export interface Method {
   call(params: object | undefined, context: MethodContext): RpcOutcome | Promise<RpcOutcome>;
 }
 
+/** One method as it is told to a reader: its parameters and its result, in a few words of Markdown. */
+export interface ToldMethod extends Method {
+  readonly takes: string;
+  readonly gives: string;
+}
+
 /** What a method is made of. */
-export interface MethodDeclaration<Schema extends v.GenericSchema> {
-  readonly name: string;
+export interface MethodDeclaration<Schema extends v.GenericSchema>
+  extends Pick<ToldMethod, "name" | "takes" | "gives"> {
   /** The schema of the parameters, which are by name; none at all count as an empty object. */
   readonly params: Schema;
   readonly run: (params: v.InferOutput<Schema>, context: MethodContext) => RpcOutcome | Promise<RpcOutcome>;
 }
 
 /** Makes a method that refuses what its schema does not describe, naming the field and nothing else. */
-export function defineMethod<Schema extends v.GenericSchema>(declared: MethodDeclaration<Schema>): Method {
-  const { name, params: schema, run } = declared;
+export function defineMethod<Schema extends v.GenericSchema>(
+  declared: MethodDeclaration<Schema>,
+): ToldMethod {
+  const { name, takes, gives, params: schema, run } = declared;
   return {
     name,
+    takes,
+    gives,
     call(params = {}, context) {
       if (Array.isArray(params)) return { error: invalidParams("params") };
       const parsed = v.safeParse(schema, params, { abortEarly: true });

@@ -20,6 +20,9 @@ const refreshing = new WeakSet<Session>();
  */
 export const refreshMethod = defineMethod({
   name: "refresh",
+  takes: "`token`, a newer one of the same user",
+  gives:
+    "`expires_at`, the new one; error -32001 says why a token is refused, -32002 that another is being looked at",
   params: v.strictObject({ token: v.string() }),
   async run({ token }, context) {
     const { session } = context;

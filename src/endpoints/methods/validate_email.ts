@@ -15,6 +15,8 @@ const MAX_LOCAL_PART_SIZE = 64;
 /** `{ address }` -> `{ valid: true }` or `{ valid: false, reason }`, the reason in words. Nothing is looked up. */
 export const validateEmailMethod = defineMethod({
   name: "validate_email",
+  takes: "`address`",
+  gives: "`valid`, and a `reason` when it is not; nothing is looked up",
   params: v.strictObject({ address: v.string() }),
   run({ address }) {
     const reason = findFault(address);

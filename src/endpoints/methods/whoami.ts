@@ -9,6 +9,8 @@ const SECRET = /secret|password|passwd|token|credential|private|api_?key|nonce/i
 /** `{}` -> `{ user, session, started_at, expires_at, claims }`; claims named like secrets are left out at every depth. */
 export const whoamiMethod = defineMethod({
   name: "whoami",
+  takes: "",
+  gives: "`user`, `session`, `started_at`, `expires_at` and `claims`, without those named like secrets",
   params: v.strictObject({}),
   run(_params, { session }) {
     const { identity, startedAtMs } = session;
