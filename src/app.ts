@@ -82,7 +82,44 @@ export async function serve(settings: Settings, version: string): Promise<number
   return 0;
 }
 
+/** A server that runs within another command. */
+export interface GuestServer {
+  /** Its ready lines. */
+  readonly lines: readonly string[];
+  /** Ends it without a drain. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server within another command, which keeps its signals and its terminal: nothing is logged or printed.
+ *
+ * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
+ */
+export async function startGuest(settings: Settings, version: string): Promise<GuestServer> {
+  const runtimeDir = await createRuntimeDir(settings.runtimeDir);
+  let lines: readonly string[] = [];
+  const announce = (ready: readonly string[]) => lines = ready;
+  const app = new App(
+    { settings, version, log: () => {}, feed: undefined, lostRecords: () => 0, announce },
+    runtimeDir,
+  );
+  const stop = async () => {
+    await app.drain();
+    await app.close();
+  };
+  try {
+    await app.start();
+    await app.loadRest();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { lines, stop };
+}
+
 interface AppOptions {
+  /** Told of the ready lines; they are printed if left out. */
+  readonly announce?: (lines: readonly string[]) => void;
   readonly settings: Settings;
   readonly version: string;
   readonly log: Log;
@@ -144,7 +181,8 @@ class App {
       return `Listening on ${scheme}://${host}:${port}/ (${name})`;
     });
     if (this.#admin !== undefined) lines.push(`Admin on ${this.#admin.url}`);
-    console.log(lines.join("\n"));
+    if (this.#options.announce === undefined) console.log(lines.join("\n"));
+    else this.#options.announce(lines);
     // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
     // before: until this returns the event loop stands still.
     if (settings.echo) {

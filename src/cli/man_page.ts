@@ -15,9 +15,15 @@ const USAGE = "Every command takes --help. Durations are written 30s or 1h30m, s
 
 const EXIT_CODES: readonly Item[] = [
   ["0", "What was asked for is done; serve has been stopped by SIGINT or SIGTERM."],
-  ["1", "It can't be done, or what was to be verified is not valid."],
+  [
+    "1",
+    "It can't be done, or what was to be verified is not valid; selftest has findings; connect was closed with an error.",
+  ],
   ["2", "The command line or a variable can't be used."],
-  ["130, 143", "serve has been ended by a second SIGINT or SIGTERM."],
+  ["3", "connect and selftest found no server that can be talked to."],
+  ["4", "connect was refused; the server stopped answering during selftest."],
+  ["5", "connect lost its connection without a Close frame."],
+  ["130, 143", "serve has been ended by a second SIGINT or SIGTERM, connect or selftest by SIGINT."],
 ];
 
 const SIGNALS: readonly Item[] = [

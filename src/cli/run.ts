@@ -15,6 +15,7 @@ import { addManCommand } from "./man_command.ts";
 import { addMisbehaveCommand } from "./misbehave_command.ts";
 import { addRevocationsCommand } from "./revocations_command.ts";
 import { addRevokeCommand } from "./revoke_command.ts";
+import { addSelftestCommand } from "./selftest_command.ts";
 import { addServeCommand } from "./serve_command.ts";
 import { addSessionsCommand } from "./sessions_command.ts";
 import { StrictCommand } from "./strict_command.ts";
@@ -65,6 +66,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
   addConfigCommand(program, exitWith);
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
+  addSelftestCommand(program, exitWith);
   addConnectCommand(program, exitWith);
   addMisbehaveCommand(program);
   addSessionsCommand(program);

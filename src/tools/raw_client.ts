@@ -107,7 +107,8 @@ export class RawClient implements Disposable {
     const work = (async () => {
       for (let sent = 0; sent < bytes.length;) sent += await this.#socket.write(bytes.subarray(sent));
     })();
-    return await this.#within(timeoutMs, work.then(() => undefined, (error) => this.#failed(error)));
+    // What the peer said before it went can still be read.
+    return await this.#within(timeoutMs, work.then(() => undefined, (error) => this.#describe(error)));
   }
 
   /** Ends our half (FIN); reading goes on. */
@@ -115,7 +116,7 @@ export class RawClient implements Disposable {
     try {
       await this.#socket.closeWrite();
     } catch (error) {
-      this.#failed(error);
+      this.#describe(error);
     }
   }
 
@@ -208,7 +209,7 @@ export class RawClient implements Disposable {
       if (count === null) this.#ending = { kind: "end", how: "FIN" };
       else this.#keep(this.#chunk.subarray(0, count));
     } catch (error) {
-      this.#failed(error);
+      this.#ending = this.#describe(error);
     }
     this.#reading = undefined;
   }
@@ -240,10 +241,10 @@ export class RawClient implements Disposable {
     return taken;
   }
 
-  #failed(error: unknown): End {
-    if (this.#isClosed) return this.#ending ??= { kind: "end", how: "closed here" };
+  #describe(error: unknown): End {
+    if (this.#isClosed) return { kind: "end", how: "closed here" };
     if (!isLost(error)) throw error;
-    return this.#ending ??= { kind: "end", how: "RST" };
+    return { kind: "end", how: "RST" };
   }
 
   async #within<Value>(timeoutMs: number, work: Promise<Value>): Promise<Value | Late> {

@@ -28,19 +28,18 @@ const MASK = 0x37fa213d;
 
 /** The bytes of one frame. */
 export function frame(
-  { opcode, fin = true, rsv = 0, payload = "", masked = true, maskKey = MASK, ...length }: FrameInit,
-): Uint8Array<
-  ArrayBuffer
-> {
+  { opcode, fin = true, rsv = 0, payload = "", masked = true, maskKey = MASK, ...claim }: FrameInit,
+): Uint8Array<ArrayBuffer> {
   const data = bytesOf(payload);
   const header = new Uint8Array(14);
-  const { lengthForm, claimedLength } = length;
+  const { lengthForm, claimedLength } = claim;
+  const length = claimedLength ?? BigInt(data.length);
   let size: number;
   if (lengthForm === undefined && claimedLength === undefined) {
     const mask = masked ? { maskKey } : {};
     size = writeFrameHeader(header, 0, { fin, opcode, payloadLength: data.length, ...mask });
   } else {
-    size = writeOddHeader(header, claimedLength ?? BigInt(data.length), lengthForm ?? 64, {
+    size = writeOddHeader(header, length, lengthForm ?? (length < 126n ? 7 : length < 65536n ? 16 : 64), {
       fin,
       opcode,
       maskKey: masked ? maskKey : undefined,

@@ -29,7 +29,7 @@ async function listed(what: "flags" | "commands", ...command: readonly string[])
 async function expectations(): Promise<ReadonlyMap<string, readonly string[]>> {
   return new Map([
     ["wsward ", await listed("commands")],
-    ["wsward se", ["serve", "sessions"]],
+    ["wsward se", ["selftest", "serve", "sessions"]],
     ["wsward token ", await listed("commands", "token")],
     ["wsward help ser", ["ser"]],
     ["wsward bans a", ["add"]],
@@ -55,6 +55,11 @@ async function expectations(): Promise<ReadonlyMap<string, readonly string[]>> {
     ["wsward serve --host my", ["my"]],
     ["wsward log verify o", ["other.log"]],
     ["wsward explain o", ["o"]],
+    ["wsward connect --", await listed("flags", "connect")],
+    ["wsward connect --present ", ["cookie", "first", "header", "subprotocol"]],
+    ["wsward selftest --fail-on ", ["fail", "never", "warn"]],
+    ["wsward selftest --junit o", ["other.log"]],
+    ["wsward misbehave --max-s", ["--max-sent"]],
   ]);
 }
 

@@ -92,14 +92,26 @@ export class TcpServer implements AsyncDisposable {
   readonly #open = new Set<Deno.TcpConn>();
   readonly #work: Promise<void>[] = [];
 
-  constructor(behaviour: Behaviour) {
+  readonly #isAbandoned: boolean;
+
+  /** `isAbandoned`: what it does with a connection need not come to an end. */
+  constructor(behaviour: Behaviour, { isAbandoned = false }: { readonly isAbandoned?: boolean } = {}) {
+    this.#isAbandoned = isAbandoned;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = this.#listener.addr.port;
     void this.#accept(behaviour);
   }
 
   async #accept(behaviour: Behaviour): Promise<void> {
-    for await (const conn of this.#listener) {
+    for (;;) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource) return;
+        // Whoever came has gone already.
+        continue;
+      }
       this.count++;
       this.#open.add(conn);
       this.#work.push(
@@ -116,7 +128,7 @@ export class TcpServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     for (const conn of this.#open) close(conn);
-    await Promise.all(this.#work);
+    if (!this.#isAbandoned) await Promise.all(this.#work);
   }
 }
 

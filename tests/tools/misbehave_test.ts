@@ -62,6 +62,15 @@ Deno.test("sends the illegal bytes that its path names, and no others", async ()
   assert.equal((await masked.nextFrame()).masked, true);
 });
 
+Deno.test("sends a message of the size that its path names, in as many fragments", async () => {
+  await using server = await MisbehaveServer.start(OPTIONS);
+  using client = await connect(server, "/fragments/3/size/200KiB");
+  for (let i = 0; i < 3; i++) await client.nextFrame();
+  const parts = [await client.nextFrame(), await client.nextFrame(), await client.nextFrame()];
+  assert.deepEqual(parts.map(({ opcode, fin }) => [opcode, fin]), [[2, false], [0, false], [0, true]]);
+  assert.equal(parts.reduce((sum, { payload }) => sum + payload.length, 0), 200 * 1024);
+});
+
 Deno.test("answers the handshake wrongly where the path says so", async () => {
   await using server = await MisbehaveServer.start(OPTIONS);
   const answer = (target: string) => request(server, requestHead({ target }));

@@ -121,9 +121,7 @@ const DATA = group("data", [
   [
     "size",
     "sends a binary message of this size",
-    (client, size) => {
-      return client.sendMessage(binary, new Uint8Array(size));
-    },
+    (client, size) => client.sendZeros(size),
     SIZE,
     "16MiB",
   ],

@@ -44,10 +44,11 @@ export class Over extends Error {
 /** How far pieces are apart, so that they don't become one again on the way. */
 const PIECE_INTERVAL_MS = 2;
 /** The largest message that is answered, in bytes, and the most fragments that it may be made of. */
-const MAX_MESSAGE = 64 * 1024 * 1024;
+export const MAX_MESSAGE = 4 * 1024 * 1024;
 const MAX_FRAGMENTS = 10_000;
 const MAX_BACKGROUND = 1000;
 const FINISH_MS = 2000;
+const ZEROS = new Uint8Array(64 * 1024);
 
 /** What is done to one connection. All that waits ends, by {@linkcode Over}, when the connection does. */
 export class ConnectionUnderTest {
@@ -143,6 +144,18 @@ export class ConnectionUnderTest {
         fin: i === fragments - 1,
         payload: part,
       });
+    }
+  }
+
+  /** Sends a binary message of zeros, of which no more than a piece is ever held. */
+  async sendZeros(size: number): Promise<void> {
+    const { fragments } = this.modes;
+    const part = Math.ceil(size / fragments);
+    for (let i = 0; i < fragments; i++) {
+      let left = Math.max(0, Math.min(part, size - i * part));
+      const opcode = i === 0 ? OPCODE.binary : OPCODE.continuation;
+      await this.sendFrame({ opcode, fin: i === fragments - 1, claimedLength: BigInt(left) });
+      for (; left > 0; left -= ZEROS.length) await this.write(ZEROS.subarray(0, left));
     }
   }
 

@@ -15,7 +15,7 @@ import {
 } from "../../protocol/handshake.ts";
 import { RawClient } from "../raw_client.ts";
 import { isLoopback } from "../target.ts";
-import { ConnectionUnderTest, Over } from "./connection_under_test.ts";
+import { ConnectionUnderTest, MAX_MESSAGE, Over } from "./connection_under_test.ts";
 import { NodeByteSocket } from "./node_byte_socket.ts";
 import { encodePage } from "./page.ts";
 import { parsePath, type Plan } from "./path.ts";
@@ -116,7 +116,7 @@ export class MisbehaveServer implements AsyncDisposable {
         await stream.closeWrite();
         return;
       }
-      const client = new RawClient(new PrefixedSocket(stream, rest), { maxPayload: 64 * 1024 * 1024 });
+      const client = new RawClient(new PrefixedSocket(stream, rest), { maxPayload: MAX_MESSAGE });
       const { maxSent } = this.#options;
       await this.#follow(
         plan,

@@ -1,0 +1,63 @@
+// What comes of a case.
+
+/** How much a case may do to a server: nothing; use up what it allows; or try to exhaust it. */
+export type CaseClass = "harmless" | "limit" | "exhaustion";
+
+/** How binding a rule is. */
+export type Level = "MUST" | "SHOULD";
+
+/** All classes, the mildest first. */
+export const CASE_CLASSES: readonly CaseClass[] = ["harmless", "limit", "exhaustion"];
+
+/** What comes of a case; `error` for one that could not be performed. */
+export type Result = "pass" | "warn" | "fail" | "info" | "skip" | "error";
+
+/** All results, the worst last. */
+export const RESULTS: readonly Result[] = ["pass", "info", "skip", "error", "warn", "fail"];
+
+/** How a server did, in words for a person. What the server said is escaped when it is shown, not here. */
+export interface Verdict {
+  readonly result: Result;
+  readonly observed: string;
+}
+
+/** A case that could not be performed, or does not apply; the message says why. */
+export class Unperformable extends Error {
+  override readonly name = "Unperformable";
+  readonly result: "error" | "skip";
+
+  constructor(message: string, result: "error" | "skip" = "error") {
+    super(message);
+    this.result = result;
+  }
+}
+
+/** As it should be. */
+export function pass(observed: string): Verdict {
+  return { result: "pass", observed };
+}
+
+/** Not as it should be, but allowed or harmless. */
+export function warn(observed: string): Verdict {
+  return { result: "warn", observed };
+}
+
+/** A rule is broken. */
+export function fail(observed: string): Verdict {
+  return { result: "fail", observed };
+}
+
+/** Worth knowing, and neither right nor wrong. */
+export function info(observed: string): Verdict {
+  return { result: "info", observed };
+}
+
+/** What a rule of this level makes of its being broken. */
+export function broken(level: Level, observed: string): Verdict {
+  return level === "MUST" ? fail(observed) : warn(observed);
+}
+
+/** The worst of some verdicts, with what was observed there. */
+export function worst(verdicts: readonly Verdict[]): Verdict {
+  return verdicts.reduce((a, b) => RESULTS.indexOf(b.result) > RESULTS.indexOf(a.result) ? b : a);
+}

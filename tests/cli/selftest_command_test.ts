@@ -1,0 +1,233 @@
+// The command `selftest` as a user runs it: against our own server, which passes all of it, and against bad ones.
+
+import assert from "node:assert/strict";
+import { acceptUpgrade, runTool, TcpServer } from "../support/tool_process.ts";
+import { startBad } from "../support/bad_servers.ts";
+import { startPermissions, startServer } from "../support/process.ts";
+
+const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
+
+/** Runs it with the permissions of its task. */
+async function selftest(args: readonly string[], more: readonly string[] = []) {
+  const folder = await Deno.makeTempDir();
+  const runtimeDir = `${await Deno.makeTempDir()}/run`;
+  const permissions = startPermissions(runtimeDir, more);
+  const env = { WSWARD_RUNTIME_DIR: runtimeDir };
+  const result = await runTool(["selftest", ...args], { folder, permissions, env });
+  return { ...result, folder };
+}
+
+interface Json {
+  readonly summary: Readonly<Record<string, number>>;
+  readonly cases: readonly { readonly id: string; readonly result: string; readonly observed: string }[];
+  readonly controlConnection: string;
+}
+
+/** All that is not as it should be. */
+function findings({ cases }: Json): string[] {
+  return cases.filter(({ result }) => ["fail", "warn", "error"].includes(result)).map((
+    { id, result, observed },
+  ) => `${id}: ${result}, ${observed}`);
+}
+
+for (
+  const [name, flags] of Object.entries({
+    "ws": [],
+    "wss": ["--tls-cert", `${FIXTURES}server.pem`, "--tls-key", `${FIXTURES}server.key.pem`],
+  })
+) {
+  Deno.test(`our own server passes every case, and every limit is there (${name})`, async () => {
+    const args = ["--json", "--class", "limit", "--timeout", "10s", ...flags];
+    const { code, stdout, stderr } = await selftest(args, [`--allow-read=${FIXTURES}`]);
+    assert.equal(stderr, "");
+    const json: Json = JSON.parse(stdout);
+    assert.deepEqual(findings(json), []);
+    assert.equal(code, 0);
+    assert.equal(json.controlConnection, "open throughout");
+    assert.ok(json.summary["pass"]! > 120, JSON.stringify(json.summary));
+    const isTls = name === "wss";
+    assert.equal(json.cases.find(({ id }) => id === "tls-plain")?.result, isTls ? "pass" : "skip");
+  });
+}
+
+Deno.test("our own server passes every case with a session, of a secure endpoint that is named, with a key", async () => {
+  await using server = startServer();
+  const url = `ws://127.0.0.1:${await server.port("secure")}/`;
+  const args = ["selftest", url, "--key-file", "wsward.key", "--json", "--timeout", "10s"];
+  const { code, stdout, stderr } = await runTool(args, { folder: server.folder });
+  assert.equal(stderr, "");
+  assert.deepEqual(findings(JSON.parse(stdout)), []);
+  assert.equal(code, 0);
+});
+
+Deno.test("tells the findings, how to repeat one, and the bytes on the wire", async () => {
+  await using server = startBad("lenient");
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const run = (...args: readonly string[]) => runTool(["selftest", url, "--timeout", "300ms", ...args]);
+  const all = await run("--only", "framing");
+  assert.equal(all.code, 1);
+  assert.match(
+    all.stdout,
+    /^ws:\/\/127\.0\.0\.1:\d+\/: an echo\n\nframing\n {2}pass {3}fr-echo +both are answered\n/,
+  );
+  assert.match(all.stdout, /\nfail fr-rsv1 \(RFC 6455 §5\.2, MUST\)\n {2}sends: {4}a text with RSV1\n/);
+  const repeat = `  repeat:   wsward selftest ${url} --only fr-rsv1 --trace`;
+  assert.ok(all.stdout.includes(repeat), all.stdout);
+  const one = await run("--only", "fr-rsv1", "--trace");
+  assert.match(one.stdout, / 1 > GET \/ HTTP\/1\.1 \| .*User-Agent: wsward-selftest/);
+  assert.match(one.stdout, / 1 > c1 84 37 fa 21 3d /);
+  assert.match(one.stdout, / 1 < 81 04 72 73 76 31/);
+});
+
+Deno.test("ends with the code that --fail-on asks for, and --strict takes a warning for a fail", async () => {
+  await using server = startBad("lenient");
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const code = async (...args: readonly string[]) =>
+    (await runTool(["selftest", url, "--timeout", "300ms", ...args])).code;
+  assert.equal(await code("--only", "fr-rsv1"), 1);
+  assert.equal(await code("--only", "fr-rsv1", "--fail-on", "never"), 0);
+  assert.equal(await code("--only", "hs-path-unknown"), 0);
+  assert.equal(await code("--only", "hs-path-unknown", "--fail-on", "warn"), 1);
+  assert.equal(await code("--only", "hs-path-unknown", "--strict"), 1);
+});
+
+Deno.test("writes files for machines", async () => {
+  await using server = startBad("lenient");
+  const folder = await Deno.makeTempDir();
+  const args = ["--only", "fr-rsv*", "--timeout", "300ms", "--junit", "junit.xml", "--sarif", "found.sarif"];
+  const { code } = await runTool(["selftest", `ws://127.0.0.1:${server.port}/`, ...args], {
+    folder,
+    permissions: [
+      "--no-prompt",
+      "--allow-net=127.0.0.1",
+      "--allow-read=.",
+      "--allow-write=.",
+      "--allow-env=WSWARD_*",
+    ],
+  });
+  assert.equal(code, 1);
+  assert.match(
+    await Deno.readTextFile(`${folder}/junit.xml`),
+    /<testsuites name="wsward selftest ws:.*tests="4" failures="4"/,
+  );
+  const sarif = JSON.parse(await Deno.readTextFile(`${folder}/found.sarif`));
+  assert.equal(sarif.runs[0].results.length, 4);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("tests a server that is no echo by what it answers", async () => {
+  // It says the same to every message, and answers Pings.
+  await using server = new TcpServer(async (conn) => {
+    await acceptUpgrade(conn);
+    const buffer = new Uint8Array(1024);
+    for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
+      const isText = (buffer[0]! & 15) === 1;
+      await conn.write(isText ? Uint8Array.of(0x81, 2, 0x68, 0x69) : Uint8Array.of(0x8a, 0));
+    }
+  });
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const run = (...args: readonly string[]) => runTool(["selftest", url, "--only", "fr-echo", ...args]);
+  const seen = await run();
+  assert.deepEqual([seen.code, /: answers "hi"\n/.test(seen.stdout)], [0, true]);
+  assert.equal((await run("--send", "hello", "--expect", "hi")).code, 0);
+  const wrong = await run("--expect", "ho");
+  assert.equal(wrong.code, 3);
+  assert.match(wrong.stderr, /is answered with "hi", not with what --expect says/);
+});
+
+Deno.test("ends with 3 where there is nothing to test, and says why", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const refused = await runTool(["selftest", `ws://127.0.0.1:${port}/`]);
+  assert.deepEqual([refused.code, refused.stdout], [3, ""]);
+  assert.match(refused.stderr, /^Cannot test ws:.*connection refused/);
+  await using silent = new TcpServer(async (conn) => {
+    while (await conn.read(new Uint8Array(1024)) !== null);
+  });
+  assert.equal((await runTool(["selftest", `ws://127.0.0.1:${silent.port}/`, "--timeout", "100ms"])).code, 3);
+  await using error = startBad("error");
+  const answered = await runTool(["selftest", `ws://127.0.0.1:${error.port}/`]);
+  assert.equal(answered.code, 3);
+  assert.match(answered.stderr, /a handshake is answered with 500/);
+  await using server = startServer();
+  const secure = await runTool(["selftest", `ws://127.0.0.1:${await server.port("secure")}/`]);
+  assert.equal(secure.code, 3, "a server that wants a token, without one");
+});
+
+Deno.test("ends with 4 when the server has stopped answering", async () => {
+  // It dies of the first frame that it does not know.
+  const server: TcpServer = new TcpServer(async (conn): Promise<void> => {
+    await acceptUpgrade(conn);
+    const buffer = new Uint8Array(1024);
+    for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
+      if ((buffer[0]! & 15) === 1) {
+        const key = buffer.slice(2, 6);
+        await conn.write(
+          Uint8Array.of(0x81, count - 6, ...buffer.slice(6, count).map((byte, i) => byte ^ key[i & 3]!)),
+        );
+      } else if ((buffer[0]! & 15) === 9) await conn.write(Uint8Array.of(0x8a, 0));
+      else return await server[Symbol.asyncDispose]();
+    }
+  }, { isAbandoned: true });
+  const { code, stdout } = await runTool([
+    "selftest",
+    `ws://127.0.0.1:${server.port}/`,
+    "--only",
+    "fr-opcode-3",
+  ]);
+  assert.equal(code, 4);
+  assert.match(stdout, /and after it the server takes no connection any more/);
+  assert.match(stdout, /The server stopped answering: the rest was not run/);
+});
+
+Deno.test("ends with 130 at Ctrl-C, with what was found", async () => {
+  await using server = startBad("lenient");
+  const args = ["selftest", `ws://127.0.0.1:${server.port}/`, "--class", "limit", "--timeout", "300ms"];
+  const { code, stdout } = await runTool(args, { signal: "SIGINT" });
+  assert.equal(code, 130);
+  assert.match(stdout, /Interrupted: the rest was not run/);
+});
+
+Deno.test("attacks no other machine unless its host is repeated", async () => {
+  const url = "ws://192.0.2.1/";
+  const refused = await runTool(["selftest", url]);
+  assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+  assert.match(refused.stderr, /"192\.0\.2\.1": it is not this machine.*--i-am-authorised 192\.0\.2\.1/);
+  const other = await runTool(["selftest", url, "--i-am-authorised", "192.0.2.2"]);
+  assert.deepEqual([other.code, other.stdout], [2, ""]);
+  // With it, the missing permission is what stops it here.
+  const allowed = await runTool(["selftest", url, "--i-am-authorised", "192.0.2.1", "--timeout", "100ms"]);
+  assert.equal(allowed.code, 3);
+});
+
+Deno.test("lists the cases, a line each", async () => {
+  const { code, stdout } = await runTool(["selftest", "--list"]);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^handshake\n {2}hs-accept +harmless +RFC 6455 §4\.2\.2, MUST: a valid handshake: 101 /,
+  );
+  assert.doesNotMatch(stdout, /never-read/);
+  const all = await runTool(["selftest", "--list", "--class", "limit", "--class", "exhaustion"]);
+  assert.match(all.stdout, /\n {2}never-read +exhaustion /);
+});
+
+Deno.test("says what is wrong with a command line, and what would be right", async () => {
+  const cases = [
+    [["--only", "hs-acept"], /--only "hs-acept": there is no such case, the nearest one is hs-accept/],
+    [["--only", "never-read"], /--only "never-read": it needs --class exhaustion/],
+    [["--class", "all"], /--class "all": it must be limit or exhaustion/],
+    [["http://localhost/"], /URL "http:\/\/localhost\/": it must be ws:/],
+    [["--timeout", "0s"], /--timeout "0s": it must be from 50ms to 1m/],
+    [["--fail-on", "x"], /--fail-on "x"/],
+    [["--pid", "x", "ws://127.0.0.1:1/"], /--pid "x": it must be the number of a process/],
+    [["--token", "a", "--token-file", "b", "ws://127.0.0.1:1/"], /there is one token/],
+    [["--i-am-authorised", "localhost"], /--i-am-authorised without a URL/],
+  ] as const;
+  for (const [args, said] of cases) {
+    const { code, stdout, stderr } = await runTool(["selftest", ...args]);
+    assert.match(stderr, said);
+    assert.deepEqual([code, stdout], [2, ""]);
+  }
+});
