@@ -10,7 +10,7 @@ const BEHAVIOUR = [
 ];
 
 export const CONNECTION = [
-  ...faultsOf("src/firewall/connection/closing.ts", BEHAVIOUR, [
+  ...faultsOf("src/firewall/connection/closing.ts", ["tests/firewall/closing_test.ts"], [
     ["a second cause changes the first", 'if (this.#state !== "open") return false;', ""],
     ["the code of a record is ours", "this.#received ?? this.#own ??", "this.#own ?? this.#received ??"],
     ["1006 is recorded as 1000", "code: ABNORMAL_CLOSURE, reason", "code: 1000, reason"],
