@@ -5,7 +5,7 @@ import { createSecretKey, type KeyObject } from "node:crypto";
 import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../../src/core/settings.ts";
 import { type ForeignKey, makeKey, makeToken, toJwk } from "../auth/foreign.ts";
 import { type Program, startServer } from "../support/process.ts";
-import { RawClient } from "../support/raw_client.ts";
+import { OPCODE, RawClient } from "../support/raw_client.ts";
 
 const SECRET: KeyObject = createSecretKey(Uint8Array.fromHex("5b".repeat(32)));
 const KEY: ForeignKey = { alg: "HS256", publicKey: SECRET, privateKey: SECRET };
@@ -140,6 +140,18 @@ const ROWS: Partial<Record<SettingName, Row>> = {
       using client = await world.open();
       assert.equal(await client.nextText(), "Authentication Timeout");
       assert.equal((await client.nextClose()).code, 3008);
+      client.close();
+    },
+  },
+  messageTimeout: {
+    value: "100ms",
+    async check(world) {
+      using client = await world.open();
+      await client.sendText(world.token());
+      assert.equal(await client.nextText(), GOOD);
+      await client.sendFrame({ opcode: OPCODE.text, fin: false, payload: "a" });
+      const { code, reason } = await client.nextClose();
+      assert.deepEqual([code, reason], [3008, "the rest of a message did not come in time"]);
       client.close();
     },
   },

@@ -8,7 +8,7 @@ Deno.test("answers text with the prefix and the message", async () => {
   const createHandler = createEchoHandler({ prefix: "Server received: " });
   await withEndpoint({ createHandler }, async ({ port }) => {
     using client = await RawClient.connect({ port });
-    for (const message of ["hello", "", "ä€😀", "line\nline\u0000"]) {
+    for (const message of ["hello", "", "ä€😀", "\ufeffmark", "line\nline\u0000"]) {
       await client.sendText(message);
       assert.equal(await client.nextText(), `Server received: ${message}`);
     }

@@ -162,6 +162,20 @@ Deno.test("who holds much and makes no progress is let go after two seconds whil
   assert.equal(other.sheds, 0);
 });
 
+Deno.test("who waits for a turn is not let go for that", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
+  new TestHolder(budget, 2.5 * MIB);
+  const leader = new TestHolder(budget).hold(MIB);
+  const waiter = new TestHolder(budget).hold(300_000);
+  assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(waiter)], [true, false]);
+  for (let i = 0; i < 40; i++) {
+    leader.hold(i % 2 === 0 ? 2000 : -2000);
+    sweep(budget, clock);
+  }
+  assert.deepEqual([waiter.sheds, waiter.resumes, leader.sheds], [0, 0, 0]);
+});
+
 Deno.test("sweeps that come too close together are one", () => {
   const budget = new MemoryBudget(4 * MIB);
   new TestHolder(budget, 3 * MIB);

@@ -230,6 +230,32 @@ Deno.test("a Ping and a Close of the firewall wait for the end of a frame that i
   assert.deepEqual(socket.bytes, concat(first, encodeFrame(OPCODE.ping, new Uint8Array(0)), close));
 });
 
+Deno.test("after a Close nothing is taken, neither a message nor a Pong nor another Close", async () => {
+  const bench = createBench();
+  bench.start();
+  const done = bench.written();
+  bench.outbox.close({ code: 1008, reason: "first" });
+  bench.outbox.close({ code: 1000, reason: "second" });
+  bench.outbox.send("late");
+  bench.outbox.pong(new Uint8Array(4), 0, 4);
+  await done;
+  assert.deepEqual(bench.socket.bytes, encodeClose({ code: 1008, reason: "first" }));
+  assert.equal(bench.pending(), 0);
+});
+
+Deno.test("the first Close that waits for the end of a frame is the one that is sent", async () => {
+  const bench = createBench();
+  bench.start();
+  const frame = encodeFrame(OPCODE.text, new Uint8Array(10));
+  bench.outbox.relay(frame.subarray(0, 5), -1);
+  bench.outbox.close({ code: 1008, reason: "first" });
+  bench.outbox.close({ code: 1000, reason: "second" });
+  const done = bench.written();
+  bench.outbox.relay(frame.subarray(5), frame.length - 5);
+  await done;
+  assert.deepEqual(bench.socket.bytes, concat(frame, encodeClose({ code: 1008, reason: "first" })));
+});
+
 Deno.test("a Ping between two relayed frames leaves both whole", async () => {
   const { outbox, socket, start, written } = createBench();
   const frames = [textFrame("one"), textFrame("two")];
