@@ -222,7 +222,7 @@ export const SETTINGS = {
   maxBufferedMemory: size({
     group: "Limits",
     help: "most memory that peers can make the process hold; the worst offender is closed first, with 1013",
-    default: "256MiB",
+    default: "512MiB",
     min: "1MiB",
     max: "1024GiB",
     word: "unlimited",

@@ -13,7 +13,7 @@ import { closeQuietly, expectLoss, isConnectionLost } from "./byte_socket.ts";
 import type { Connection, ConnectionLimits } from "./connection/connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import { Handshake } from "./handshake/handshake.ts";
-import { join, type JoiningLimits } from "./handshake/joining.ts";
+import { connectionCost, join, type JoiningLimits, type JoiningOptions } from "./handshake/joining.ts";
 import { open } from "./handshake/opening.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
@@ -55,6 +55,12 @@ const STOPPING: Refusal = {
   rule: "draining",
   headers: { "Retry-After": "5" },
 };
+const NO_MEMORY: Refusal = {
+  status: 503,
+  reason: "the server is short of memory",
+  rule: "buffered_memory",
+  headers: { "Retry-After": "5" },
+};
 const FAULT: Refusal = { status: 500, reason: "a failure on the server's side" };
 
 /** Accepts until it is drained. */
@@ -66,6 +72,7 @@ export class FirewallListener {
   readonly #handshakes = new Set<Handshake>();
   /** The ways to the endpoint, by connection, from when that is asked to the end. */
   readonly #ways = new Map<string, Served>();
+  readonly #joining: JoiningOptions;
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #standstill: StandstillMeter | undefined;
   #isDraining = false;
@@ -75,6 +82,8 @@ export class FirewallListener {
   /** Starts to accept at once. */
   constructor(options: ListenerOptions) {
     this.#options = options;
+    const { counters } = this;
+    this.#joining = { ...options, isSecure: options.tls !== undefined, counters, ways: this.#ways };
     void this.#acceptAll();
   }
 
@@ -205,20 +214,17 @@ export class FirewallListener {
 
   /** Reads the head and answers it. Resolves with the connection, or with nothing when the peer has been refused. */
   async #admit(handshake: Handshake): Promise<Connection | undefined> {
-    const { admission, requestRules, tls } = this.#options;
+    const { admission, budget, requestRules } = this.#options;
     const opening = await open(handshake, this.#options);
     if (opening === undefined) return undefined;
     if (!("head" in opening)) return void await refuse(handshake, opening, this.#options);
     const { head } = opening;
+    const hasPlace = budget.hasPlaceFor(connectionCost(handshake.peer));
     const refusal = (this.#isDraining ? STOPPING : checkHandshake(head)) ??
+      admission.enforce(handshake.address, hasPlace ? undefined : NO_MEMORY) ??
       admission.enforce(handshake.address, firstRefusal(requestRules, head));
     if (refusal !== undefined) return void await refuse(handshake, refusal, this.#options);
-    const joined = await join(handshake, opening, {
-      ...this.#options,
-      isSecure: tls !== undefined,
-      counters: this.counters,
-      ways: this.#ways,
-    });
+    const joined = await join(handshake, opening, this.#joining);
     if (!("status" in joined)) return joined;
     // What a drain has cut is not the endpoint's failure.
     return void await refuse(handshake, this.#isDraining ? STOPPING : joined, this.#options);

@@ -14,7 +14,9 @@ export interface Holder {
 
 /** A message up to this many bytes is never held up by what others hold. */
 export const SMALL_MESSAGE = 65_536;
-/** The share of the limit from which on larger ones take turns, and who makes no progress is let go. */
+/** The share of the limit that connections may cost by being there; at least the rest is left for what they hold. */
+const FIXED_SHARE = 3 / 4;
+/** The share of what is left from which on larger messages take turns, and who makes no progress is let go. */
 const TIGHT_SHARE = 3 / 4;
 /** How often progress is measured, in milliseconds. */
 const SWEEP_MS = 250;
@@ -47,6 +49,7 @@ export class MemoryBudget {
   /** The holder whose turn it is. */
   #leader: Holder | undefined;
   #usedBytes = 0;
+  #fixedBytes = 0;
   #sweptMs = -Infinity;
 
   /** @param limitBytes `Infinity` for no limit. */
@@ -59,14 +62,21 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Whether so much is held that nobody new should be let in. */
+  /** Whether another connection may be let in that costs `fixedBytes`. */
+  hasPlaceFor(fixedBytes: number): boolean {
+    return this.#fixedBytes + fixedBytes <= this.#limitBytes * FIXED_SHARE;
+  }
+
+  /** Whether so much is held that large messages have to take turns. */
   get isTight(): boolean {
-    return this.#usedBytes > this.#limitBytes * TIGHT_SHARE;
+    const fixed = this.#fixedBytes;
+    return this.#usedBytes - fixed > (this.#limitBytes - fixed) * TIGHT_SHARE;
   }
 
   /** Counts a holder in: it holds nothing yet, but costs `fixedBytes` until it is removed. */
   add(holder: Holder, fixedBytes = 0): void {
     this.#holders.set(holder, { fixedBytes, moved: holder.movedBytes, stalledSweeps: 0, isShed: false });
+    this.#fixedBytes += fixedBytes;
     this.change(fixedBytes);
   }
 
@@ -77,6 +87,7 @@ export class MemoryBudget {
     this.#holders.delete(holder);
     this.#waiting.delete(holder);
     if (this.#leader === holder) this.#leader = undefined;
+    this.#fixedBytes -= account.fixedBytes;
     this.change(-holder.heldBytes - account.fixedBytes);
   }
 

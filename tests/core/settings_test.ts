@@ -61,7 +61,7 @@ Deno.test("every setting has its documented default", () => {
     messageTimeout: 60_000,
     byteRate: 16 * 1_048_576,
     onRateLimit: "throttle",
-    maxBufferedMemory: 256 * 1_048_576,
+    maxBufferedMemory: 512 * 1_048_576,
     handshakeTimeout: 10_000,
     closeTimeout: 5000,
     idleTimeout: 600_000,

@@ -242,6 +242,23 @@ Deno.test("when what peers do not read holds too much, the one that holds most i
   await harness.stop();
 });
 
+Deno.test("a connection too many for the memory gets 503, and a place as soon as another one ends", async () => {
+  const budget = new MemoryBudget(4 * PLAIN_BYTES);
+  const harness = startHarness({}, undefined, budget);
+  const clients = [];
+  for (let i = 0; i < 3; i++) clients.push(await RawClient.connect({ port: harness.port }));
+  using late = await RawClient.open({ port: harness.port });
+  assert.equal((await late.handshake()).status, 503);
+  assert.equal((await harness.event("handshake.refused")).rule, "buffered_memory");
+  clients.pop()!.close();
+  await harness.ended(1);
+  using next = await RawClient.connect({ port: harness.port });
+  await next.sendText("in");
+  assert.equal(await next.nextText(), "in");
+  for (const client of [...clients, next]) client.close();
+  await harness.stop();
+});
+
 Deno.test("an unfinished message that does not grow is closed with 3008, one that grows is not", async () => {
   const harness = startHarness({ messageTimeout: 200 });
   using stuck = await RawClient.connect({ port: harness.port });

@@ -94,7 +94,7 @@ Deno.test("far from the limit everybody grows", () => {
 Deno.test("near the limit a message of 64 KiB grows, a larger one when it is its turn, in the order of asking", () => {
   const budget = new MemoryBudget(4 * MIB);
   const clock = { nowMs: 0 };
-  new TestHolder(budget, 3 * MIB);
+  new TestHolder(budget).hold(3 * MIB);
   const [first, second, third] = Array.from({ length: 3 }, () => new TestHolder(budget).hold(200_000)) as [
     TestHolder,
     TestHolder,
@@ -125,7 +125,7 @@ Deno.test("near the limit a message of 64 KiB grows, a larger one when it is its
 
 Deno.test("the end of a leader passes the turn on", () => {
   const budget = new MemoryBudget(4 * MIB);
-  new TestHolder(budget, 3 * MIB);
+  new TestHolder(budget).hold(3 * MIB);
   const leader = new TestHolder(budget).hold(200_000);
   const next = new TestHolder(budget).hold(200_000);
   assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(next)], [true, false]);
@@ -146,9 +146,9 @@ Deno.test("all that wait are resumed when memory is not tight any more", () => {
 Deno.test("who holds much and makes no progress is let go after two seconds while memory is tight, one by one", () => {
   const budget = new MemoryBudget(4 * MIB);
   const clock = { nowMs: 0 };
-  new TestHolder(budget, 1.5 * MIB);
+  new TestHolder(budget, MIB);
   const stuck = new TestHolder(budget).hold(900_000);
-  const other = new TestHolder(budget).hold(300_000);
+  const other = new TestHolder(budget).hold(400_000);
   const small = new TestHolder(budget).hold(SMALL_MESSAGE);
   sweep(budget, clock, 50);
   assert.equal(stuck.sheds, 0, "memory is not tight");
@@ -178,7 +178,7 @@ Deno.test("who waits for a turn is not let go for that", () => {
 
 Deno.test("sweeps that come too close together are one", () => {
   const budget = new MemoryBudget(4 * MIB);
-  new TestHolder(budget, 3 * MIB);
+  new TestHolder(budget).hold(3 * MIB);
   const leader = new TestHolder(budget).hold(200_000);
   const next = new TestHolder(budget).hold(200_000);
   budget.sweep(1000);
@@ -190,4 +190,20 @@ Deno.test("sweeps that come too close together are one", () => {
   assert.equal(next.resumes, 0);
   budget.sweep(1500);
   assert.equal(next.resumes, 1);
+});
+
+Deno.test("connections may cost three quarters of the limit by being there, and no byte more", () => {
+  const budget = new MemoryBudget(4000);
+  const first = new TestHolder(budget, 1000);
+  new TestHolder(budget, 1000);
+  assert.deepEqual([budget.hasPlaceFor(1000), budget.hasPlaceFor(1001)], [true, false]);
+  new TestHolder(budget, 1000);
+  assert.equal(budget.hasPlaceFor(1), false);
+  assert.equal(budget.isTight, false, "what they cost is not what they hold");
+  budget.remove(first);
+  assert.deepEqual([budget.hasPlaceFor(1000), budget.hasPlaceFor(1001)], [true, false]);
+});
+
+Deno.test("without a limit there is always a place", () => {
+  assert.equal(new MemoryBudget(Infinity).hasPlaceFor(2 ** 40), true);
 });

@@ -73,7 +73,8 @@ export class Connection implements Holder, Host {
   #deadlineMs = Infinity;
   /** Whether the peer can't be read or written any more. */
   #isPeerGone = false;
-  #isCut = false;
+  /** Cuts the endpoint soon after the peer was cut. */
+  #endpointTimer: ReturnType<typeof setTimeout> | undefined;
   /** Whether what is owed to the peer is in the outbox. */
   #isSaid = false;
   #lostReason: string | undefined;
@@ -143,10 +144,10 @@ export class Connection implements Holder, Host {
       this.#isPeerGone = true;
       this.#outbox.drop();
       closeQuietly(peer);
-      this.#deadlineMs = performance.now() +
-        (this.#isCut ? ENDPOINT_GRACE_MS : this.#limits.closeTimeout);
+      this.#deadlineMs = performance.now() + this.#limits.closeTimeout;
       this.#way.tell(this.#closing.received ?? this.#closing.own);
       await this.#way.ended;
+      clearTimeout(this.#endpointTimer);
       this.#closing.end();
       this.#buffer.release();
       budget.remove(this);
@@ -168,7 +169,7 @@ export class Connection implements Holder, Host {
 
   /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
   cut(): void {
-    this.#isCut = true;
+    this.#endpointTimer ??= setTimeout(() => this.#way.cut(), ENDPOINT_GRACE_MS);
     this.#isPeerGone = true;
     if (this.#closing.begin("the peer", undefined)) this.#begun(this.#limits.closeTimeout);
     closeQuietly(this.#options.peer);

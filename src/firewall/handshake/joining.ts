@@ -46,6 +46,11 @@ export interface JoiningOptions {
 /** What an idle connection costs, in bytes, both sides and the private hop together, without TLS: measured with 3000 of them. */
 export const PLAIN_BYTES = 32_768;
 
+/** What a connection with this peer costs while it is idle, in bytes. */
+export function connectionCost(peer: ByteSocket): number {
+  return PLAIN_BYTES + (peer.overheadBytes ?? 0);
+}
+
 /** The endpoint's 101, as it is sent on. */
 interface Welcome {
   readonly head: Uint8Array<ArrayBuffer>;
@@ -93,7 +98,7 @@ export async function join(
       fromPeer: rest,
       limits,
       budget,
-      fixedBytes: PLAIN_BYTES + (handshake.peer.overheadBytes ?? 0),
+      fixedBytes: connectionCost(handshake.peer),
       counters,
       onViolation: () => admission.violation(handshake.address),
       log,
