@@ -56,6 +56,8 @@ export interface Receiver {
 export interface Link {
   /** Whether messages are exchanged; false from when either side closes. */
   readonly isOpen: boolean;
+  /** Calls `open` as soon as the firewall has begun with the connection; never if it does not. */
+  whenStarted(open: () => void): void;
   /** From now on the receiver is given the messages. */
   attach(receiver: Receiver): void;
   /** Sends one message; dropped once a Close has been sent. A buffer stays with the caller, who may reuse it. */
@@ -235,7 +237,7 @@ class NativeEndpoint implements Endpoint {
     const socket = new ServedSocket(link, origin, createHandler, this.#options);
     upgrade.socket.onopen = () => {
       this.#sockets.add(socket);
-      socket.open();
+      link.whenStarted(() => socket.open());
     };
     upgrade.socket.onclose = (event) => {
       // The runtime can tell it twice.
@@ -266,6 +268,7 @@ class ServedSocket implements Peer, Receiver {
   readonly #options: EndpointOptions;
   #handler: SocketHandler | undefined;
   #isOpen = false;
+  #isOver = false;
   #ownClose: CloseReason | undefined;
 
   constructor(
@@ -300,6 +303,8 @@ class ServedSocket implements Peer, Receiver {
   }
 
   open(): void {
+    // The native socket may have ended before the firewall has begun.
+    if (this.#isOver) return;
     this.#isOpen = true;
     try {
       this.#handler = this.#createHandler(this);
@@ -313,6 +318,7 @@ class ServedSocket implements Peer, Receiver {
 
   closed(code: number, reason: string): void {
     this.#isOpen = false;
+    this.#isOver = true;
     const received = code === 0 ? undefined : { code, reason };
     const known = received ?? this.#ownClose ?? { code: ABNORMAL_CLOSURE, reason: "" };
     try {

@@ -135,6 +135,21 @@ Deno.test("a token made by the command line opens a session; an expired and a wr
   await Deno.remove(other, { recursive: true });
 });
 
+Deno.test("a connection is recorded before its session, also when the token came with the handshake", async () => {
+  await using program = startServer(["--no-echo"]);
+  const port = await program.port("secure");
+  const token = await mint(program.folder);
+  for (let i = 0; i < 5; i++) {
+    using client = await RawClient.connect({ port }, { headers: { Authorization: `Bearer ${token}` } });
+    assert.equal(await client.nextText(), "Authenticated!");
+    await client.sendClose(1000);
+    await client.eof();
+  }
+  await stop(program);
+  const opened = program.stderr.text.match(/(connection|session)\.opened/g);
+  assert.deepEqual(opened, Array.from({ length: 5 }, () => ["connection.opened", "session.opened"]).flat());
+});
+
 Deno.test("no token in time is told as text and as Close 3008", async () => {
   await using program = startServer(["--no-echo", "--auth-timeout", "100ms"]);
   using client = await RawClient.connect({ port: await program.port("secure") });

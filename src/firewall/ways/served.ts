@@ -35,8 +35,8 @@ export class Served implements Way {
   #inner: ByteSocket | undefined;
   #host: Host | undefined;
   #receiver: Receiver | undefined;
-  /** A Close of the endpoint that came before the connection was started. */
-  #early: CloseReason | undefined;
+  /** Opens the endpoint's side, which may be ready before the connection is. */
+  #onStarted: (() => void) | undefined;
   /** The answer that is being made. */
   #answer: Promise<void> | undefined;
   /** What was found in bytes that were read to where they belong. */
@@ -44,7 +44,7 @@ export class Served implements Way {
   #isDirect = false;
   #isTold = false;
 
-  /** @param outbox takes what the endpoint sends, also before the connection is started. */
+  /** @param outbox takes what the endpoint sends. */
   constructor(check: FrameCheck, outbox: Outbox) {
     this.check = check;
     this.#outbox = outbox;
@@ -76,7 +76,7 @@ export class Served implements Way {
 
   /** Whether messages are exchanged: what the endpoint asks before it begins something. */
   get isOpen(): boolean {
-    return this.#host?.isOpen ?? this.#early === undefined;
+    return this.#host?.isOpen ?? false;
   }
 
   /** The private socket, after its response head; from then on it is the way's to close. */
@@ -87,7 +87,13 @@ export class Served implements Way {
   start(host: Host): void {
     this.#host = host;
     void this.#watch();
-    if (this.#early !== undefined) host.endpointCloses(this.#early);
+    this.#onStarted?.();
+  }
+
+  /** Calls `open` as soon as the connection has been started; never if it is not. */
+  whenStarted(open: () => void): void {
+    if (this.#host === undefined) this.#onStarted = open;
+    else open();
   }
 
   /** The endpoint is ready for messages. */
@@ -103,9 +109,7 @@ export class Served implements Way {
 
   /** The endpoint closes; what it sends afterwards is dropped. */
   end(close: CloseReason): void {
-    if (!this.isOpen) return;
-    if (this.#host === undefined) this.#early = close;
-    else this.#host.endpointCloses(close);
+    this.#host?.endpointCloses(close);
   }
 
   resume(): void {
