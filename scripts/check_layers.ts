@@ -73,17 +73,40 @@ export function findWrongImports(modules: readonly Module[]): readonly WrongImpo
 
 function findEarlyImports(modules: readonly Module[]): readonly WrongImport[] {
   const importsOf = new Map(modules.map(({ path, imports }) => [path, imports]));
+  return [
+    ...walkEarly(importsOf, START_MODULES, (imported) =>
+      "name" in imported &&
+        (imported.name.startsWith("node:") || LATE_PACKAGES.has(imported.name.split("/", 1)[0]!))
+        ? "a start must not wait for this: import it where it is used"
+        : undefined),
+    // A start of which the flags are read by the library.
+    ...walkEarly(
+      importsOf,
+      [...START_MODULES, "src/cli/run.ts"],
+      (imported) =>
+        "file" in imported && layerOf(imported.file) === "tools"
+          ? "a start has no use for the tools: import them in the command"
+          : undefined,
+    ),
+  ];
+}
+
+/** Follows the imports that are not late, and judges each of them. */
+function walkEarly(
+  importsOf: ReadonlyMap<string, readonly Import[]>,
+  starts: readonly string[],
+  judge: (imported: Import) => string | undefined,
+): readonly WrongImport[] {
   const wrong: WrongImport[] = [];
-  const early = new Set(START_MODULES);
+  const early = new Set(starts);
   // A set is walked to its end, also to what is added on the way.
   for (const path of early) {
     for (const imported of importsOf.get(path) ?? []) {
       if (imported.isLate) continue;
-      if ("file" in imported) early.add(imported.file);
-      else if (imported.name.startsWith("node:") || LATE_PACKAGES.has(imported.name.split("/", 1)[0]!)) {
-        const rule = "a start must not wait for this: import it where it is used";
-        wrong.push({ from: path, to: imported.name, rule });
-      }
+      const rule = judge(imported);
+      const to = "file" in imported ? imported.file : imported.name;
+      if (rule !== undefined) wrong.push({ from: path, to, rule });
+      else if ("file" in imported) early.add(imported.file);
     }
   }
   return wrong;

@@ -10,6 +10,9 @@ import { REFUSAL_STATUSES, type RefusalStatusDeclaration } from "../src/protocol
 import { EVENTS } from "../src/telemetry/events.ts";
 import { FIELDS } from "../src/telemetry/fields.ts";
 import { type MetricDeclaration, METRICS } from "../src/telemetry/metrics.ts";
+import { CATALOGUE } from "../src/tools/misbehave/catalogue.ts";
+import { CLIENTS, SEEN } from "../src/tools/misbehave/clients.ts";
+import { CASES } from "../src/tools/selftest/cases.ts";
 
 /** Where the page is, from the root of the repository. */
 const PAGE = "src/reference.md";
@@ -59,6 +62,16 @@ ${fieldTable()}
 ## Metrics
 
 ${metricTable()}
+
+## Cases of \`wsward selftest\`
+
+${caseTable()}
+
+## Paths of \`wsward misbehave\`
+
+The last columns are what clients show that send \`hello\` and close after an answer.
+
+${pathTable()}
 `;
 }
 
@@ -143,6 +156,24 @@ function metricTable(): string {
     [name, { type, help, labels }],
   ) => [`\`${name}\``, type, help, formatCodes(labels)]);
   return formatTable(["Metric", "Type", "What it counts", "Labels"], rows);
+}
+
+function caseTable(): string {
+  const rows = CASES.map((
+    one,
+  ) => [`\`${one.id}\``, one.class, `${one.section}, ${one.level}`, one.sends, one.right]);
+  return formatTable(["Case", "Class", "Where the rule is", "What is sent", "What is right"], rows);
+}
+
+function pathTable(): string {
+  const rows = CATALOGUE.map(({ example, help }) => [
+    `\`${example}\``,
+    help,
+    ...CLIENTS.map((client) =>
+      formatCodes(SEEN[example]?.[client] === undefined ? [] : [SEEN[example][client]])
+    ),
+  ]);
+  return formatTable(["Path", "What it does", ...CLIENTS], rows);
 }
 
 /** The last two cells of what can be explained. */

@@ -168,7 +168,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
     throw new UsageError("Cannot use only one of --cert and --key: a certificate needs both");
   }
   const hasToken = flags.user !== undefined || flags.tokenFile !== undefined;
-  const target = url === undefined ? await ownTarget(command, hasToken) : readTarget(url);
+  const target = url === undefined ? await ownTarget(command, hasToken) : await readTarget(url);
   if (flags.present !== undefined && !hasToken) {
     throw new UsageError("Cannot use --present without a token: name one with --user or --token-file");
   }
@@ -232,15 +232,17 @@ async function ownTarget(command: Command, isSecure: boolean): Promise<Target> {
   const host = setting("host");
   const isAny = host === "0.0.0.0" || host === "::";
   const scheme = setting("tlsCert") === undefined ? "ws" : "wss";
-  return readTarget(`${scheme}://${isAny ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host}:${port}/`);
+  return await readTarget(
+    `${scheme}://${isAny ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host}:${port}/`,
+  );
 }
 
 // A token made here opens everything that its user may do, and over plain TCP anybody on the way can read one.
 async function refuseToLeak(target: Target, { user, sendTokenTo }: Flags): Promise<void> {
   if (target.socketPath !== undefined || sendTokenTo === target.hostname) return;
   if (user === undefined && target.isTls) return;
-  const { isLoopback, resolveHost } = await import("../tools/target.ts");
-  if ((await resolveHost(target.hostname)).every(isLoopback)) return;
+  const { isThisMachine } = await import("../tools/resolve_host.ts");
+  if (await isThisMachine(target.hostname)) return;
   throw new UsageError(
     `Cannot send a token to ${JSON.stringify(target.hostname)}: it is not this machine, ` +
       `so repeat the host with --send-token-to ${target.hostname}`,

@@ -69,6 +69,13 @@ const NUMBERS = {
     min: "1s",
     max: "10m",
   }),
+  maxTime: duration({
+    group: "Budget",
+    help: "how long all of it may take",
+    default: "30m",
+    min: "100ms",
+    max: "1d",
+  }),
   maxBytes: size({
     group: "Budget",
     help: "most bytes that are sent in all",
@@ -246,7 +253,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
     throw new UsageError("Cannot use --token with --token-file: there is one token");
   }
   const settings = parseSettings(givenSettings(command), ENV, await readConfig(command));
-  const target = url === undefined ? undefined : readTarget(url);
+  const target = url === undefined ? undefined : await readTarget(url);
   if (target === undefined && flags.iAmAuthorised !== undefined) {
     throw new UsageError("Cannot use --i-am-authorised without a URL: a server of our own is tested");
   }
@@ -255,6 +262,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
     strict: flags.strict === true,
     timeoutMs: numbers.timeout,
     caseTimeoutMs: numbers.caseTimeout,
+    maxTimeMs: numbers.maxTime,
     maxBytes: numbers.maxBytes,
     connectionRate: numbers.connectionRate,
     thresholds: {
@@ -266,7 +274,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
       silenceMs: numbers.silenceThreshold,
       hangUpMs: numbers.hangUpThreshold,
     },
-    send: flags.send ?? "wsward selftest",
+    send: flags.send === undefined ? "wsward selftest" : parseText("--send", SEND, flags.send),
     expect: flags.expect,
     present: flags.present === undefined ? PRESENT.default : parseText("--present", PRESENT, flags.present),
     pid: flags.pid === undefined ? undefined : parseText("--pid", PID, flags.pid),
@@ -299,6 +307,12 @@ async function run(command: Command, url: string | undefined): Promise<number> {
   }
 }
 
+// It is cut in two, and may not be cut inside a character.
+const SEND = {
+  rule: "2 to 100 characters of printable ASCII",
+  parse: (text: string) => /^[ -~]{2,100}$/.test(text) ? text : undefined,
+};
+
 const PID = {
   rule: "the number of a process",
   parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
@@ -326,7 +340,10 @@ async function authorise(target: Target, authorised: string | undefined): Promis
       }`,
     );
   }
-  const { isLoopback, resolveHost } = await import("../tools/target.ts");
+  const [{ isLoopback }, { resolveHost }] = await Promise.all([
+    import("../tools/target.ts"),
+    import("../tools/resolve_host.ts"),
+  ]);
   const addresses = await resolveHost(target.hostname);
   if (authorised === undefined && !addresses.every(isLoopback)) {
     throw new UsageError(
@@ -360,8 +377,8 @@ async function credentials(
   const hasKey = givenValue(command, "keyFile") !== undefined;
   const token = flags.tokenFile === undefined ? flags.token : await readTokenFile(flags.tokenFile);
   if (!hasKey && token === undefined) return { token: undefined, forge: undefined };
-  const { isLoopback, resolveHost } = await import("../tools/target.ts");
-  const isHere = target.socketPath !== undefined || (await resolveHost(target.hostname)).every(isLoopback);
+  const { isThisMachine } = await import("../tools/resolve_host.ts");
+  const isHere = target.socketPath !== undefined || await isThisMachine(target.hostname);
   if (!isHere && flags.sendTokenTo !== target.hostname) {
     throw new UsageError(
       `Cannot send tokens to ${JSON.stringify(target.hostname)}: it is not this machine, ` +
@@ -384,7 +401,14 @@ async function ownTargets(
   const address = "127.0.0.1";
   if (echo !== undefined) {
     const skip = secure === undefined ? common.skip : [...common.skip, "token"];
-    targets.push({ ...common, skip, target: readTarget(echo), address, token: undefined, forge: undefined });
+    targets.push({
+      ...common,
+      skip,
+      target: await readTarget(echo),
+      address,
+      token: undefined,
+      forge: undefined,
+    });
   }
   if (secure !== undefined) {
     const { openForge } = await import("../tools/selftest/forge.ts");
@@ -394,7 +418,7 @@ async function ownTargets(
     targets.push({
       ...common,
       only,
-      target: readTarget(secure),
+      target: await readTarget(secure),
       address,
       token: await forge.valid(3_600_000),
       forge,

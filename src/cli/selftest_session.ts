@@ -100,9 +100,12 @@ export class SelftestSession {
     }
     if (report.stopped === "interrupted") return EXIT.interrupted;
     if (report.stopped === "dead") return EXIT.dead;
-    const isFinding = this.#options.failOn !== "never" &&
-      report.reports.some(({ result }) => failures.has(result));
-    return isFinding ? EXIT.findings : EXIT.ok;
+    // What cost somebody else its connection is worth a warning.
+    const isFinding = (this.#options.failOn === "warn" && report.controlLost !== undefined) ||
+      (this.#options.failOn !== "never" && report.reports.some(({ result }) => failures.has(result)));
+    if (isFinding) return EXIT.findings;
+    // What was not run may be wrong.
+    return report.stopped === "late" ? EXIT.cannotTest : EXIT.ok;
   }
 
   #text(): TextReport {

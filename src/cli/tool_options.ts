@@ -3,10 +3,12 @@
 import { type Command, Option } from "commander";
 import { StartError } from "../core/errors.ts";
 import { parseText } from "../core/setting_types.ts";
-import { parseTarget, type Target, URL_RULE } from "../tools/target.ts";
+import type { Target } from "../tools/target.ts";
 
 /** Reads the argument that names a server. Throws {@linkcode UsageError}. */
-export function readTarget(text: string): Target {
+export async function readTarget(text: string): Promise<Target> {
+  // Loaded late, like all of the tools: other commands have no use for it.
+  const { parseTarget, URL_RULE } = await import("../tools/target.ts");
   return parseText("URL", { rule: URL_RULE, parse: parseTarget }, text);
 }
 

@@ -1,8 +1,4 @@
-// Which server a tool is to talk to: read from a URL, resolved once, and judged whether it is on this machine.
-
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
-import { StartError } from "../core/errors.ts";
+// Which server a tool is to talk to: read from a URL, and judged whether it is on this machine.
 
 /** A WebSocket server as a URL names it. */
 export interface Target {
@@ -46,18 +42,6 @@ export function parseTarget(text: string): Target | undefined {
 /** Whether an address is this machine's own: 127.0.0.0/8 or ::1, also written as IPv4 in IPv6. */
 export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.\d+\.\d+\.\d+$/i.test(address) || address === "::1";
-}
-
-/** All addresses of a host, each once; the host itself if it is one. Throws {@linkcode StartError} if there is none. */
-export async function resolveHost(hostname: string): Promise<readonly string[]> {
-  if (isIP(hostname) !== 0) return [hostname];
-  try {
-    const found = await lookup(hostname, { all: true });
-    return [...new Set(found.map(({ address }) => address))];
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.NotCapable ? permissionHint(hostname) : "there is no such host";
-    throw new StartError(`Cannot find ${JSON.stringify(hostname)}: ${why}`, { cause });
-  }
 }
 
 /** What to do about a missing permission for a host. */

@@ -209,6 +209,19 @@ Deno.test("waits at the end of the input: for silence with -w, for the server wi
   }
 });
 
+Deno.test("does not take Pings for answers, nor lets them put off the end", async () => {
+  await using server = new TcpServer(async (conn) => {
+    await acceptUpgrade(conn);
+    for (;;) {
+      await conn.write(unmasked(OPCODE.ping));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  const args = ["connect", `ws://127.0.0.1:${server.port}/`, "-x", "a", "-w", "300ms", "--timeout", "300ms"];
+  const { code, stdout } = await runTool(args);
+  assert.deepEqual([code, stdout], [5, ""]);
+});
+
 const ENDINGS:
   readonly (readonly [name: string, code: number, said: RegExp, bytes: readonly Uint8Array[]])[] = [
     ["1001", 0, /by the server: 1001 Going Away: bye/, [unmasked(OPCODE.close, closePayload(1001, "bye"))]],

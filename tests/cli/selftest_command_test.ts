@@ -1,11 +1,17 @@
 // The command `selftest` as a user runs it: against our own server, which passes all of it, and against bad ones.
 
 import assert from "node:assert/strict";
-import { acceptUpgrade, runTool, TcpServer } from "../support/tool_process.ts";
-import { startBad } from "../support/bad_servers.ts";
+import { findProgram } from "../support/deploy.ts";
+import { acceptUpgrade, runTool, TcpServer, Terminal } from "../support/tool_process.ts";
+import { misbehave, startBad } from "../support/bad_servers.ts";
 import { startPermissions, startServer } from "../support/process.ts";
 
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
+
+async function answer(conn: Deno.TcpConn, text: string): Promise<void> {
+  await conn.read(new Uint8Array(4096));
+  await conn.write(new TextEncoder().encode(text));
+}
 
 /** Runs it with the permissions of its task. */
 async function selftest(args: readonly string[], more: readonly string[] = []) {
@@ -53,11 +59,23 @@ for (
 Deno.test("our own server passes every case with a session, of a secure endpoint that is named, with a key", async () => {
   await using server = startServer();
   const url = `ws://127.0.0.1:${await server.port("secure")}/`;
-  const args = ["selftest", url, "--key-file", "wsward.key", "--json", "--timeout", "10s"];
-  const { code, stdout, stderr } = await runTool(args, { folder: server.folder });
-  assert.equal(stderr, "");
-  assert.deepEqual(findings(JSON.parse(stdout)), []);
-  assert.equal(code, 0);
+  for (const present of ["first", "header", "subprotocol"]) {
+    const args = [
+      "selftest",
+      url,
+      "--key-file",
+      "wsward.key",
+      "--present",
+      present,
+      "--json",
+      "--timeout",
+      "10s",
+    ];
+    const { code, stdout, stderr } = await runTool(args, { folder: server.folder });
+    assert.equal(stderr, "");
+    assert.deepEqual(findings(JSON.parse(stdout)), []);
+    assert.equal(code, 0);
+  }
 });
 
 Deno.test("tells the findings, how to repeat one, and the bytes on the wire", async () => {
@@ -155,6 +173,119 @@ Deno.test("ends with 3 where there is nothing to test, and says why", async () =
   assert.equal(secure.code, 3, "a server that wants a token, without one");
 });
 
+Deno.test("asks again where a server says that it can't now, and does not take that for an answer", async () => {
+  let count = 0;
+  await using server = new TcpServer(async (conn) => {
+    // Each second handshake is one too many.
+    if (++count % 2 === 0) {
+      return await answer(conn, "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\n\r\n");
+    }
+    await misbehave(conn, "lenient");
+  }, { isAbandoned: true });
+  const args = [
+    "selftest",
+    `ws://127.0.0.1:${server.port}/`,
+    "--only",
+    "hs-accept",
+    "--only",
+    "ctl-ping-5",
+    "--json",
+  ];
+  const { code, stdout } = await runTool(args);
+  assert.deepEqual(JSON.parse(stdout).cases.map(({ result }: { result: string }) => result), [
+    "pass",
+    "pass",
+  ]);
+  assert.equal(code, 0);
+  await using busy = new TcpServer((conn) => answer(conn, "HTTP/1.1 503 Service Unavailable\r\n\r\n"));
+  const refused = await runTool(["selftest", `ws://127.0.0.1:${busy.port}/`]);
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, /503/);
+});
+
+Deno.test("tells a connection that was open throughout and did not last", async () => {
+  const open: Deno.TcpConn[] = [];
+  await using server = new TcpServer(async (conn) => {
+    open.push(conn);
+    // The first one is the innocent one; the third costs it its connection.
+    if (open.length === 3) open[0]!.close();
+    await misbehave(conn, "lenient");
+  }, { isAbandoned: true });
+  const args = ["selftest", `ws://127.0.0.1:${server.port}/`, "--only", "ctl-ping-0", "--only", "ctl-ping-5"];
+  const warned = await runTool(args);
+  assert.equal(warned.code, 0);
+  assert.match(warned.stdout, /The connection that was open throughout was lost: a (FIN|RST)/);
+});
+
+Deno.test("tells which case is running on a terminal, and paints it unless told otherwise", {
+  ignore: findProgram("script") === undefined,
+}, async () => {
+  await using server = startBad("lenient");
+  const args = ["selftest", `ws://127.0.0.1:${server.port}/`, "--only", "ctl-ping-5"];
+  await using plain = new Terminal([...args, "--no-color"]);
+  assert.equal(await plain.code(), 0);
+  assert.ok(plain.text.includes("\r\x1b[K1 of 1: ctl-ping-5\r\x1b[K"), JSON.stringify(plain.text));
+  assert.ok(!plain.text.includes("\x1b[3"));
+  await using painted = new Terminal(args, { NO_COLOR: "" });
+  await painted.code();
+  assert.ok(painted.text.includes("\x1b[32mpass "));
+  await using quiet = new Terminal(args, { NO_COLOR: "1" });
+  await quiet.code();
+  assert.ok(!quiet.text.includes("\x1b[3"));
+});
+
+Deno.test("tests a server on a Unix socket", async () => {
+  const path = `${await Deno.makeTempDir()}/ws.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  const open: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const conn of listener) {
+      open.push(conn);
+      void misbehave(conn, "lenient").catch(() => {});
+    }
+  })();
+  const permissions = [
+    "--no-prompt",
+    `--allow-read=${path}`,
+    `--allow-write=${path}`,
+    `--allow-net=unix:${path}`,
+  ];
+  const args = ["selftest", `unix://${path}:/`, "--only", "fr-echo"];
+  const { code, stdout } = await runTool(args, { permissions: [...permissions, "--allow-env=WSWARD_*"] });
+  assert.equal(code, 0, stdout);
+  listener.close();
+  await accepting;
+  for (const conn of open) conn.close();
+});
+
+Deno.test("ends with 3 where the time is over before the end, and sends no more than it may", async () => {
+  await using server = startBad("lenient");
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const late = await runTool([
+    "selftest",
+    url,
+    "--only",
+    "ctl-ping-*",
+    "--max-time",
+    "100ms",
+    "--connection-rate",
+    "2",
+  ]);
+  assert.equal(late.code, 3);
+  assert.match(late.stdout, /The time is over \(--max-time\): the rest was not run/);
+  const spent = await runTool([
+    "selftest",
+    url,
+    "--class",
+    "limit",
+    "--only",
+    "limit-frame",
+    "--max-bytes",
+    "1MiB",
+  ]);
+  assert.match(spent.stdout, /error +limit-frame +all that may be sent was sent: raise --max-bytes/);
+});
+
 Deno.test("ends with 4 when the server has stopped answering", async () => {
   // It dies of the first frame that it does not know.
   const server: TcpServer = new TcpServer(async (conn): Promise<void> => {
@@ -221,6 +352,7 @@ Deno.test("says what is wrong with a command line, and what would be right", asy
     [["http://localhost/"], /URL "http:\/\/localhost\/": it must be ws:/],
     [["--timeout", "0s"], /--timeout "0s": it must be from 50ms to 1m/],
     [["--fail-on", "x"], /--fail-on "x"/],
+    [["--send", "\u{1f600}\u{1f600}"], /--send ".*": it must be 2 to 100 characters of printable ASCII/],
     [["--pid", "x", "ws://127.0.0.1:1/"], /--pid "x": it must be the number of a process/],
     [["--token", "a", "--token-file", "b", "ws://127.0.0.1:1/"], /there is one token/],
     [["--i-am-authorised", "localhost"], /--i-am-authorised without a URL/],

@@ -32,6 +32,8 @@ Deno.test("accepts imports that point down, within a layer, and packages in the 
     moduleOf("src/admin/a.ts", "src/firewall/a.ts", "src/endpoints/a.ts", "valibot"),
     moduleOf("src/firewall/a.ts", "src/firewall/b.ts", "src/telemetry/a.ts", "src/protocol/a.ts", "node:net"),
     moduleOf("src/endpoints/a.ts", "src/auth/a.ts"),
+    moduleOf("src/tools/a.ts", "src/firewall/a.ts", "src/auth/a.ts", "src/protocol/a.ts", "node:tls"),
+    { path: "src/cli/connect_command.ts", imports: [{ file: "src/tools/a.ts", isLate: true }] },
     moduleOf("src/auth/a.ts", "src/telemetry/a.ts", "jose"),
     moduleOf("src/telemetry/a.ts", "src/protocol/a.ts", "prom-client"),
     moduleOf("src/protocol/a.ts", "src/core/errors.ts"),
@@ -50,6 +52,22 @@ Deno.test("refuses an import that points up, for each pair of neighbours", () =>
   assertWrong("src/app.ts", "src/cli/run.ts", /point down only/);
   assertWrong("src/core/a.ts", "src/config/a.ts", /point down only/);
   assertWrong("src/cli/run.ts", "main.ts", /point down only/);
+});
+
+Deno.test("refuses the tools in what a start loads, with flags that the library reads too", () => {
+  for (const start of ["main.ts", "src/app.ts", "src/cli/run.ts"]) {
+    const wrong = findWrongImports([
+      moduleOf(start, "src/cli/a.ts", "src/protocol/a.ts"),
+      moduleOf("src/cli/a.ts", "src/tools/a.ts"),
+    ]);
+    assert.ok(
+      wrong.some(({ to, rule }) => to === "src/tools/a.ts" && /no use for the tools/.test(rule)),
+      start,
+    );
+  }
+  assertWrong("src/tools/a.ts", "src/admin/a.ts", /do not import each other/);
+  assertWrong("src/tools/a.ts", "src/app.ts", /point down only/);
+  assertWrong("src/firewall/a.ts", "src/tools/a.ts", /point down only/);
 });
 
 Deno.test("refuses imports between firewall and endpoints", () => {

@@ -17,7 +17,7 @@ Deno.test("has every flag and every metric, and one heading for each kind", () =
   for (const name of SETTING_NAMES) assert.match(page, new RegExp(`^\\| \`${flagOf(name)}[ \`]`, "m"));
   for (const name of Object.keys(METRICS)) assert.ok(page.includes(`| \`${name}\` `), name);
   const headings = page.match(/^## .*$/gm) ?? [];
-  assert.equal(new Set(headings).size, 9);
+  assert.equal(new Set(headings).size, 11);
 });
 
 Deno.test("the formatter leaves the page alone", async () => {

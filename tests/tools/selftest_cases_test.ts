@@ -25,6 +25,7 @@ function optionsFor(url: string, more: Partial<SelftestOptions> = {}): SelftestO
     strict: false,
     timeoutMs: 150,
     caseTimeoutMs: 60_000,
+    maxTimeMs: 600_000,
     maxBytes: 2 ** 40,
     connectionRate: 1000,
     thresholds: {

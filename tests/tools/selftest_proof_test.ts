@@ -118,6 +118,7 @@ for (const [name, found] of Object.entries(FOUND)) {
         strict: false,
         timeoutMs: 3000,
         caseTimeoutMs: 60_000,
+        maxTimeMs: 600_000,
         maxBytes: 2 ** 40,
         connectionRate: 1000,
         thresholds: {

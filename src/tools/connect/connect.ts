@@ -1,5 +1,6 @@
 // The command `connect` without its flags: opens a WebSocket, carries lines in and messages out, and says how it ended.
 
+import { escapeText } from "../../core/visible_text.ts";
 import { DialError } from "../dial.ts";
 import { Connection, type Input } from "./connection.ts";
 import { type ConnectOptions, EXIT } from "./options.ts";
@@ -107,7 +108,8 @@ class Session {
         return { code: EXIT.refused, ...(isTime ? { retryAfterMs: seconds * 1000 } : {}) };
       }
       if (!(error instanceof DialError)) throw error;
-      output.failed(`Cannot connect to ${open.target.url}: ${error.message}`);
+      // What is wrong with a certificate is told with what is written in it.
+      output.failed(`Cannot connect to ${open.target.url}: ${escapeText(error.message)}`);
       return { code: EXIT.cannotConnect };
     }
     using _socket = socket;

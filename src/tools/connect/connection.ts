@@ -48,7 +48,7 @@ export class Connection {
 
   async ping(text: string): Promise<void> {
     const payload = new TextEncoder().encode(text).subarray(0, MAX_CONTROL_PAYLOAD);
-    this.#pings.set(hex(payload), performance.now());
+    this.#pings.set(payload.toHex(), performance.now());
     // A server that answers no Ping must not make this grow.
     if (this.#pings.size > 100) this.#pings.delete(this.#pings.keys().next().value!);
     await this.#socket.sendControl("ping", payload);
@@ -116,10 +116,10 @@ export class Connection {
           await this.#output.show(incoming);
           if (!hasStarted) void start();
           if (one && --answersToIgnore < 0) await this.close();
+          this.#considerEnd();
         } else if (this.#options.showPings) {
           await this.#output.show(incoming);
         }
-        this.#considerEnd();
       }
     } finally {
       clearTimeout(this.#idleTimer);
@@ -129,7 +129,7 @@ export class Connection {
   }
 
   #measure(payload: Uint8Array): void {
-    const key = hex(payload);
+    const key = payload.toHex();
     const atMs = this.#pings.get(key);
     if (atMs === undefined) return;
     this.#pings.delete(key);
@@ -145,8 +145,4 @@ export class Connection {
     if (waitMs === undefined && this.#received >= this.#sent) return void this.close();
     this.#idleTimer = setTimeout(() => void this.close(), waitMs ?? DEFAULT_WAIT_MS);
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16)).join(" ");
 }

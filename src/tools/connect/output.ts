@@ -37,7 +37,7 @@ export class Output {
       return await this.#write(encoder.encode(`${this.#time()}${incoming.text}\n`));
     }
     if (this.#options.binary) return await this.#write(incoming.bytes);
-    await this.#write(encoder.encode(`${this.#time()}${hex(incoming.bytes)}\n`));
+    await this.#write(encoder.encode(`${this.#time()}${incoming.bytes.toHex()}\n`));
   }
 
   async opened(url: string, selected: string | undefined): Promise<void> {
@@ -108,8 +108,4 @@ export class Output {
   #time(): string {
     return this.#options.timestamps && !this.#options.json ? `${new Date().toISOString()} ` : "";
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,6 +1,5 @@
 // What happens on a connection as lines: for people, or as JSON for programs. Nothing of it can paint a terminal.
 
-import { encodeBase64 } from "./base64.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../protocol/close_code.ts";
 import { escapeShort, escapeText, hexOf } from "../../core/visible_text.ts";
 import type { ResponseHead } from "../raw_client.ts";
@@ -62,12 +61,12 @@ export function asJson(incoming: Incoming): Readonly<Record<string, unknown>> {
     case "text":
       return { type: "message", text: incoming.text };
     case "binary":
-      return { type: "message", base64: encodeBase64(incoming.bytes) };
+      return { type: "message", base64: incoming.bytes.toBase64() };
     case "closed": {
       const { code, reason, by } = incoming;
       return { type: "close", code, name: nameOf(code), reason, by };
     }
     default:
-      return { type: incoming.kind, base64: encodeBase64(incoming.payload) };
+      return { type: incoming.kind, base64: incoming.payload.toBase64() };
   }
 }

@@ -107,7 +107,6 @@ export class WebSocketClient implements Disposable {
   #closeCode: number | undefined;
   /** Ends the wait for the answer to a Close. */
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
-  #isFailed = false;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(client: RawClient, head: ResponseHead, { timeoutMs, maxMessageSize }: OpenOptions) {
@@ -220,7 +219,6 @@ export class WebSocketClient implements Disposable {
   }
 
   async #fail(code: number, reason: string): Promise<Ending> {
-    this.#isFailed = true;
     await this.close(code, reason);
     return await this.#finish({ kind: "closed", code, reason, by: "client" });
   }
@@ -242,7 +240,8 @@ export class WebSocketClient implements Disposable {
 
   // One write at a time: an answer to a Ping may come in the middle of a message that is being sent.
   async #write(opcode: number, payload: string | Uint8Array, timeoutMs: number): Promise<void> {
-    if (this.#isFailed && opcode !== OPCODE.close) return;
+    // Nothing comes after a Close (RFC 6455 §5.5.1).
+    if (this.#closeCode !== undefined && opcode !== OPCODE.close) return;
     const [maskKey = 0] = crypto.getRandomValues(new Uint32Array(1));
     const bytes = frame({ opcode, payload, maskKey });
     const before = this.#writing;

@@ -38,6 +38,8 @@ export interface SelftestOptions {
   readonly timeoutMs: number;
   /** How long one case may take, in milliseconds. */
   readonly caseTimeoutMs: number;
+  /** How long all of them may take, in milliseconds. */
+  readonly maxTimeMs: number;
   /** The most that may be sent in all, in bytes. */
   readonly maxBytes: number;
   /** How many connections a second are opened. */

@@ -117,9 +117,13 @@ export class Probe implements Disposable {
     }
   }
 
-  /** A request head for the target, with the tool's name in it. */
+  /** A request head for the target, with the tool's name in it; and with the token, if that is part of each request. */
   head(lines: readonly string[] = [], path = this.target.path): string {
-    return requestHead({ host: this.target.host, path }, lines).replace(/User-Agent: .*/, TOOL_LINE);
+    const { token, present } = this.options;
+    const own = token === undefined || present === "subprotocol" ? [] : presentationLines(present, token);
+    const isGiven = (line: string) => lines.some((given) => nameOf(given) === nameOf(line));
+    const all = [...own.filter((line) => !isGiven(line)), ...lines];
+    return requestHead({ host: this.target.host, path }, all).replace(/User-Agent: .*/, TOOL_LINE);
   }
 
   /**
@@ -146,11 +150,11 @@ export class Probe implements Disposable {
   async open({ lines = [], maxPayload, authenticates = true }: OpenOptions = {}): Promise<Wire> {
     const { token, present } = this.options;
     const isPresented = authenticates && token !== undefined;
-    const presented = isPresented ? presentationLines(present, token) : [];
-    const offered = lines.filter((line) => /^sec-websocket-protocol:/i.test(line)).length > 0;
+    const all = [...isPresented ? presentationLines(present, token) : [], ...lines];
+    const offers = all.some((line) => nameOf(line) === "sec-websocket-protocol");
     for (let attempt = 1;; attempt++) {
       const wire = await this.dial(maxPayload);
-      await wire.send(this.head([...presented, ...lines]));
+      await wire.send(this.head(all));
       const answer = await wire.client.nextHead(this.timeoutMs);
       if (answer.kind !== "head") {
         throw new Unperformable(`no answer to a handshake: ${describeAnswer(answer)}`);
@@ -163,7 +167,7 @@ export class Probe implements Disposable {
       if (answer.status !== 101) throw new Unperformable(`a handshake is answered with ${answer.status}`);
       const fault = await findHandshakeFault(
         answer,
-        offered ? answer.headers.get("sec-websocket-protocol") : [],
+        offers ? answer.headers.get("sec-websocket-protocol") : [],
       );
       if (fault !== undefined) throw new Unperformable(`the 101 is wrong: ${fault}`);
       if (isPresented && present === "first") await this.#authenticate(wire, token);
@@ -326,6 +330,10 @@ export function presentationLines(present: SelftestOptions["present"], token: st
     default:
       return [];
   }
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, Math.max(line.indexOf(":"), 0)).toLowerCase();
 }
 
 function isBusy({ status }: ResponseHead): boolean {

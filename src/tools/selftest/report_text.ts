@@ -63,6 +63,7 @@ export class TextReport {
       );
     }
     if (report.stopped === "dead") blocks.push("The server stopped answering: the rest was not run");
+    if (report.stopped === "late") blocks.push("The time is over (--max-time): the rest was not run");
     if (report.stopped === "interrupted") blocks.push("Interrupted: the rest was not run");
     const counts = Object.entries(countResults(report)).toReversed().filter(([, count]) => count > 0)
       .map(([result, count]) => this.#paint(COLORS[result as Result], `${count} ${result}`));

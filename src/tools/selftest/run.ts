@@ -27,7 +27,7 @@ export interface Report {
   readonly durationMs: number;
   readonly reports: readonly CaseReport[];
   /** Why it ended before its end. */
-  readonly stopped: "interrupted" | "dead" | undefined;
+  readonly stopped: "interrupted" | "dead" | "late" | undefined;
   /** What became of the connection that was open all the time, if it did not last. */
   readonly controlLost: string | undefined;
 }
@@ -120,12 +120,15 @@ export async function runSelftest(
 class Run {
   manner: Manner = { kind: "none", prefix: "", answer: "" };
   readonly reports: CaseReport[] = [];
-  stopped: "interrupted" | "dead" | undefined;
+  stopped: Report["stopped"];
   controlLost: string | undefined;
   readonly #options: SelftestOptions;
   readonly #listener: Listener;
   readonly #signal: AbortSignal;
   readonly #budget: Budget;
+  /** For asking whether the server lives, which must not depend on what cases have spent. */
+  readonly #vital: Budget;
+  readonly #deadlineMs: number;
   #control: Probe | undefined;
   #count = 0;
   #started = 0;
@@ -135,6 +138,8 @@ class Run {
     this.#listener = listener;
     this.#signal = signal;
     this.#budget = new Budget(options);
+    this.#vital = new Budget({ ...options, maxBytes: Infinity });
+    this.#deadlineMs = performance.now() + options.maxTimeMs;
   }
 
   /** Finds out how the server answers, and opens the connection that is to last. Throws {@linkcode CannotTest}. */
@@ -219,6 +224,7 @@ class Run {
 
   #mustStop(): boolean {
     if (this.#signal.aborted) this.stopped ??= "interrupted";
+    if (performance.now() > this.#deadlineMs) this.stopped ??= "late";
     return this.stopped !== undefined;
   }
 
@@ -286,7 +292,7 @@ class Run {
   async #lives(): Promise<boolean> {
     const deadlineMs = performance.now() + REVIVAL_MS;
     for (;;) {
-      using probe = new Probe(this.#options, this.#budget, this.manner);
+      using probe = new Probe(this.#options, this.#vital, this.manner);
       try {
         if (await probe.findFaultOfEcho(await probe.open()) === undefined) return true;
       } catch (error) {

@@ -1,0 +1,23 @@
+// Which addresses a name stands for, asked once.
+
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { StartError } from "../core/errors.ts";
+import { isLoopback, permissionHint } from "./target.ts";
+
+/** All addresses of a host, each once; the host itself if it is one. Throws {@linkcode StartError} if there is none. */
+export async function resolveHost(hostname: string): Promise<readonly string[]> {
+  if (isIP(hostname) !== 0) return [hostname];
+  try {
+    const found = await lookup(hostname, { all: true });
+    return [...new Set(found.map(({ address }) => address))];
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotCapable ? permissionHint(hostname) : "there is no such host";
+    throw new StartError(`Cannot find ${JSON.stringify(hostname)}: ${why}`, { cause });
+  }
+}
+
+/** Whether all that a host stands for is this machine. Throws {@linkcode StartError} if there is no such host. */
+export async function isThisMachine(hostname: string): Promise<boolean> {
+  return (await resolveHost(hostname)).every(isLoopback);
+}
