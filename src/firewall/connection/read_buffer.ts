@@ -18,6 +18,8 @@ export class ReadBuffer {
   end: number;
   /** Where in `STOCKS` `bytes` come from; -1 when they were made for what was there at the beginning. */
   #level: number;
+  /** `end` after the last `carry`, as long as nothing was read since. */
+  #carriedEnd = -1;
 
   /**
    * @param headroom Bytes that stay free before the first one read.
@@ -39,6 +41,8 @@ export class ReadBuffer {
 
   /** Keeps the bytes from `from` to the end as the first ones of the next read, and sizes the buffer for it. */
   carry(from: number): void {
+    // Nothing was read since: that says nothing about how much the peer sends.
+    if (from === this.start && this.end === this.#carriedEnd) return;
     const used = this.end - this.start;
     const kept = this.end - from;
     const level = this.#level;
@@ -48,7 +52,7 @@ export class ReadBuffer {
     else if (smaller !== undefined && used <= smaller.sizeBytes / 2) {
       this.#move(level < 0 ? 1 : level - 1, from);
     } else if (kept > 0) this.bytes.copyWithin(this.start, from, this.end);
-    this.end = this.start + kept;
+    this.end = this.#carriedEnd = this.start + kept;
   }
 
   /** Gives back what was borrowed; the buffer must not be used after that. */
