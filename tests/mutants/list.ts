@@ -8,11 +8,13 @@ import { CONNECTION } from "./connection.ts";
 import { CORE } from "./core.ts";
 import { PROTOCOL } from "./protocol.ts";
 import { RECORDS } from "./records.ts";
+import { WAYS } from "./ways.ts";
 
 /** All faults, the walls first. */
 export const MUTANTS: readonly Mutant[] = [
   ...PROTOCOL,
   ...CONNECTION,
+  ...WAYS,
   ...ADMISSION,
   ...AUTH,
   ...ADMINISTRATION,
