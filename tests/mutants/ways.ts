@@ -104,11 +104,6 @@ export const WAYS = [
     ["broken rules are not counted", "    countUp(this.#options.counters.violations, rule);\n", ""],
     ["ends are not counted by code", "    countUp(counters.closes, code);\n", ""],
     ["an end that was not clean is", "received !== undefined && this.#isSaid", "this.#isSaid"],
-    [
-      "a peer that is lost is a fault",
-      "        if (!isConnectionLost(error)) throw error;\n        return",
-      "        return",
-    ],
   ]),
   ...faultsOf("src/firewall/connection/liveness.ts", ["tests/firewall/connection/liveness_test.ts"], [
     ["a standstill counts as life", "times.openedMs += byMs;", ""],

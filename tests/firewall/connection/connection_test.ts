@@ -38,25 +38,27 @@ Deno.test("many Pings are not activity", async () => {
   assert.deepEqual(rules(it), ["idle_timeout"]);
 });
 
-Deno.test("a message in either direction is activity, and so is a part of one", async () => {
-  await using it = startManual({ limits: { idleTimeout: 1000_000 }, receive: () => {} });
-  const steps: (() => void)[] = [
-    () => it.peer.give(text("in")),
-    () => it.served!.send("out"),
-    () => it.peer.give(begun("a")),
-    () => it.peer.give(more("b")),
-    () => it.peer.give(more("", true)),
-  ];
-  let ms = 0;
-  for (const step of steps) {
-    step();
-    await settle();
-    it.connection.sweep(it.openedMs + (ms += 900) * 1000);
-    assert.ok(it.connection.isOpen, `${ms}`);
-  }
-  it.connection.sweep(it.openedMs + (ms + 1000) * 1000);
-  assert.deepEqual(rules(it), ["idle_timeout"]);
-});
+const ACTIVITY: Readonly<Record<string, (it: ManualConnection) => void>> = {
+  "a message of the peer": (it) => it.peer.give(text("in")),
+  "a message of the endpoint": (it) => it.served!.send("out"),
+  "a part of a message": (it) => it.peer.give(it.counters.bytesIn === 0 ? begun("a") : more("b")),
+};
+
+for (const [what, act] of Object.entries(ACTIVITY)) {
+  Deno.test(`${what} is activity`, async () => {
+    await using it = startManual({ limits: { idleTimeout: 1_000_000 }, receive: () => {} });
+    for (let ms = 900; ms <= 4500; ms += 900) {
+      act(it);
+      await settle();
+      it.connection.sweep(it.openedMs + ms * 1000);
+      assert.ok(it.connection.isOpen, `${ms}`);
+    }
+    it.connection.sweep(it.openedMs + 5_499_000);
+    assert.ok(it.connection.isOpen);
+    it.connection.sweep(it.openedMs + 5_500_000);
+    assert.deepEqual(rules(it), ["idle_timeout"]);
+  });
+}
 
 Deno.test("a message that grows by less than its share, with Pings between, is late", async () => {
   await using it = startManual({ limits: { messageTimeout: 1000_000 } });
@@ -257,11 +259,12 @@ Deno.test("a Close waits for the answer that is being made, and for no other one
 
 Deno.test("an endpoint that closes while it answers does not wait for itself", async () => {
   await using it = startManual({
-    receive(_message, served) {
+    async receive(_message, served) {
+      await Promise.resolve();
       served.send("last");
       served.end({ code: 4000, reason: "" });
       served.send("dropped");
-      return new Promise(() => {});
+      await new Promise(() => {});
     },
   });
   it.peer.give(concat(text("a"), text("b")));

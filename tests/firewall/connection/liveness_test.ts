@@ -56,6 +56,14 @@ Deno.test("a silent peer is sent one Ping, and not another one until it has answ
   assert.ok(typeof due === "object" && due.rule === "ping_timeout");
 });
 
+Deno.test("a standstill of ours is no silence of the peer", () => {
+  const times = timesAt(1000);
+  excuse(times, 50);
+  const limits = { ...NEVER, pingInterval: 100 };
+  assert.equal(judgeTimes(times, limits, 1149), undefined);
+  assert.equal(judgeTimes(times, limits, 1150), "ping");
+});
+
 Deno.test("without limits nothing is ever due", () => {
   assert.equal(judgeTimes(timesAt(0), NEVER, 1e12), undefined);
 });

@@ -171,6 +171,7 @@ Deno.test("what is discarded is held no more, and the Close is still seen", () =
   // A read that was under way ends now.
   assert.equal(read.reader.taken(20_000), "frame");
   assert.equal(read.reader.heldBytes, 0);
+  assert.equal(read.reader.directRoom(), undefined, "what is thrown away has no place of its own");
   feed(read, [
     bytes.slice(70_000),
     frame({ opcode: OPCODE.text, payload: Uint8Array.of(0xff) }),
