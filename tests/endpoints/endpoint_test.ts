@@ -4,7 +4,7 @@ import { StartError } from "../../src/core/errors.ts";
 import type { CloseReason } from "../../src/protocol/close_code.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";
 import { type Peer, type SocketHandler, startEndpoint } from "../../src/endpoints/endpoint.ts";
-import { concat, frame, OPCODE, RawClient } from "../support/raw_client.ts";
+import { concat, frame, OPCODE, RawClient, requestHead } from "../support/raw_client.ts";
 import { withEndpoint, within } from "./harness.ts";
 
 const createEcho = createEchoHandler({ prefix: "" });
@@ -119,6 +119,10 @@ const FAILURES: Readonly<Record<string, (peer: Peer) => SocketHandler>> = {
     },
     message() {},
   }),
+  "in the promise of open": () => ({
+    open: () => Promise.reject(new RangeError("The handler broke")),
+    message() {},
+  }),
   "in message": () => ({
     message() {
       throw new RangeError("The handler broke");
@@ -158,6 +162,49 @@ for (const [where, createHandler] of Object.entries(FAILURES)) {
     });
   });
 }
+
+Deno.test("no message comes before the handler has opened", async () => {
+  const opening = Promise.withResolvers<void>();
+  const told: string[] = [];
+  const createHandler = (peer: Peer): SocketHandler => ({
+    async open() {
+      await opening.promise;
+      told.push("open");
+    },
+    message(data) {
+      told.push(`${data}`);
+      peer.send(data);
+    },
+  });
+  await withEndpoint({ createHandler }, async ({ port }) => {
+    using client = await RawClient.connect({ port });
+    await client.sendText("early");
+    // It has been there for as long as it takes to serve another one from its beginning to its end.
+    using other = await RawClient.connect({ port });
+    other.close();
+    assert.deepEqual(told, []);
+    opening.resolve();
+    assert.equal(await client.nextText(), "early");
+    assert.equal(told[0], "open");
+  });
+});
+
+Deno.test("stop does not wait for a handshake that is never decided", async () => {
+  const asked = Promise.withResolvers<void>();
+  const decision = Promise.withResolvers<Response>();
+  const admit = () => {
+    asked.resolve();
+    return decision.promise;
+  };
+  await withEndpoint({ createHandler: createEcho, admit }, async ({ endpoint, path }) => {
+    using stray = await RawClient.open({ path });
+    await stray.send(requestHead());
+    await within("the handshake to be asked about", asked.promise);
+    await within("the end of the endpoint", endpoint.stop());
+    decision.resolve(new Response("late", { status: 503 }));
+    await stray.eof();
+  });
+});
 
 Deno.test("a handler that fails in close leaves a record and nothing else", async () => {
   const createHandler = (): SocketHandler => ({

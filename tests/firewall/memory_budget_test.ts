@@ -207,3 +207,44 @@ Deno.test("connections may cost three quarters of the limit by being there, and 
 Deno.test("without a limit there is always a place", () => {
   assert.equal(new MemoryBudget(Infinity).hasPlaceFor(2 ** 40), true);
 });
+
+Deno.test("one that leaves while it waits has no turn, and holds up nobody's", () => {
+  const budget = new MemoryBudget(MIB);
+  const [leading, leaving, staying] = Array.from({ length: 3 }, () => new TestHolder(budget).hold(300_000));
+  for (const holder of [leading!, leaving!, staying!]) budget.mayGrow(holder);
+  budget.remove(leaving!);
+  new TestHolder(budget).hold(300_000);
+  budget.remove(leading!);
+  new TestHolder(budget).hold(300_000);
+  sweep(budget, { nowMs: 0 }, 2);
+  assert.deepEqual([leaving!.resumes, staying!.resumes > 0, budget.mayGrow(staying!)], [0, true, true]);
+});
+
+Deno.test("one that has finished its message and goes on with small ones has no turn any more", () => {
+  const budget = new MemoryBudget(MIB);
+  const clock = { nowMs: 0 };
+  const leading = new TestHolder(budget).hold(400_000);
+  const rest = new TestHolder(budget).hold(60_000);
+  const asking = new TestHolder(budget).hold(400_000);
+  assert.equal(budget.mayGrow(leading), true);
+  leading.hold(-400_000);
+  rest.hold(300_000);
+  asking.hold(100_000);
+  assert.ok(budget.isTight);
+  assert.equal(budget.mayGrow(asking), false);
+  leading.movedBytes += 10_000;
+  sweep(budget, clock);
+  assert.deepEqual([asking.resumes, budget.mayGrow(asking)], [1, true]);
+});
+
+Deno.test("who holds little is not let go for being slow", () => {
+  const budget = new MemoryBudget(MIB);
+  const clock = { nowMs: 0 };
+  const small = new TestHolder(budget).hold(SMALL_MESSAGE);
+  const busy = new TestHolder(budget).hold(900_000);
+  for (let i = 0; i < 40; i++) {
+    busy.movedBytes += 10_000;
+    sweep(budget, clock);
+  }
+  assert.deepEqual([small.sheds, busy.sheds], [0, 0]);
+});

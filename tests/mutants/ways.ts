@@ -275,7 +275,7 @@ export const WAYS = [
       "this.#answer",
     ],
   ]),
-  ...faultsOf("src/firewall/ways/relayed.ts", ["tests/firewall/ways/relayed_test.ts"], [
+  ...faultsOf("src/firewall/ways/relayed.ts", ["tests/firewall/ways/relayed_test.ts", ...BY_HAND], [
     ["marks hold nobody", "(this.#isDiscarding || this.#marksUnderWay < MAX_MARKS)", "true"],
     ["marks that can be forged", "crypto.getRandomValues(new Uint8Array(8))", "new Uint8Array(8)"],
     [
@@ -366,11 +366,6 @@ export const WAYS = [
       "if (this.#leader === undefined && this.#waiting.size === 0) this.#leader = holder;",
       "",
     ],
-    [
-      "who comes late takes its turn first",
-      "if (this.#leader === undefined && this.#waiting.size === 0)",
-      "if (this.#leader === undefined)",
-    ],
     ["the fixed cost is not counted", "    this.change(fixedBytes);\n", ""],
     [
       "small holders are let go",
@@ -392,7 +387,6 @@ export const WAYS = [
       "this.#link.attach(this);\n      if (opening === undefined) return;",
     ],
     ["connections that have ended are counted", "      this.#sockets.delete(socket);\n", ""],
-    ["an end that is told twice", "      upgrade.socket.onclose = null;\n", ""],
     [
       "an end without a Close is no 1006",
       "known = received ?? this.#ownClose ?? { code: ABNORMAL_CLOSURE",
@@ -413,11 +407,6 @@ export const WAYS = [
       "a stop that waits for ever",
       "Promise.race([this.#server.shutdown().catch(ignore), tooLate])",
       "Promise.race([this.#server.shutdown().catch(ignore)])",
-    ],
-    [
-      "a Close after the Close",
-      "    if (!this.isOpen) return;\n    this.#isOpen = false;",
-      "    this.#isOpen = false;",
     ],
   ]),
 ];

@@ -146,13 +146,24 @@ export interface ManualOptions {
   readonly budget?: MemoryBudget;
   /** What takes the messages of an endpoint in this process; each is sent back if left out. */
   readonly receive?: (message: string | ArrayBuffer, served: Served) => void | Promise<void>;
+  /** Is called before the connection is started. */
+  readonly before?: (served: Served) => void;
+  /** Whether the endpoint is ready for messages at once; true if left out. */
+  readonly isAttached?: boolean;
   /** Relayed to `inner` instead. */
   readonly isRelayed?: boolean;
 }
 
 /** Starts a connection. */
 export function startManual(
-  { limits = {}, budget = new MemoryBudget(Infinity), receive, isRelayed = false }: ManualOptions = {},
+  {
+    limits = {},
+    budget = new MemoryBudget(Infinity),
+    receive,
+    before,
+    isAttached = true,
+    isRelayed = false,
+  }: ManualOptions = {},
 ): ManualConnection {
   const peer = new ManualSocket();
   const inner = new ManualSocket();
@@ -177,7 +188,8 @@ export function startManual(
     const receiver: Receiver = {
       message: (message) => receive === undefined ? own.send(message) : receive(message, own),
     };
-    own.attach(receiver);
+    if (isAttached) own.attach(receiver);
+    before?.(own);
   }
   let violations = 0;
   let hasEnded = false;

@@ -36,6 +36,7 @@ Deno.test("many Pings are not activity", async () => {
     assert.equal(it.connection.isOpen, ms < 1000, `${ms}`);
   }
   assert.deepEqual(rules(it), ["idle_timeout"]);
+  assert.deepEqual(new Set(await sent(it)), new Set(["pong p", "close 3008"]));
 });
 
 const ACTIVITY: Readonly<Record<string, (it: ManualConnection) => void>> = {
@@ -438,20 +439,58 @@ Deno.test("connections that have ended keep no buffer of those that all share", 
     for (let round = 0; round < 4; round++) {
       it.peer.give(concat(...Array.from({ length: 200 }, () => text("a".repeat(100)))));
     }
-    await until("the answers", () => it.outbox.messages === 800);
+    // Too long for a small buffer on its way out.
+    it.peer.give(text("b".repeat(5000)));
+    await until("the answers", () => it.outbox.messages === 801);
     if (i === 0) assert.ok(it.peer.rooms.some((room) => room > 4096), `${it.peer.rooms}`);
   }
   assert.ok(large.hasMore);
 });
 
 Deno.test("a Close of the endpoint from before the start is the first thing, and nothing is read for it", async () => {
-  await using it = startManual();
+  let seen = 0;
+  await using it = startManual({
+    receive: () => void seen++,
+    before: (served) => served.end({ code: 4001, reason: "" }),
+  });
   assert.equal(it.counters.opened, 1);
-  it.served!.end({ code: 4001, reason: "" });
   it.peer.give(text("a"), close(4001), null);
   await until("the end", () => it.peer.isEnded);
-  assert.deepEqual(await sent(it), ["close 4001"]);
+  assert.deepEqual([await sent(it), seen], [["close 4001"], 0]);
   it.inner.give(null);
   await it.ended;
   assert.equal(it.counters.closed, 1);
+});
+
+Deno.test("a peer is not read before there is anybody to answer it", async () => {
+  await using it = startManual({ isAttached: false });
+  it.peer.give(text("early"));
+  await settle();
+  assert.equal(it.peer.rooms.length, 0);
+  it.served!.attach({ message: (message) => it.served!.send(message) });
+  await until("the answer", () => it.peer.written.length > 0);
+  assert.deepEqual(await sent(it), ["text early"]);
+});
+
+Deno.test("an endpoint that is lost is 1011 for the peer, and recorded", async () => {
+  await using it = startManual();
+  it.inner.give(null);
+  await until("the Close", () => it.peer.written.length > 0);
+  assert.deepEqual(await sent(it), ["close 1011"]);
+  assert.equal(it.events.filter(({ event }) => event === "endpoint.lost").length, 1);
+});
+
+Deno.test("a code that the runtime takes for an error reaches the peer, and the endpoint as another one", async () => {
+  await using it = startManual();
+  it.peer.give(close(1014), null);
+  await until("our half to be ended", () => it.peer.isEnded);
+  assert.deepEqual(await sent(it), ["close 1014"]);
+  assert.deepEqual((await it.inner.frames()).map(describeFrame), ["close 1011"]);
+});
+
+Deno.test("a read that goes to where the message is has room for no more than the rate allows", async () => {
+  await using it = startManual({ limits: { byteRate: 5000 } });
+  it.peer.give(frame({ opcode: OPCODE.binary, payload: new Uint8Array(200_000) }).slice(0, 100));
+  await until("the next read", () => it.peer.rooms.length === 2);
+  assert.ok(it.peer.rooms[1]! > 4096 && it.peer.rooms[1]! <= 5000, `${it.peer.rooms}`);
 });

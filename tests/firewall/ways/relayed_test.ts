@@ -133,6 +133,15 @@ Deno.test("an endpoint that is gone holds up no Close, is 1011 by itself, and re
   assert.deepEqual(await received(closing), ["close 1008"]);
 });
 
+Deno.test("an endpoint that has ended its stream and reads nothing is noticed at once", async () => {
+  await using it = startManual({ isRelayed: true });
+  it.inner.isTaking = false;
+  it.peer.give(text("a"));
+  it.inner.give(null);
+  await until("the Close", () => it.peer.written.length > 0);
+  assert.deepEqual(await received(it), ["close 1011"]);
+});
+
 Deno.test("the endpoint is not read while the peer takes nothing", async () => {
   await using it = startManual({ isRelayed: true });
   it.peer.isTaking = false;
