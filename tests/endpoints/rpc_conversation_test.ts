@@ -141,6 +141,26 @@ Deno.test("a logout in a batch takes effect when the whole batch has been answer
   assert.equal(alice.peer.closed?.code, 1000);
 });
 
+Deno.test("a batch goes no further than its session, and what was answered of it is dropped", async () => {
+  const bench = new SessionBench();
+  const calls: unknown[] = [];
+  const end: Method = {
+    name: "end",
+    async call() {
+      await Promise.resolve();
+      bench.sessions.revoke({ kind: "user", value: "alice", ttlMs: 1000 });
+      return { result: null };
+    },
+  };
+  const count: Method = { name: "count", call: (params) => ({ result: calls.push(params) }) };
+  const alice = bench.open({}, { methods: [end, count] });
+  await alice.session.message(JSON.stringify(
+    ["count", "end", "count", "count"].map((method, id) => ({ jsonrpc: "2.0", method, id })),
+  ));
+  assert.equal(calls.length, 1);
+  assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent)).method), ["session_ended"]);
+});
+
 Deno.test("messages are answered in the order in which they came", async () => {
   const { alice } = open();
   const ids = [1, 2, 3, 4];

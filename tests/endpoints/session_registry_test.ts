@@ -177,6 +177,15 @@ Deno.test("a revoked jti ends the sessions it opened or extended, and opens no o
   assert.equal(bench.sessions.admit(identityOf({ jti: "c" })), undefined);
 });
 
+Deno.test("a revoked jti ends the session that it opened, though another token has extended it since", async () => {
+  const bench = new SessionBench();
+  const alice = bench.open({ jti: "a", expires: 1_800_000_000_000 }, {});
+  await alice.call("refresh", { token: tokenOf({ jti: "b", expires: 1_900_000_000_000 }) });
+  await alice.call("refresh", { token: tokenOf({ jti: "c", expires: 2_000_000_000_000 }) });
+  bench.sessions.revoke({ kind: "jti", value: "a", ...TTL });
+  assert.deepEqual(alice.peer.closed, REVOKED);
+});
+
 Deno.test("a revoked session ends, and none of its tokens opens another", async () => {
   const bench = new SessionBench();
   const alice = bench.open({ jti: "a", expires: 1_800_000_000_000 }, {});

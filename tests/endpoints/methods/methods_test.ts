@@ -1,7 +1,7 @@
 // Tests of the methods of wsward.v1 with good and hostile parameters.
 import assert from "node:assert/strict";
 import { METHODS } from "../../../src/endpoints/methods/list.ts";
-import { type OpenSession, SessionBench, type TestClaims, tokenOf } from "../session_harness.ts";
+import { identityOf, type OpenSession, SessionBench, type TestClaims, tokenOf } from "../session_harness.ts";
 
 function open(claims: TestClaims = {}): { bench: SessionBench; alice: OpenSession } {
   const bench = new SessionBench();
@@ -232,6 +232,22 @@ for (const [name, makeToken, code, message] of REFUSED_TOKENS) {
     assert.equal(bench.memory.of("session.refresh_refused").length, 1);
   });
 }
+
+Deno.test("a token that is verified after the end of the session extends nothing, and is not used up", async () => {
+  const bench = new SessionBench({ replayCheck: true });
+  const expires = bench.clock.now() + 60_000;
+  const alice = bench.open({ jti: "one", expires }, {});
+  const token = tokenOf({ jti: "two", expires: expires + 60_000 });
+  const refreshed = alice.session.message(
+    JSON.stringify({ jsonrpc: "2.0", id: 1, method: "refresh", params: { token } }),
+  );
+  bench.sessions.close(alice.session.id, 1000, "over");
+  await refreshed;
+  assert.equal(alice.session.identity.expiresAtMs, expires);
+  assert.deepEqual(bench.memory.of("session.refreshed"), []);
+  assert.equal(bench.sessions.check(identityOf({ jti: "two" })), undefined, "it may open another session");
+  assert.equal(bench.clock.pending, 0);
+});
 
 Deno.test("only one token of a session is verified at a time", async () => {
   const { alice } = open({ expires: 1_800_000_000_000 });
