@@ -136,6 +136,7 @@ export const WAYS = [
   ]),
   ...faultsOf("src/firewall/connection/message_reader.ts", [
     "tests/firewall/connection/message_reader_test.ts",
+    "tests/firewall/connection/frame_check_test.ts",
   ], [
     ["bad UTF-8 that is decoded", "text.includes(REPLACEMENT) && !isUtf8(payload)", "false"],
     ["a replacement character is refused", " && !isUtf8(payload)) {", ") {"],
