@@ -6,7 +6,7 @@ import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
 import { Outbox } from "../../src/firewall/connection/outbox.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
 import { MemoryBudget } from "../../src/firewall/memory_budget.ts";
-import { Relayed } from "../../src/firewall/ways/relayed.ts";
+import { Relayed, type RelayedOptions } from "../../src/firewall/ways/relayed.ts";
 import { type Receiver, Served } from "../../src/firewall/ways/served.ts";
 import type { LogFields } from "../../src/telemetry/log.ts";
 import { LIMITS, type LoggedEvent } from "./firewall_harness.ts";
@@ -181,7 +181,9 @@ export function startManual(
       inner,
       fromEndpoint: new Uint8Array(0),
       sizes: counters.messagesOut,
-    });
+      maxMessageSize: all.maxMessageSize,
+      upstream: "the one of the test",
+    } as RelayedOptions);
   } else {
     const own = way = served = new Served(check, outbox);
     own.join(inner);
