@@ -265,11 +265,7 @@ export const WAYS = [
       "close.code === 0 ?",
     ],
     ["a Pong of other bytes", "reader.pingStart, reader.pingEnd)", "0, reader.pingEnd - reader.pingStart)"],
-    [
-      "a Close of the endpoint from before the start",
-      "    if (this.#early !== undefined) host.endpointCloses(this.#early);\n",
-      "",
-    ],
+    ["an endpoint that is ready first is never opened", "    this.#onStarted?.();\n", ""],
     [
       "a peer is read before there is anybody to answer",
       "this.#receiver !== undefined && this.#answer",

@@ -169,6 +169,7 @@ export class Connection implements Holder, Host {
 
   /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
   cut(): void {
+    if (this.#closing.state === "closed") return;
     this.#endpointTimer ??= setTimeout(() => this.#way.cut(), ENDPOINT_GRACE_MS);
     this.#isPeerGone = true;
     if (this.#closing.begin("the peer", undefined)) this.#begun(this.#limits.closeTimeout);

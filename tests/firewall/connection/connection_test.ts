@@ -456,11 +456,11 @@ function countLarge(): number {
   return taken.length;
 }
 
-Deno.test("a Close of the endpoint from before the start is the first thing, and nothing is read for it", async () => {
+Deno.test("an endpoint that is ready before the connection, and closes at once, is the first to be heard", async () => {
   let seen = 0;
   await using it = startManual({
     receive: () => void seen++,
-    before: (served) => served.end({ code: 4001, reason: "" }),
+    before: (served) => served.whenStarted(() => served.end({ code: 4001, reason: "" })),
   });
   assert.equal(it.counters.opened, 1);
   it.peer.give(text("a"), close(4001), null);
@@ -502,4 +502,14 @@ Deno.test("a read that goes to where the message is has room for no more than th
   it.peer.give(frame({ opcode: OPCODE.binary, payload: new Uint8Array(200_000) }).slice(0, 100));
   await until("the next read", () => it.peer.rooms.length === 2);
   assert.ok(it.peer.rooms[1]! > 4096 && it.peer.rooms[1]! <= 5000, `${it.peer.rooms}`);
+});
+
+Deno.test("to cut what has ended does nothing", async () => {
+  await using it = startManual();
+  it.peer.give(close(1000), null);
+  await until("the endpoint to be told", () => it.inner.written.length > 0);
+  it.inner.give(null);
+  await it.ended;
+  it.connection.cut();
+  assert.equal(it.events.filter(({ event }) => event === "connection.closed").length, 1);
 });
