@@ -167,7 +167,7 @@ export class Connection implements Holder, Host {
     onResumed?.();
   }
 
-  /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. */
+  /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. Harmless after the end. */
   cut(): void {
     if (this.#closing.state === "closed") return;
     this.#endpointTimer ??= setTimeout(() => this.#way.cut(), ENDPOINT_GRACE_MS);
