@@ -58,7 +58,7 @@ const STOPPING: Refusal = {
 const NO_MEMORY: Refusal = {
   status: 503,
   reason: "the server is short of memory",
-  rule: "buffered_memory",
+  rule: "memory",
   headers: { "Retry-After": "5" },
 };
 const FAULT: Refusal = { status: 500, reason: "a failure on the server's side" };

@@ -60,7 +60,7 @@ export const REFUSAL_RULES = {
     cause: "a client that opens many, or many clients behind one address",
     settings: ["maxConnectionsPerIp", "trustProxy"],
   },
-  buffered_memory: {
+  memory: {
     meaning: "connections may cost only so much memory by being there: three quarters of the limit",
     cause: "more clients than the limit has room for: 32 KiB each, 68 KiB with TLS",
     settings: ["maxBufferedMemory", "maxConnections"],

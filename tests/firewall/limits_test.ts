@@ -249,7 +249,7 @@ Deno.test("a connection too many for the memory gets 503, and a place as soon as
   for (let i = 0; i < 3; i++) clients.push(await RawClient.connect({ port: harness.port }));
   using late = await RawClient.open({ port: harness.port });
   assert.equal((await late.handshake()).status, 503);
-  assert.equal((await harness.event("handshake.refused")).rule, "buffered_memory");
+  assert.equal((await harness.event("handshake.refused")).rule, "memory");
   clients.pop()!.close();
   await harness.ended(1);
   using next = await RawClient.connect({ port: harness.port });
