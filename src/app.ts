@@ -5,8 +5,8 @@ import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
 import { createVerifier, type Verifier } from "./auth/token.ts";
-import { StartError } from "./core/errors.ts";
 import { Readiness } from "./core/readiness.ts";
+import { openRuntimeDir, type RuntimeDir } from "./core/runtime_dir.ts";
 import type { Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
@@ -20,13 +20,11 @@ import type { ServiceManager } from "./telemetry/service_manager.ts";
 
 type EndpointName = EndpointOptions["name"];
 
-/** The folder of the private sockets, and whether it is ours to remove. */
-interface RuntimeDir {
-  readonly path: string;
-  readonly isOurs: boolean;
-}
-
 const ENDPOINT_NAMES: readonly EndpointName[] = ["echo", "secure"];
+/** How long the log has to say that the debugger is open. */
+const DEBUGGED_MS = 50;
+/** Within this time, a second signal to stop means the same as the first. */
+const SAME_WISH_MS = 1000;
 const STOPPING = { code: 1001, reason: "the server is stopping" };
 
 /** What tokens are judged by, for the secure endpoint and for administrators. */
@@ -55,29 +53,38 @@ export async function serve(settings: Settings, version: string): Promise<number
   const log = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
-  const runtimeDir = await createRuntimeDir(settings.runtimeDir);
+  endWhenDebugged(openedLog);
+  const runtimeDir = await openRuntimeDir(
+    settings.runtimeDir,
+    ENDPOINT_NAMES.map((name) => `${name}.sock`),
+  );
   const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost }, runtimeDir);
+  // Whoever closes the terminal wants the program to end; without one, SIGHUP means to reload.
+  const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
+  const { promise: terminalClosed, resolve: closed } = Promise.withResolvers<Deno.Signal>();
   let manager: ServiceManager | undefined;
   const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
+  // Before anybody can know that the program runs: by default the signal ends it.
+  addSignalListener("SIGHUP", () => {
+    if (terminals.some((stream) => !stream.isTerminal())) return closed("SIGHUP");
+    openedLog.reopen();
+    manager?.notify("RELOADING=1", "STATUS=Reloading");
+    void app.reload().finally(tellReady);
+  });
   try {
     await app.start();
     manager = await findServiceManager(runtimeDir, log);
-    addSignalListener("SIGHUP", () => {
-      openedLog.reopen();
-      manager?.notify("RELOADING=1", "STATUS=Reloading");
-      void app.reload().finally(tellReady);
-    });
     tellReady();
     manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
     await app.loadRest();
-    log("server.draining", { signal: await stop });
+    log("server.draining", { signal: await Promise.race([stop, terminalClosed]) });
     manager?.notify("STOPPING=1", "STATUS=Draining");
     await app.drain();
     log("server.stopped");
   } finally {
     manager?.close();
     await app.close();
-    openedLog.close();
+    await openedLog.finish();
   }
   return 0;
 }
@@ -161,6 +168,10 @@ class App {
     this.#readiness.add(() =>
       this.#keys?.isUsable === false ? ["there is no key to judge tokens by yet"] : []
     );
+    this.#readiness.add(() =>
+      Array.from(this.#endpoints.keys()).filter((name) => !runtimeDir.holds(`${name}.sock`))
+        .map((name) => `the private socket of the endpoint ${name} is gone`)
+    );
   }
 
   async start(): Promise<void> {
@@ -214,7 +225,7 @@ class App {
     for (const endpoint of this.#endpoints.values()) await endpoint.stop();
     await this.#admin?.stop();
     this.#revocations?.close();
-    await removeRuntimeDir(this.#runtimeDir);
+    this.#runtimeDir.close();
   }
 
   #guard(name: EndpointName, port: number): GuardedEndpoint {
@@ -342,20 +353,33 @@ function readGranted(variable: string): string | undefined {
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
-/** Resolves with the first signal that asks to stop; a second one ends the process at once. */
+/**
+ * Resolves with the first signal that asks to stop. Another one ends the process at once, unless it comes within a second:
+ * a task runner and a terminal both pass one Ctrl-C on.
+ */
 function nextSignal(openedLog: OpenLog): Promise<Deno.Signal> {
   return new Promise((resolve) => {
-    let isFirst = true;
+    let firstMs: number | undefined;
     for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
       addSignalListener(signal, () => {
-        if (!isFirst) {
-          openedLog.flush();
-          Deno.exit(128 + number);
+        if (firstMs !== undefined && performance.now() - firstMs > SAME_WISH_MS) {
+          void openedLog.finish().finally(() => Deno.exit(128 + number));
         }
-        isFirst = false;
+        firstMs ??= performance.now();
         resolve(signal);
       });
     }
+  });
+}
+
+/**
+ * At SIGUSR1 the runtime opens a debugger, which nothing in here can prevent or close, and in which any local user can run
+ * code. Unless the signal is blocked from outside (`env --block-signal=USR1`), it ends the program, as it does by default.
+ */
+function endWhenDebugged(openedLog: OpenLog): void {
+  addSignalListener("SIGUSR1", () => {
+    openedLog.log("process.debugger_opened", { hint: "start it with: env --block-signal=USR1" });
+    void openedLog.finish(DEBUGGED_MS).finally(() => Deno.exit(1));
   });
 }
 
@@ -375,7 +399,7 @@ function containErrors(openedLog: OpenLog, log: Log): void {
     event.preventDefault();
     record(event.reason);
   });
-  globalThis.addEventListener("unload", () => openedLog.flush());
+  globalThis.addEventListener("unload", () => openedLog.flushAll());
 
   function record(error: unknown): void {
     log("process.unhandled", {
@@ -383,41 +407,4 @@ function containErrors(openedLog: OpenLog, log: Log): void {
     });
     openedLog.flush();
   }
-}
-
-/** A folder that only its user can enter: the one that was asked for, made if need be, or a fresh one. */
-async function createRuntimeDir(path: string | undefined): Promise<RuntimeDir> {
-  if (path === undefined) return { path: Deno.makeTempDirSync({ prefix: "wsward-" }), isOurs: true };
-  try {
-    Deno.mkdirSync(path, { mode: 0o700 });
-    return { path, isOurs: true };
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.AlreadyExists)) {
-      throw new StartError(`Cannot create the runtime folder "${path}": ${(cause as Error).message}`, {
-        cause,
-      });
-    }
-  }
-  const info = Deno.lstatSync(path);
-  if (!info.isDirectory || (info.mode! & 0o077) !== 0) {
-    throw new StartError(
-      `Cannot use the runtime folder "${path}": it must be a folder that only its user can enter (mode 0700)`,
-    );
-  }
-  for (const name of ENDPOINT_NAMES) await removeStale(`${path}/${name}.sock`);
-  return { path, isOurs: false };
-}
-
-/** A process that was killed leaves its sockets behind, and where one is, no other can be made. */
-async function removeStale(socketPath: string): Promise<void> {
-  try {
-    (await Deno.connect({ transport: "unix", path: socketPath })).close();
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(socketPath);
-  }
-}
-
-async function removeRuntimeDir({ path, isOurs }: RuntimeDir): Promise<void> {
-  for (const name of ENDPOINT_NAMES) await Deno.remove(`${path}/${name}.sock`).catch(() => {});
-  if (isOurs) await Deno.remove(path).catch(() => {});
 }

@@ -30,12 +30,18 @@ const SIGNALS: readonly Item[] = [
   [
     "SIGINT, SIGTERM",
     "serve accepts nothing more, closes every connection with 1001, and ends after --drain-timeout at the " +
-    "latest; a second one ends it at once.",
+    "latest; a second one, more than a second later, ends it at once.",
   ],
   [
     "SIGHUP",
     "serve reads the rules file, the certificate and the keys again and opens the log file again; it drops " +
-    "no connection that is still allowed.",
+    "no connection that is still allowed. When its terminal is closed, it ends as by SIGTERM.",
+  ],
+  [
+    "SIGUSR1",
+    "The runtime opens a debugger on 127.0.0.1:9229, in which any local user can run code, so serve ends at " +
+    "once. The executable on Linux, the unit of systemd and the start task block the signal; elsewhere start it " +
+    "with env --block-signal=USR1, and never send it.",
   ],
 ];
 

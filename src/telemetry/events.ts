@@ -68,6 +68,14 @@ export const EVENTS = {
     fields: ["error"],
     cause: "a fault in wsward itself; the connections that it did not concern go on",
   },
+  "process.debugger_opened": {
+    level: "fatal",
+    text: "SIGUSR1 has opened the runtime's debugger, the server ends at once",
+    fields: ["hint"],
+    cause:
+      "somebody sent SIGUSR1, for which the runtime listens on 127.0.0.1:9229, where any local user could run code " +
+      "in the server; the executable on Linux, the unit of systemd and the start task block the signal",
+  },
   "key.created": {
     level: "info",
     text: "Created a new key",
@@ -342,11 +350,17 @@ export const EVENTS = {
     cause: "a full disk, a removed folder or a read-only file system; on the terminal, once per outage",
     settings: ["logFile"],
   },
+  "log.terminal_failed": {
+    level: "error",
+    text: "Cannot write to the terminal, records are being lost",
+    fields: ["error"],
+    cause: "stderr is a pipe or a terminal that nobody reads, or it is gone; in the file, once per outage",
+  },
   "log.records_lost": {
     level: "error",
     text: "Log records could not be written",
     fields: ["count"],
-    cause: "the log file can be written again after log.write_failed",
+    cause: "the place where it stands can be written again after log.write_failed or log.terminal_failed",
     settings: ["logFile"],
   },
   "log.rotation_failed": {

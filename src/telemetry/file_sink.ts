@@ -11,6 +11,17 @@ export const BUFFER_SIZE_BYTES = 64 * 1024;
 /** How long a line is held back at most, in milliseconds, while the event loop turns. */
 export const FLUSH_AFTER_MS = 200;
 
+/**
+ * After a write by itself the file rests so many times as long as that took, if that was noticeable: a slow disk may
+ * hold up the event loop for a twentieth of the time.
+ */
+const REST_FACTOR = 19;
+/** What is noticeable, and the longest rest, in milliseconds. */
+const NOTICEABLE_MS = 5;
+const MAX_REST_MS = 30_000;
+/** How much is held back during a rest, in UTF-8 bytes; beyond that, all of it is dropped and counted. */
+const MAX_HELD_BYTES = 4 * BUFFER_SIZE_BYTES;
+
 const NEWLINE = 0x0a;
 
 /** What is used of an open file. */
@@ -85,6 +96,8 @@ class BufferedFile implements FileSink {
   /** Bytes written to it since it was opened. */
   #written = 0;
   #closed = false;
+  /** Until then, by `performance.now()`, nothing is written but on request. */
+  #restUntilMs = 0;
 
   constructor(file: LogFile, chain: Chain | undefined, options: Required<FileSinkOptions>) {
     this.#file = file;
@@ -100,11 +113,20 @@ class BufferedFile implements FileSink {
     if (this.#closed) return;
     this.#lines.push(line);
     this.#bufferedBytes += encode(line).length + 1;
-    if (this.#bufferedBytes >= BUFFER_SIZE_BYTES) return this.flush();
+    const restMs = this.#restUntilMs - performance.now();
+    if (this.#bufferedBytes >= BUFFER_SIZE_BYTES && restMs <= 0) return this.flush();
+    if (this.#bufferedBytes >= MAX_HELD_BYTES) this.#drop();
     if (this.#timer === undefined) {
-      this.#timer = setTimeout(() => this.flush(), FLUSH_AFTER_MS);
+      this.#timer = setTimeout(() => this.flush(), Math.max(FLUSH_AFTER_MS, restMs));
       Deno.unrefTimer(this.#timer);
     }
+  }
+
+  #drop(): void {
+    this.#lost += this.#lines.length;
+    this.#lines = [];
+    this.#bufferedBytes = 0;
+    this.#reportFailure(new Error("the disk is too slow"), "write");
   }
 
   flush(): void {
@@ -116,7 +138,12 @@ class BufferedFile implements FileSink {
     this.#lines = [];
     this.#bufferedBytes = 0;
     if (this.#lost > 0) lines.unshift(this.#options.describeLoss(this.#lost));
+    const beganMs = performance.now();
     this.#append(lines);
+    const endedMs = performance.now();
+    const tookMs = endedMs - beganMs;
+    const restMs = tookMs < NOTICEABLE_MS ? 0 : Math.min(REST_FACTOR * tookMs, MAX_REST_MS);
+    this.#restUntilMs = endedMs + restMs;
   }
 
   reopen(): void {
@@ -218,7 +245,7 @@ class BufferedFile implements FileSink {
     try {
       this.#options.onFailure(error, what);
     } catch {
-      // The log is the last place that could tell about it.
+      // Whatever it is: the log is the last place that could tell about it.
     }
   }
 
@@ -238,6 +265,7 @@ class BufferedFile implements FileSink {
     try {
       return this.#file.statSync().size;
     } catch {
+      // Without the permission, or where the file system does not answer.
       return this.#written;
     }
   }
@@ -281,7 +309,22 @@ function closeQuietly(file: LogFile): void {
 }
 
 function openForAppending(path: string): LogFile {
+  refuseBlocking(path);
   return Deno.openSync(path, { append: true, create: true, mode: 0o640 });
+}
+
+/** What somebody has to read before more can be written would stop the program; already to open it may. */
+function refuseBlocking(path: string): void {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch (error) {
+    // Not there yet; or what is there can't be looked at, and to open it will say why.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return;
+    if (error instanceof Deno.errors.NotCapable) return;
+    throw error;
+  }
+  if (info.isFifo || info.isSocket) throw new Error("it is a pipe, which may have no reader: name a file");
 }
 
 function describe(error: unknown): string {

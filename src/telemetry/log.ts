@@ -3,6 +3,7 @@
 import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
 import { openFileSink } from "./file_sink.ts";
 import { formatJsonLine, formatLine } from "./line.ts";
+import { Terminal } from "./terminal.ts";
 
 export type { LogFields };
 
@@ -29,21 +30,25 @@ export interface LogOptions {
   readonly maxFiles?: number;
   /** Whether the records of the file become a chain (see `Chain`), which takes the format json; false if left out. */
   readonly chain?: boolean;
-  /** Takes one line without its line break; stderr, synchronously, if left out. */
+  /** Takes one line without its line break; stderr, see `Terminal`, if left out. */
   readonly writeTerminal?: (line: string) => void;
 }
 
 /** A log and the ways to put its lines on disk. None of them throws. */
 export interface OpenLog {
   readonly log: Log;
-  /** How many records the file could not be given. */
+  /** How many records the file and the terminal could not be given. */
   lost(): number;
-  /** Writes what the file still lacks, before it returns: call it in signal, exit and error handlers. */
+  /** Writes what the file still lacks, before it returns: call it in signal and error handlers. */
   flush(): void;
+  /** Writes what the file and the terminal still lack, before it returns: for the very last handler. */
+  flushAll(): void;
   /** Opens the file by its name again: for a log rotation that sends a signal after it has renamed the file. */
   reopen(): void;
   /** Flushes and lets go of the file; events after that are ignored. */
   close(): void;
+  /** As `close`, and resolves when the terminal has everything too, or has not taken it in time: half a second if left out. */
+  finish(withinMs?: number): Promise<void>;
 }
 
 /** Levels that the file keeps: this one and above, whatever the terminal shows. */
@@ -55,7 +60,7 @@ const FILE_LEVEL: LogLevel = "error";
  * @throws {StartError} when the file can't be opened, or its chain can't be continued
  */
 export function openLog(options: LogOptions): OpenLog {
-  const { maxSize = Infinity, maxFiles = 5, chain = false, writeTerminal = writeStderr } = options;
+  const { maxSize = Infinity, maxFiles = 5, chain = false } = options;
   const isJson = options.format === "json";
   const format = isJson ? formatJsonLine : formatLine;
   const terminalTime = isJson ? isoTime : clockTime;
@@ -76,6 +81,12 @@ export function openLog(options: LogOptions): OpenLog {
     },
   });
 
+  const terminal = new Terminal({
+    describeLoss: (count) => formatEvent("log.records_lost", { count }, terminalTime(Date.now())),
+    onFailure: (error) => file.write(formatEvent("log.terminal_failed", { error }, isoTime(Date.now()))),
+  });
+  const writeTerminal = options.writeTerminal ?? ((line) => terminal.write(line));
+
   const onTerminal = eventsFrom(options.level);
   const inFile = eventsFrom(FILE_LEVEL);
 
@@ -95,7 +106,21 @@ export function openLog(options: LogOptions): OpenLog {
     inFile.clear();
   }
 
-  return { log, lost: () => file.lost, flush: () => file.flush(), reopen: () => file.reopen(), close };
+  return {
+    log,
+    lost: () => file.lost + terminal.lost,
+    flush: () => file.flush(),
+    flushAll: () => {
+      file.flush();
+      terminal.flush();
+    },
+    reopen: () => file.reopen(),
+    close,
+    finish: (withinMs) => {
+      close();
+      return terminal.finish(withinMs);
+    },
+  };
 }
 
 /** The events of this level and above. */
@@ -109,7 +134,7 @@ function attempt(write: () => void): void {
   try {
     write();
   } catch {
-    // The log is the last place that could tell about it.
+    // Whatever it is, a getter of a field included: the log is the last place that could tell about it.
   }
 }
 
@@ -122,14 +147,4 @@ function isoTime(timestamp: number): string {
 function clockTime(timestamp: number): string {
   const date = new Date(timestamp);
   return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}
-
-function writeStderr(line: string): void {
-  const bytes = new TextEncoder().encode(line + "\n");
-  let written = 0;
-  while (written < bytes.length) {
-    const count = Deno.stderr.writeSync(bytes.subarray(written));
-    if (count === 0) return;
-    written += count;
-  }
 }

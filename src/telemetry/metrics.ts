@@ -65,7 +65,7 @@ export const METRICS = {
   wsward_event_loop_lag_seconds: gauge("Longest delay of a timer within the last five seconds"),
   wsward_heap_bytes: gauge("Heap that the program uses"),
   wsward_log_records_total: counter("Log records by level, also those that are not shown", "level"),
-  wsward_log_records_lost_total: counter("Log records that could not be written to the file"),
+  wsward_log_records_lost_total: counter("Log records that could not be written to the file or the terminal"),
   process_resident_memory_bytes: gauge("Resident memory of the process"),
   process_start_time_seconds: gauge("Start of the process, in seconds since the Unix epoch"),
 } as const satisfies Record<string, MetricDeclaration>;

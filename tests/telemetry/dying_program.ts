@@ -3,11 +3,11 @@
 import { openLog } from "../../src/telemetry/log.ts";
 
 const [death, file = ""] = Deno.args;
-const { log, flush } = openLog({ level: "info", file });
+const { log, flushAll } = openLog({ level: "info", file });
 
-globalThis.addEventListener("unload", flush);
-globalThis.addEventListener("error", flush);
-globalThis.addEventListener("unhandledrejection", flush);
+globalThis.addEventListener("unload", flushAll);
+globalThis.addEventListener("error", flushAll);
+globalThis.addEventListener("unhandledrejection", flushAll);
 
 for (let number = 0; number < 100; number++) log("handler.error", { detail: String(number) });
 
@@ -26,7 +26,7 @@ switch (death) {
   case "SIGTERM":
   case "SIGINT":
     Deno.addSignalListener(death, () => {
-      flush();
+      flushAll();
       Deno.exit(0);
     });
     // A signal listener alone does not keep a program alive.

@@ -277,3 +277,32 @@ Deno.test("begins with a line break when the file ends in the middle of a line",
   sink.close();
   assert.deepEqual(folder.files, { "log": "whole\ncut o\nnext\n" });
 });
+
+Deno.test("a slow disk is written to for a small part of the time; what can't be held back is counted", () => {
+  using disk = new SmallDisk();
+  disk.onWrite = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  const sink = disk.openSink();
+  const line = "x".repeat(1023);
+  for (let number = 0; number < 1000; number++) sink.write(line);
+  assert.equal(disk.calls, 1, "one write of the first 64 KiB, then a rest");
+  disk.onWrite = () => {};
+  sink.close();
+  const kept = disk.text.split("\n").filter((text) => text === line).length;
+  assert.ok(sink.lost > 0);
+  assert.equal(kept + sink.lost, 1000);
+  assert.match(disk.text, new RegExp(`^lost ${sink.lost}$`, "m"));
+  assert.equal(disk.failures.length, 1);
+});
+
+Deno.test(
+  "refuses what somebody would have to read first",
+  { ignore: Deno.build.os === "windows" },
+  async () => {
+    const folder = Deno.makeTempDirSync();
+    const path = `${folder}/fifo`;
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    const options = { path, describeLoss: String, onFailure: () => {} };
+    assert.throws(() => openFileSink(options), /^StartError: Cannot open log file .*: it is a pipe/);
+    Deno.removeSync(folder, { recursive: true });
+  },
+);

@@ -116,7 +116,9 @@ Deno.test({
     assert.equal((await run(["key", "create", "--out", key!], { folder: root })).code, 0);
     Deno.copyFileSync(`${FIXTURES}server.pem`, cert!);
     Deno.copyFileSync(`${FIXTURES}server.key.pem`, tlsKey!);
-    assert.deepEqual(valuesOf(UNIT, "ExecStart"), ["/usr/local/bin/wsward serve"]);
+    assert.deepEqual(valuesOf(UNIT, "ExecStart"), [
+      "/usr/bin/env --block-signal=USR1 /usr/local/bin/wsward serve",
+    ]);
 
     // The executable unpacks itself there; Deno would look for its packages.
     assert.equal(env.XDG_CACHE_HOME, `${root}/cache/wsward`);

@@ -1,0 +1,66 @@
+// Whether a folder is safe from other users: its owner, its mode, and those of all folders above it.
+
+/** Who a process is, where the system has users. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What is looked at of a folder. */
+export type FolderInfo = Pick<Deno.FileInfo, "isDirectory" | "uid" | "gid" | "mode">;
+
+/**
+ * Why other users could enter `path` or put something else in its place; undefined if they can't. It has to be a folder
+ * of `user`'s with mode 0700, below folders in which only `user` and root can rename it (the rule of ssh for its files).
+ * What the program may not look at (without the permission to read it) counts as safe.
+ */
+export function findExposure(path: string, user: User): string | undefined {
+  const info = Deno.lstatSync(path);
+  if (!info.isDirectory) return "it must be a folder, and no link to one";
+  if (info.uid !== user.uid) return `it belongs to somebody else (user ${info.uid}, not ${user.uid})`;
+  if ((info.mode! & 0o077) !== 0) return "it must be a folder that only its user can enter (mode 0700)";
+  let folder = look(() => Deno.realPathSync(path));
+  // In a container, root can have another number; whoever owns the top may do anything anyway.
+  const root = look(() => Deno.lstatSync("/").uid) ?? 0;
+  while (folder !== undefined && folder !== "/") {
+    const parent = folder.slice(0, folder.lastIndexOf("/")) || "/";
+    const above = look(() => Deno.lstatSync(parent));
+    if (above !== undefined && !isSafeAbove(above, user, root)) {
+      return `others can replace it, because they own or may write to "${parent}" above it`;
+    }
+    folder = above && parent;
+  }
+  return undefined;
+}
+
+/** Whether nobody but `user` and root can rename what is in a folder and belongs to `user`. */
+export function isSafeAbove({ uid, gid, mode }: FolderInfo, user: User, root = 0): boolean {
+  if (uid !== 0 && uid !== root && uid !== user.uid) return false;
+  const isSticky = (mode! & 0o1000) !== 0;
+  if (isSticky) return true;
+  // A user's own group has the user's number, on the systems that make one for each user.
+  const mayGroupWrite = gid === user.gid && user.gid === user.uid;
+  return (mode! & (mayGroupWrite ? 0o002 : 0o022)) === 0;
+}
+
+/** Who the process is: whose the files are that it makes in `folder`. Undefined where the system has no users. */
+export function ownUser(folder: string): User | undefined {
+  // The runtime's own function for it needs a permission that nothing else here needs.
+  const probe = Deno.makeTempFileSync({ dir: folder, prefix: "." });
+  try {
+    const { uid, gid } = Deno.statSync(probe);
+    return uid === null || gid === null ? undefined : { uid, gid };
+  } finally {
+    Deno.removeSync(probe);
+  }
+}
+
+/** What `read` reads, or undefined if it may not. */
+function look<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}

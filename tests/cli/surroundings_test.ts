@@ -1,0 +1,183 @@
+// The program and what surrounds it: who reads its output, other servers, other users, signals.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { EXECUTABLE, Program, programCommand, startPermissions, startServer } from "../support/process.ts";
+import { RawClient } from "../support/raw_client.ts";
+import { SilentServer } from "../support/silent_process.ts";
+
+const IS_WINDOWS = Deno.build.os === "windows";
+
+/** Two servers in one folder, with one runtime folder. */
+function sharedFolder() {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const env = { WSWARD_RUNTIME_DIR: runtimeDir };
+  return { folder, runtimeDir, options: { folder, env, onlyPermissions: startPermissions(runtimeDir) } };
+}
+
+async function assertEchoes(port: number): Promise<void> {
+  using client = await RawClient.connect({ port });
+  await client.sendText("hello");
+  assert.equal(await client.nextText(), "Server received: hello");
+  client.close();
+}
+
+Deno.test("a stderr that nobody reads holds up nobody, and not the end", { ignore: IS_WINDOWS }, async () => {
+  await using server = new SilentServer(["--log-level", "debug", "--handshake-rate", "unlimited"]);
+  const port = await server.port;
+  // Each leaves two records of more than 100 bytes: three times what a pipe holds.
+  for (let count = 0; count < 1000; count++) await assertEchoes(port);
+  server.child.kill("SIGTERM");
+  assert.equal((await server.child.status).code, 0);
+});
+
+Deno.test("a second start in the same runtime folder is refused, names the first, and leaves it alone", async () => {
+  const { folder, runtimeDir, options } = sharedFolder();
+  await using first = startServer([], options);
+  const port = await first.port("echo");
+  await assertEchoes(port);
+  for (const args of [[], ["--echo-port", String(port)], ["--key-file", "missing/key"]]) {
+    const ports = args.includes("--echo-port") ? [] : ["--echo-port", "0"];
+    await using second = new Program(["serve", "--secure-port", "0", ...ports, ...args], options);
+    const { code, stdout, stderr } = await second.result();
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.ok(stderr.includes(`process id ${first.pid} uses it`) || EXECUTABLE !== undefined, stderr);
+    assert.match(stderr, /--runtime-dir of its own/);
+  }
+  await assertEchoes(port);
+  first.signal("SIGTERM");
+  assert.equal((await first.result()).code, 0);
+  assert.throws(() => Deno.statSync(runtimeDir), Deno.errors.NotFound);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a socket in the runtime folder that somebody answers on is not taken away", async () => {
+  const { folder, runtimeDir, options } = sharedFolder();
+  Deno.mkdirSync(runtimeDir, { mode: 0o700 });
+  const path = `${runtimeDir}/echo.sock`;
+  using _ = Deno.listen({ transport: "unix", path });
+  await using program = startServer([], options);
+  const { code, stderr } = await program.result();
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /another server answers on ".*echo\.sock"/);
+  assert.ok(Deno.statSync(path).isSocket);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test(
+  "a runtime folder that others can enter or that is a link is refused",
+  { ignore: IS_WINDOWS },
+  async () => {
+    const { folder, runtimeDir, options } = sharedFolder();
+    Deno.mkdirSync(`${folder}/open`, { mode: 0o700 });
+    Deno.chmodSync(`${folder}/open`, 0o750);
+    Deno.mkdirSync(`${folder}/closed`, { mode: 0o700 });
+    for (const [target, expected] of [["open", /mode 0700/], ["closed", /no link/]] as const) {
+      if (target === "open") Deno.renameSync(`${folder}/open`, runtimeDir);
+      else Deno.symlinkSync(`${folder}/closed`, runtimeDir);
+      await using program = startServer([], options);
+      const { code, stderr } = await program.result();
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, expected);
+      if (target === "open") Deno.renameSync(runtimeDir, `${folder}/open`);
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test("a log file that somebody would have to read first is refused, not waited for", {
+  ignore: IS_WINDOWS,
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  await new Deno.Command("mkfifo", { args: [`${folder}/fifo`] }).output();
+  await using program = startServer(["--log-file", "fifo"], { folder });
+  const { code, stderr } = await program.result();
+  assert.equal(code, 1);
+  assert.match(stderr, /Cannot open log file "fifo": it is a pipe/);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("SIGUSR1 ends the server, because the runtime opens its debugger", {
+  // The executable on Linux blocks it.
+  ignore: IS_WINDOWS || EXECUTABLE !== undefined,
+}, async () => {
+  await using program = startServer(["--no-secure"]);
+  await assertEchoes(await program.port("echo"));
+  program.signal("SIGUSR1");
+  const { code } = await program.result();
+  assert.equal(code, 1);
+  assert.match(program.read("websocket_errors.log"), / FATAL process\.debugger_opened /);
+});
+
+Deno.test("where SIGUSR1 is blocked by whoever starts the server, it does nothing", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const args = ["serve", "--no-secure", "--echo-port", "0", "--runtime-dir", runtimeDir];
+  const { path, args: all, ...rest } = programCommand(args, startPermissions(runtimeDir));
+  const child = new Deno.Command("/usr/bin/env", {
+    ...rest,
+    args: ["--block-signal=USR1", path, ...all],
+    cwd: folder,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const port = Number(/:(\d+)\//.exec((await reader.read()).value ?? "")?.[1]);
+  child.kill("SIGUSR1");
+  await assertEchoes(port);
+  const status = await new Deno.Command("grep", { args: ["ShdPnd", `/proc/${child.pid}/status`] }).output();
+  // It stays pending, which is what blocked means: number 10 is bit 9.
+  assert.equal(parseInt(new TextDecoder().decode(status.stdout).split(":")[1]!, 16) & 0x200, 0x200);
+  child.kill("SIGTERM");
+  while (!(await reader.read()).done);
+  assert.equal((await child.status).code, 0);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("readiness looks at the private socket", async () => {
+  await using program = startServer(["--no-secure", "--admin-listen", "127.0.0.1:0"]);
+  await program.port("echo");
+  const [, url] = /Admin on (\S+)/.exec(program.stdout.text)!;
+  const ready = async () => {
+    const response = await fetch(new URL("/readyz", url));
+    return [response.status, (await response.text()).trim()];
+  };
+  await program.usageAtRest("echo");
+  assert.equal((await ready())[0], 200);
+  Deno.removeSync(`${program.runtimeDir}/echo.sock`);
+  const [status, text] = await ready();
+  assert.equal(status, 503);
+  assert.match(String(text), /echo/);
+  program.signal("SIGTERM");
+  assert.equal((await program.result()).code, 0);
+});
+
+Deno.test("closing the terminal ends the server as SIGTERM does", {
+  ignore: !existsSync("/usr/bin/python3") || EXECUTABLE !== undefined,
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const args = ["serve", "--no-secure", "--echo-port", "0", "--log-file", "log"];
+  const { path, args: all } = programCommand(args, startPermissions(runtimeDir));
+  // Starts it in a terminal of its own, closes that once it serves, and passes its exit code on.
+  const script = `
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+text = b""
+while b"(echo)" not in text: text += os.read(terminal, 4096)
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
+  const { code, stderr } = await new Deno.Command("/usr/bin/python3", {
+    args: ["-c", script, path, ...all],
+    env: { WSWARD_RUNTIME_DIR: runtimeDir },
+    cwd: folder,
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  assert.throws(() => Deno.statSync(runtimeDir), Deno.errors.NotFound);
+  await Deno.remove(folder, { recursive: true });
+});
