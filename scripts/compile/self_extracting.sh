@@ -11,7 +11,12 @@ lines=@LINES@
 files='@FILES@'
 digests='@DIGESTS@'
 way_out='set WSWARD_CACHE_DIR or XDG_CACHE_HOME to another folder'
+newline='
+'
 temporary=
+# Whether there is a cache, and who owns it.
+is_made=yes
+me=
 
 fail() {
   trap - 0
@@ -26,32 +31,96 @@ own() {
     fail "use \"$1\": it must be a folder that belongs to you, and no link to one; $way_out"
 }
 
-closed() {
-  case $(@MODE@ "$1") in
-    *[2367]? | *[2367]) fail "use \"$1\": others can write to it; $way_out" ;;
-  esac
+# Prints what the system knows, a line each: how many folders there are above $1, then of $1 and of these, and then of the
+# folder $2 in $1, its state and its files, and of env. Nobody can set a ctime, so whatever is done to a file shows.
+look() {
+  cd -P "$1" 2>/dev/null || return
+  folder=$PWD
+  sub=$2
+  if [ -n "$sub" ]; then
+    set -- "$sub" "$sub/state"
+    for name in $files; do set -- "$@" "$sub/$name"; done
+    [ -e /usr/bin/env ] && set -- "$@" /usr/bin/env
+  else
+    set --
+  fi
+  above=1
+  up=..
+  while folder=${folder%/*} && [ -n "$folder" ]; do
+    set -- "$up" "$@"
+    up=$up/..
+    above=$((above + 1))
+  done
+  echo "$above"
+  export TZ=UTC0 LC_ALL=C
+  exec @STAT@ . / "$@"
 }
 
-# Prints what the system knows about each file in $1. Nobody can set a ctime, so whatever is done to one shows.
-look() {
-  cd "$1" && export TZ=UTC0 LC_ALL=C && exec @STAT@ $files
+# Fails if somebody else could have changed what look printed, or put another in its place: the folders above are looked
+# at as ssh does, what is below must be closed. Leaves what it says about the files in $facts.
+judge() {
+  IFS=$newline
+  set -- $1
+  unset IFS
+  [ -n "${1-}" ] || return 1
+  above=$1
+  shift
+  number=0
+  facts=
+  for line in "$@"; do
+    mode=${line%% *}
+    owner=${line#* }
+    group=${owner#* }
+    group=${group%% *}
+    owner=${owner%% *}
+    # The first folder is the cache, or where it will be made; then comes the root, whose owner may do anything anyway.
+    [ "$number" -ne 0 ] || [ -z "$is_made" ] || me=$owner
+    [ "$number" -ne 1 ] || root=$owner
+    if [ "$number" -ge 1 ] && [ "$number" -le "$above" ] || [ -z "$is_made" ]; then
+      case $owner in
+        0 | "$me" | "$root") ;;
+        *) fail "use \"$cache\": a folder above it belongs to somebody else; $way_out" ;;
+      esac
+      # Where everybody may write, but rename their own only, as in /tmp; and where the group is the user's own.
+      case $mode in
+        [1357]???) ;;
+        *[2367]) fail "use \"$cache\": others can write to a folder above it; $way_out" ;;
+        *[2367]?) [ "$group" = "$me" ] || fail "use \"$cache\": others can write to a folder above it; $way_out" ;;
+      esac
+    elif [ "$number" -le $((above + 2)) ]; then
+      [ "$owner" = "$me" ] || fail "use \"$cache/$id\": it must be a folder that belongs to you; $way_out"
+      case $mode in
+        *[2367]? | *[2367]) fail "use \"$cache\": others can write to it; $way_out" ;;
+      esac
+    else
+      facts=$facts$line$newline
+    fi
+    number=$((number + 1))
+  done
 }
 
 digest() {
   if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }
 
-# Whether each file in $1 has its digest; if so, they need not be read again until something was done to one.
+# Whether each file in $1, a folder in the cache, has its digest; if so, they need not be read again until something was
+# done to one. That and how the runtime is started, which takes a program to find out, is noted as plain data.
 verified() {
-  closed "$1"
   for name in $files; do
-    [ -f "$1/$name" ] && [ -O "$1/$name" ] && [ ! -L "$1/$name" ] || return 1
+    [ -f "$cache/$1/$name" ] && [ -O "$cache/$1/$name" ] && [ ! -L "$cache/$1/$name" ] || return 1
   done
-  seen=$(look "$1")
-  (cd "$1" && printf '%s\n' "$digests" | digest -c) >/dev/null 2>&1 || return 1
-  [ "$(look "$1")" = "$seen" ] || return 1
-  # Where it can't be written, they are read again each time. The shell would stop at a half of it, so it appears whole.
-  { printf "known='%s'\n" "$seen" >"$1/state/seen.$$" && mv -f "$1/state/seen.$$" "$1/state/seen"; } 2>/dev/null
+  judge "$(look "$cache" "$1" 2>/dev/null)" || return 1
+  before=$facts
+  (cd "$cache/$1" && printf '%s\n' "$digests" | digest -c) >/dev/null 2>&1 || return 1
+  judge "$(look "$cache" "$1" 2>/dev/null)" && [ "$facts" = "$before" ] || return 1
+  blocks=no
+  # At SIGUSR1 the runtime would open a debugger in which any local user can run code.
+  /usr/bin/env --block-signal=USR1 true 2>/dev/null && blocks=yes
+  # Where it can't be written, they are read again each time. It appears whole, or not at all.
+  {
+    printf '%s\n%s' "$blocks" "$facts" >"$cache/$1/state/seen.$$" &&
+      mv -f "$cache/$1/state/seen.$$" "$cache/$1/state/seen"
+  } 2>/dev/null
   return 0
 }
 
@@ -60,10 +129,16 @@ usable() {
   [ -e "$here" ] || [ -L "$here" ] || return 1
   own "$cache"
   own "$here"
+  judge "$(look "$cache" "$id" 2>/dev/null)" || return 1
   # Read by the shell itself, because each program that a start runs costs it a millisecond.
+  blocks=
   known=
-  [ -f "$here/state/seen" ] && . "$here/state/seen"
-  [ -n "$known" ] && [ "$(look "$here" 2>/dev/null)" = "$known" ] || verified "$here"
+  if [ -f "$here/state/seen" ] && [ ! -L "$here/state/seen" ]; then
+    while IFS= read -r line; do
+      if [ -z "$blocks" ]; then blocks=$line; else known=$known$line$newline; fi
+    done <"$here/state/seen"
+  fi
+  [ -n "$known" ] && [ "$facts" = "$known" ] || verified "$id"
 }
 
 executable() {
@@ -74,10 +149,19 @@ unpack() {
   mask=$(umask)
   umask 077
   no_room="unpack into \"$cache\": it must be a folder that can be written, with room for @ROOM@; $way_out"
-  mkdir -p "$cache" 2>/dev/null
-  [ -d "$cache" ] || fail "$no_room"
+  # Nothing is made below the folder of somebody who could replace it.
+  up=$cache
+  until [ -d "$up" ]; do up=${up%/*} && [ -n "$up" ] || up=/; done
+  if [ "$up" != "$cache" ]; then
+    is_made=
+    me=$(id -u)
+    judge "$(look "$up" "")" || fail "$no_room"
+    is_made=yes
+    mkdir -p "$cache" 2>/dev/null
+    [ -d "$cache" ] || fail "$no_room"
+  fi
   own "$cache"
-  closed "$cache"
+  judge "$(look "$cache" "")" || fail "$no_room"
   [ "$(head -n "$lines" "$0" | tail -n +4 | digest)" = "$id  -" ] || fail "$damaged"
 
   # What was left behind by those that were killed; younger ones may be at work.
@@ -92,7 +176,7 @@ unpack() {
     tail -n "+$((lines + 1))" "$0" | gzip -t 2>/dev/null || fail "$damaged"
     fail "$no_room"
   }
-  verified "$new" || fail "$damaged"
+  verified "${temporary##*/}/$id" || fail "$damaged"
   executable "$new"
   "$new/wsward" --version >/dev/null 2>&1 || fail "run here: this is wsward for @TARGET@"
 
@@ -141,5 +225,7 @@ done
 unset IFS
 # The runtime keeps what it has compiled there; that can't be checked, because it grows.
 export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1
+block=
+[ "$blocks" != yes ] || block='/usr/bin/env --block-signal=USR1'
 trap - 0
-exec "$here/wsward" @FLAGS@ "$here/main.js" "$@"
+exec $block "$here/wsward" @FLAGS@ "$here/main.js" "$@"

@@ -20,11 +20,9 @@ export interface SelfExtractingOptions {
 // The third line has the digest of those after it.
 const LINES_BEFORE_DIGEST = 3;
 
-// In the words of the system's stat: the mode; and with it the owner, the size, the inode and the time of the last
-// change, to its nanoseconds.
-const [MODE, STAT] = Deno.build.os === "darwin"
-  ? ["stat -f %Lp", "stat -f '%Lp %u %z %i %Fc'"]
-  : ["stat -c %a", "stat -c '%a %u %s %i %z'"];
+// In the words of the system's stat: the mode, the owner, the group, the size, the inode and the time of the last change,
+// to its nanoseconds.
+const STAT = Deno.build.os === "darwin" ? "stat -f '%Mp%Lp %u %g %z %i %Fc'" : "stat -c '%a %u %g %s %i %z'";
 
 /** Writes the executable. */
 export async function writeSelfExtracting(options: SelfExtractingOptions): Promise<void> {
@@ -65,7 +63,6 @@ async function formatScript(
     TARGET: target,
     FILES: names.join(" "),
     DIGESTS: digests.join("\n"),
-    MODE,
     STAT,
     ROOM: `${Math.ceil(sizeBytes / 2 ** 20)} MiB`,
     FLAGS: flags.join(" "),

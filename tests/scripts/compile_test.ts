@@ -524,6 +524,92 @@ testUnpacking("refuses a cache that belongs to somebody else (root)", async () =
   await assertFails(await buildStandIn(), { WSWARD_CACHE_DIR: cache }, /^Cannot use ".*": .* belongs to you/);
 }, Deno.uid() !== 0);
 
+testUnpacking("executes nothing of what it has noted in its cache", async () => {
+  const executable = await buildStandIn();
+  const cache = createFolder();
+  const env = { WSWARD_CACHE_DIR: cache };
+  await assertRuns(executable, env);
+  const seen = `${unpackedIn(cache)}/state/seen`;
+  const mark = `${cache}/was-executed`;
+  const noted = await Deno.readTextFile(seen);
+  for (
+    const text of [
+      `touch ${mark}\n`,
+      `known='$(touch ${mark})'\n`,
+      `yes; touch ${mark}\n${noted}`,
+      `$(touch ${mark})\n${noted.slice(noted.indexOf("\n") + 1)}`,
+      `'\n\\\n"`,
+    ]
+  ) {
+    await Deno.writeTextFile(seen, text);
+    await assertRuns(executable, env);
+    assert.throws(() => Deno.statSync(mark), Deno.errors.NotFound, text);
+  }
+});
+
+testUnpacking("refuses an open folder of its cache at every start, not at the first only", async () => {
+  const executable = await buildStandIn();
+  const parent = createFolder();
+  const cache = `${parent}/wsward`;
+  const env = { WSWARD_CACHE_DIR: cache };
+  await assertRuns(executable, env);
+  const unpacked = unpackedIn(cache);
+  for (const part of [cache, unpacked, `${unpacked}/state`]) {
+    for (const mode of [0o720, 0o702, 0o777, 0o1777]) {
+      await Deno.chmod(part, mode);
+      await assertFails(executable, env, /^Cannot use ".*": others can write to it; set /);
+      await Deno.chmod(part, 0o700);
+    }
+    await assertRuns(executable, env);
+  }
+  // And above it, but not where only the owner can rename it.
+  for (const [mode, isSafe] of [[0o707, false], [0o777, false], [0o1777, true], [0o755, true]] as const) {
+    await Deno.chmod(parent, mode);
+    if (isSafe) await assertRuns(executable, env);
+    else await assertFails(executable, env, /^Cannot use ".*": others can write to a folder above it; set /);
+  }
+});
+
+testUnpacking("refuses, and makes nothing in, the home of somebody else (root)", async () => {
+  const executable = await buildStandIn();
+  const home = createFolder();
+  await Deno.chown(home, 65534, 65534);
+  const reason = /^Cannot use ".*": a folder above it belongs to somebody else; set /;
+  await assertFails(executable, { HOME: home }, reason);
+  assert.deepEqual([...Deno.readDirSync(home)], []);
+  // What sudo has left there.
+  await Deno.chown(home, 0, 0);
+  await assertRuns(executable, { HOME: home });
+  await Deno.chown(home, 65534, 65534);
+  await assertFails(executable, { HOME: home }, reason);
+  // By another way to the same place.
+  const link = `${createFolder()}/link`;
+  await Deno.symlink(`${home}/.cache`, link);
+  await assertFails(executable, { XDG_CACHE_HOME: link }, reason);
+}, Deno.uid() !== 0);
+
+testUnpacking("blocks SIGUSR1, at which the runtime would open its debugger", async () => {
+  const program = createFolder();
+  await Deno.writeTextFile(`${program}/main.js`, "");
+  const runtime = `${createFolder()}/runtime`;
+  const script = '#!/bin/sh\n[ "$1" = --version ] && exit\nexec grep SigBlk /proc/self/status\n';
+  await Deno.writeTextFile(runtime, script, { mode: 0o755 });
+  const output = `${createFolder()}/wsward`;
+  await writeSelfExtracting({
+    folder: program,
+    runtime,
+    flags: [],
+    version: "1.2.3",
+    target: "here",
+    output,
+  });
+  const cache = createFolder();
+  for (const which of ["the first start", "another one"]) {
+    const { stdout } = await start(output, { WSWARD_CACHE_DIR: cache });
+    assert.equal(parseInt(stdout.split(":")[1]!, 16) & 0x200, 0x200, which);
+  }
+}, Deno.build.os !== "linux");
+
 for (
   const [name, options, reason] of [
     ["on a full disk", "size=2m,mode=700", /^Cannot unpack into ".*": .* with room for 5 MiB; set /],
