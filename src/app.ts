@@ -15,6 +15,7 @@ import { createSecureEndpoint, loadSessionProtocol } from "./endpoints/secure.ts
 import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
 import { Firewall, type GuardedEndpoint } from "./firewall/firewall.ts";
+import { Containment } from "./telemetry/containment.ts";
 import { type Log, type OpenLog, openLog } from "./telemetry/log.ts";
 import type { ServiceManager } from "./telemetry/service_manager.ts";
 
@@ -391,6 +392,7 @@ function addSignalListener(signal: Deno.Signal, listener: () => void): void {
 
 /** Nothing that goes wrong anywhere may end the process: it is recorded instead. */
 function containErrors(openedLog: OpenLog, log: Log): void {
+  const containment = new Containment(log);
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
     record(event.error);
@@ -402,9 +404,6 @@ function containErrors(openedLog: OpenLog, log: Log): void {
   globalThis.addEventListener("unload", () => openedLog.flushAll());
 
   function record(error: unknown): void {
-    log("process.unhandled", {
-      error: error instanceof Error ? error.stack ?? error.message : String(error),
-    });
-    openedLog.flush();
+    if (containment.record(error)) openedLog.flush();
   }
 }

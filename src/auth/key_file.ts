@@ -1,6 +1,7 @@
 // Key files: how they are created, how they are read, and which of them are refused.
 
 import { StartError } from "../core/errors.ts";
+import { isOpenMode, readRegularFile, type RegularFile, UnreadableFile } from "../core/regular_file.ts";
 import { encodeBase64url } from "./base64url.ts";
 import { KeySet } from "./key_set.ts";
 import { parseKeys, type SecretEncoding } from "./key_text.ts";
@@ -73,8 +74,8 @@ export interface LoadOptions {
  * @throws {StartError} `Cannot use key file "...": ...`; never with any of its content
  */
 export async function loadKeys(path: string, { encoding, onDoubt }: LoadOptions = {}): Promise<KeySet> {
-  const { content, mode } = readKeyFile(path);
-  const read = await parseKeys(content, encoding);
+  const { bytes, mode } = readKeyFile(path);
+  const read = await parseKeys(bytes, encoding);
   if (typeof read === "string") throw unusable(path, read);
   const set = new KeySet(read.keys);
   if (set.signer !== undefined && mode !== undefined) refuseOpenMode(path, mode);
@@ -112,33 +113,17 @@ async function writeWhole(file: Deno.FsFile, content: string | Uint8Array): Prom
   await file.sync();
 }
 
-/** The content, and the mode where the system has one. */
-function readKeyFile(path: string): { content: Uint8Array; mode: number | undefined } {
+function readKeyFile(path: string): RegularFile {
   try {
-    // Look before opening: a pipe would never answer, a device never end.
-    const info = Deno.statSync(path);
-    if (info.isDirectory) throw unusable(path, "it is a folder");
-    if (!info.isFile) throw unusable(path, "it is not a regular file");
-    if (info.size === 0) throw unusable(path, "it is not a key (it is empty)");
-    if (info.size > MAX_KEY_FILE_SIZE_BYTES) {
-      throw unusable(path, `it is too large (${info.size} bytes, at most ${MAX_KEY_FILE_SIZE_BYTES})`);
-    }
-    const mode = Deno.build.os === "windows" ? undefined : info.mode ?? undefined;
-    return { content: Deno.readFileSync(path), mode };
-  } catch (cause) {
-    if (cause instanceof StartError) throw cause;
-    const missing = "it does not exist (the server creates it on its first start)";
-    throw unusable(path, describe(cause, missing), cause);
+    const file = readRegularFile(path, MAX_KEY_FILE_SIZE_BYTES);
+    if (file.bytes.length === 0) throw unusable(path, "it is not a key (it is empty)");
+    return file;
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    const isMissing = error.cause instanceof Deno.errors.NotFound;
+    const state = isMissing ? `${error.message} (the server creates it on its first start)` : error.message;
+    throw unusable(path, state, error.cause);
   }
-}
-
-/**
- * Whether anybody but the owner may use a file of this mode. For a credential of systemd the permissions of its group
- * don't count: they are the mask of the ACL by which the service's user reads it, and its folder lets in nobody else.
- */
-export function isOpenMode(path: string, mode: number): boolean {
-  const isCredential = path.startsWith("/run/credentials/") && !path.includes("/../");
-  return (mode & (isCredential ? 0o037 : 0o077)) !== 0;
 }
 
 function refuseOpenMode(path: string, mode: number): void {

@@ -2,6 +2,7 @@
 
 import { StartError } from "../core/errors.ts";
 import { findNearest } from "../core/nearest.ts";
+import { readRegularFile, UnreadableFile } from "../core/regular_file.ts";
 import {
   type Given,
   type GivenValue,
@@ -39,7 +40,7 @@ export interface ConfigFile extends FileSettings {
  * @throws {StartError} when there is no file that can be read
  */
 export async function readConfigFile(path: string): Promise<ConfigFile> {
-  return await parseConfigFile(path, await readBytes(path));
+  return await parseConfigFile(path, readBytes(path));
 }
 
 /** As {@linkcode readConfigFile}, for a file that has been read; `path` is what messages call it. */
@@ -103,7 +104,8 @@ function isUtf8(bytes: Uint8Array<ArrayBuffer>): boolean {
   try {
     new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return true;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
     return false;
   }
 }
@@ -163,29 +165,13 @@ function describeUnknown(key: string, meant: SettingName | undefined): string {
   return `Cannot use ${shorten(quoteGiven(key))}: it is no setting${hint}`;
 }
 
-async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+function readBytes(path: string): Uint8Array<ArrayBuffer> {
   try {
-    using file = await Deno.open(path);
-    // One byte more than may be there tells as much as all of a file that may have no end.
-    const bytes = new Uint8Array(MAX_CONFIG_SIZE_BYTES + 1);
-    let length = 0;
-    for (let read: number | null = 1; read; length += read ?? 0) {
-      read = await file.read(bytes.subarray(length));
-    }
-    return bytes.subarray(0, length);
+    return readRegularFile(path, MAX_CONFIG_SIZE_BYTES).bytes;
   } catch (cause) {
-    throw new StartError(`Cannot read the settings file ${JSON.stringify(path)}: ${describeFailure(cause)}`, {
+    if (!(cause instanceof UnreadableFile)) throw cause;
+    throw new StartError(`Cannot read the settings file ${JSON.stringify(path)}: ${cause.message}`, {
       cause,
     });
   }
-}
-
-function describeFailure(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "it does not exist";
-  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "access to it was not allowed when the program was started";
-  }
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
 // The outside as one thing: the public listeners and all that they share.
 
 import { StartError } from "../core/errors.ts";
+import { isOpenMode, readRegularFile, UnreadableFile } from "../core/regular_file.ts";
 import type { Settings } from "../core/settings.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -100,7 +101,7 @@ export class Firewall {
    * @throws {StartError} when an address can't be listened on or a file can't be used; nothing is left open then.
    */
   static async start(options: FirewallOptions): Promise<Firewall> {
-    const identity = readIdentity(options.settings);
+    const identity = readIdentity(options.settings, options.log);
     if (identity === undefined) return new Firewall(options, undefined);
     // Loaded late: without TLS, none of the libraries for it is needed.
     const { TlsAcceptor } = await import("./tls/tls_acceptor.ts");
@@ -126,7 +127,7 @@ export class Firewall {
     this.#admission.reload();
     if (this.#tls === undefined) return;
     try {
-      this.#tls.reload(readIdentity(this.#settings)!);
+      this.#tls.reload(readIdentity(this.#settings, this.#log)!);
       this.#log("tls.reloaded");
     } catch (error) {
       this.#log("tls.reload_failed", { reason: (error as Error).message });
@@ -171,17 +172,23 @@ export class Firewall {
 }
 
 /** The certificate, key and authority that the settings name; undefined without TLS. */
-function readIdentity({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsIdentity | undefined {
+function readIdentity({ tlsCert, tlsKey, tlsClientCa }: Settings, log: Log): TlsIdentity | undefined {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
-  const clientCa = tlsClientCa === undefined ? {} : { clientCa: readPem("TLS client CA", tlsClientCa) };
-  return { cert: readPem("TLS certificate", tlsCert), key: readPem("TLS key", tlsKey), ...clientCa };
+  const cert = readPem("TLS certificate", tlsCert).text;
+  const key = readPem("TLS key", tlsKey);
+  if (key.isOpen) log("tls.key_open", { file: tlsKey, hint: "run chmod 600, or 640 for a group of servers" });
+  const clientCa = tlsClientCa === undefined ? {} : { clientCa: readPem("TLS client CA", tlsClientCa).text };
+  return { cert, key: key.text, ...clientCa };
 }
 
-function readPem(what: string, path: string): string {
+function readPem(what: string, path: string): { readonly text: string; readonly isOpen: boolean } {
   try {
-    return Deno.readTextFileSync(path);
+    const { bytes, mode = 0 } = readRegularFile(path);
+    // A group that may read it is a way of many systems to let servers do so.
+    return { text: new TextDecoder().decode(bytes), isOpen: isOpenMode(path, mode & ~0o040) };
   } catch (cause) {
-    throw new StartError(`Cannot read the ${what} "${path}": ${(cause as Error).message}`, { cause });
+    if (!(cause instanceof UnreadableFile)) throw cause;
+    throw new StartError(`Cannot read the ${what} "${path}": ${cause.message}`, { cause });
   }
 }
 

@@ -48,7 +48,8 @@ export function readPrev(line: Uint8Array): string | undefined {
   try {
     JSON.parse(new TextDecoder().decode(line));
     return prev;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
 }

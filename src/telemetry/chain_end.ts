@@ -25,6 +25,7 @@ export function isTorn(path: string): boolean {
     const last = readTail(path, 1).bytes.at(-1);
     return last !== undefined && last !== LINE_BREAK;
   } catch {
+    // Without the permission to read it, or on a file that can only be written: whatever the system says.
     return false;
   }
 }

@@ -65,7 +65,7 @@ export const EVENTS = {
   "process.unhandled": {
     level: "error",
     text: "An error reached the process and was contained",
-    fields: ["error"],
+    fields: ["error", "count", "stack"],
     cause: "a fault in wsward itself; the connections that it did not concern go on",
   },
   "process.debugger_opened": {
@@ -220,6 +220,13 @@ export const EVENTS = {
     fields: ["reason"],
     cause: "SIGHUP, while a file of the certificate can't be read or does not fit the others",
     settings: ["tlsCert", "tlsKey", "tlsClientCa"],
+  },
+  "tls.key_open": {
+    level: "warning",
+    text: "Others can read the private key of the certificate",
+    fields: ["file", "hint"],
+    cause: "the start or SIGHUP, with a key file whose mode lets everybody read it, or a group write it",
+    settings: ["tlsKey"],
   },
   "client.banned": {
     level: "warning",

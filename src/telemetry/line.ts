@@ -18,6 +18,9 @@ export interface LineRecord {
 /** The longest part of a value that is shown, in UTF-16 code units. What is cut off is marked by `...` after the quote. */
 export const MAX_VALUE_LENGTH = 256;
 
+/** The longest part of a stack that is shown: it is ours, and a part of it tells nothing. */
+export const MAX_STACK_LENGTH = 4096;
+
 const BARE = /^[A-Za-z0-9._:/@-]+$/;
 
 // All of C (C0, C1, DEL, bidi and zero-width controls, lone surrogates, unassigned) and the two Unicode line breaks.
@@ -33,7 +36,7 @@ const TOKEN_START = "eyJ";
 export function formatLine(record: LineRecord): string {
   let line = `${record.time} ${record.level.toUpperCase()} ${record.event} ${record.text}`;
   for (const [key, value] of Object.entries(record.fields)) {
-    if (value !== undefined) line += ` ${formatValue(key)}=${formatValue(value)}`;
+    if (value !== undefined) line += ` ${formatValue(key)}=${formatValue(value, lengthOf(key))}`;
   }
   return line;
 }
@@ -46,7 +49,7 @@ export function formatJsonLine(record: LineRecord): string {
   const { time, level, event, text } = record;
   let line = JSON.stringify({ time, level, event, message: text }).slice(0, -1);
   for (const [key, value] of Object.entries(record.fields)) {
-    if (value !== undefined) line += `,${quote(key)}:${formatJsonValue(value)}`;
+    if (value !== undefined) line += `,${quote(key)}:${formatJsonValue(value, lengthOf(key))}`;
   }
   return line + "}";
 }
@@ -55,15 +58,19 @@ export function formatJsonLine(record: LineRecord): string {
  * A value as it stands in a log line: bare if it is made of `A-Za-z0-9._:/@-` only, else as a JSON string in which
  * everything that could move a cursor, break a line or reorder text is escaped. What looks like a JWT becomes `[token]`.
  */
-export function formatValue(value: Value): string {
-  const { text, isCut } = shorten(String(value));
+export function formatValue(value: Value, maxLength = MAX_VALUE_LENGTH): string {
+  const { text, isCut } = shorten(String(value), maxLength);
   if (!isCut && BARE.test(text)) return text;
   return quote(text) + (isCut ? "..." : "");
 }
 
-function formatJsonValue(value: Value): string {
+function lengthOf(key: string): number {
+  return key === "stack" ? MAX_STACK_LENGTH : MAX_VALUE_LENGTH;
+}
+
+function formatJsonValue(value: Value, maxLength: number): string {
   if (typeof value !== "string") return JSON.stringify(value);
-  const { text, isCut } = shorten(value);
+  const { text, isCut } = shorten(value, maxLength);
   return quote(isCut ? `${text}...` : text);
 }
 
@@ -72,9 +79,9 @@ function quote(text: string): string {
   return `"${text.replace(UNSAFE, escapeCharacter)}"`;
 }
 
-function shorten(whole: string): { text: string; isCut: boolean } {
-  const isCut = whole.length > MAX_VALUE_LENGTH;
-  return { text: hideTokens(isCut ? whole.slice(0, MAX_VALUE_LENGTH) : whole, isCut), isCut };
+function shorten(whole: string, maxLength: number): { text: string; isCut: boolean } {
+  const isCut = whole.length > maxLength;
+  return { text: hideTokens(isCut ? whole.slice(0, maxLength) : whole, isCut), isCut };
 }
 
 /** Replaces what looks like a JWT, three parts with dots between them, also one of which the end has been cut off. */

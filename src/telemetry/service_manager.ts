@@ -83,6 +83,6 @@ function removeSocket(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // There is none.
+    // Not there, or not ours to remove: to bind says so, and at the end nobody wants to know.
   }
 }

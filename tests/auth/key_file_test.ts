@@ -6,12 +6,12 @@ import { generateKeyPairSync } from "node:crypto";
 import {
   createKeyFileIfMissing,
   draftPath,
-  isOpenMode,
   loadKeys,
   MAX_KEY_FILE_SIZE_BYTES,
 } from "../../src/auth/key_file.ts";
 import { createVerifier, mintToken } from "../../src/auth/token.ts";
 import { StartError } from "../../src/core/errors.ts";
+import { isOpenMode } from "../../src/core/regular_file.ts";
 
 const IS_WINDOWS = Deno.build.os === "windows";
 const SECRET = Buffer.from(Array.from({ length: 70 }, (_, i) => (i * 37 + 251) % 256));

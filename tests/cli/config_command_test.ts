@@ -136,7 +136,7 @@ Deno.test("says in one line why there is no file that can be read", async () => 
         ["missing.toml", `${cannotRead} "missing.toml": it does not exist`, 1],
         ["folder.json", `${cannotRead} "folder.json": it is a folder`, 1],
         ["empty.toml", "empty.toml:1: Cannot read it: it is empty", 2],
-        ["large.toml", "large.toml:1: Cannot read it: it is larger than 256 KiB", 2],
+        ["large.toml", `${cannotRead} "large.toml": it is too large (300000 bytes, at most 262144)`, 1],
         ["latin1.toml", "latin1.toml:1: Cannot read it: it must be UTF-8", 2],
         ["a.yaml", 'Cannot use --config "a.yaml": it must be a file that ends in .json or .toml', 2],
         ["", 'Cannot use --config "": it must be a file that ends in .json or .toml', 2],

@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { EXECUTABLE, Program, programCommand, startPermissions, startServer } from "../support/process.ts";
+import {
+  EXECUTABLE,
+  Program,
+  programCommand,
+  run,
+  startPermissions,
+  startServer,
+} from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { SilentServer } from "../support/silent_process.ts";
 
@@ -181,3 +188,79 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   assert.throws(() => Deno.statSync(runtimeDir), Deno.errors.NotFound);
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test(
+  "a pipe in place of a file that a setting names is refused at the start, and at SIGHUP changes nothing",
+  {
+    ignore: IS_WINDOWS,
+  },
+  async () => {
+    const folder = Deno.makeTempDirSync();
+    const makePipe = (name: string) => new Deno.Command("mkfifo", { args: [`${folder}/${name}`] }).output();
+    await makePipe("pipe");
+    await makePipe("pipe.toml");
+    const tls = new URL("../fixtures/tls/", import.meta.url).pathname;
+    await Deno.copyFile(`${tls}server.pem`, `${folder}/cert.pem`);
+    const cases: readonly string[][] = [
+      ["--config", "pipe.toml"],
+      ["--rules-file", "pipe"],
+      ["--key-file", "pipe"],
+      ["--tls-cert", "pipe", "--tls-key", "pipe"],
+      ["--tls-cert", "cert.pem", "--tls-key", "pipe"],
+      ["--state-file", "pipe"],
+    ];
+    for (const args of cases) {
+      await using program = startServer(args, { folder });
+      const { code, stderr } = await program.result();
+      assert.equal(code, 1, args.join(" "));
+      assert.match(stderr, /"pipe(\.toml)?": it is not a regular file\n$/);
+    }
+
+    await Deno.writeTextFile(`${folder}/rules`, "deny 203.0.113.0/24\n");
+    await using program = startServer(["--rules-file", "rules"], { folder });
+    const port = await program.port("echo");
+    for (const name of ["rules", "wsward.key"]) {
+      await program.usageUntil("the key file", () => existsSync(`${folder}/${name}`));
+      await Deno.remove(`${folder}/${name}`);
+      await makePipe(name);
+    }
+    program.signal("SIGHUP");
+    await program.logged(/rules\.reload_failed .*not a regular file/);
+    await program.logged(/keys\.reload_failed .*not a regular file/);
+    await assertEchoes(port);
+    program.signal("SIGTERM");
+    assert.equal((await program.result()).code, 0);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test(
+  "SIGHUP reads the key file again, and opens the log file again",
+  { ignore: IS_WINDOWS },
+  async () => {
+    const folder = Deno.makeTempDirSync();
+    await using program = startServer([], { folder });
+    const port = await program.port("secure");
+    const present = async () => {
+      using client = await RawClient.connect({ port });
+      const { stdout } = await run(["token", "create", "--user", "alice"], { folder });
+      await client.sendText(stdout.trim());
+      return await client.nextText();
+    };
+    assert.equal(await present(), "Authenticated!");
+    await Deno.writeTextFile(`${folder}/wsward.key`, `${"A".repeat(43)}\n`);
+    assert.equal(await present(), "Invalid Token", "the old key is in force");
+
+    const moved = `${folder}/errors.moved`;
+    const file = `${folder}/websocket_errors.log`;
+    await Deno.rename(file, moved);
+    assert.ok(!existsSync(file));
+    program.signal("SIGHUP");
+    await program.logged(/keys\.reloaded/);
+    assert.equal(await present(), "Authenticated!", "the new key is in force");
+    assert.ok(existsSync(file), "nothing was logged since, so it was the signal that opened it");
+    program.signal("SIGTERM");
+    assert.equal((await program.result()).code, 0);
+    await Deno.remove(folder, { recursive: true });
+  },
+);

@@ -18,7 +18,7 @@ function createFolder(): string {
 
 function use(folder: string, name: string): void {
   Deno.writeTextFileSync(`${folder}/tls.crt`, read(`${name}.pem`));
-  Deno.writeTextFileSync(`${folder}/tls.key`, read(`${name}.key.pem`));
+  Deno.writeTextFileSync(`${folder}/tls.key`, read(`${name}.key.pem`), { mode: 0o600 });
 }
 
 async function connect(
@@ -140,7 +140,7 @@ Deno.test("what can't be used for TLS is said at start", async () => {
   ];
   for (const [flags, code, expected] of cases) {
     const folder = createFolder();
-    Deno.writeTextFileSync(`${folder}/other.key`, read("renewed.key.pem"));
+    Deno.writeTextFileSync(`${folder}/other.key`, read("renewed.key.pem"), { mode: 0o600 });
     await using program = startServer(["--no-secure", ...flags], { folder });
     const result = await program.result();
     assert.equal(result.code, code);
@@ -156,4 +156,22 @@ Deno.test("without TLS, listening beyond the machine is warned of once", async (
   program.signal("SIGTERM");
   const { stderr } = await program.result();
   assert.equal(stderr.split("\n").filter((line) => line.includes("server.plaintext")).length, 1);
+});
+
+Deno.test("warns of a key that others can read, at the start and at SIGHUP", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const folder = createFolder();
+  await using program = startServer(TLS_FLAGS, { folder });
+  await program.port("echo");
+  for (const mode of [0o640, 0o600]) {
+    Deno.chmodSync(`${folder}/tls.key`, mode);
+    program.signal("SIGHUP");
+    await program.logged(/tls\.reloaded/);
+    assert.doesNotMatch(program.stderr.text, /tls\.key_open/);
+  }
+  Deno.chmodSync(`${folder}/tls.key`, 0o644);
+  program.signal("SIGHUP");
+  await program.logged(/tls\.key_open .*file=tls\.key/);
+  await stop(program, folder);
 });

@@ -315,13 +315,15 @@ Deno.test("refuses values that are nested beyond all reason", async () => {
 Deno.test("says in one line why a file can't be read, also where the system keeps it from its user", async () => {
   const refused = (state: string) => new StartError(`Cannot read the settings file "missing.toml": ${state}`);
   await assert.rejects(readConfigFile("missing.toml"), refused("it does not exist"));
-  const { open } = Deno;
+  const { statSync } = Deno;
   // The administrator, as whom tests may run, can read everything.
-  Deno.open = () => Promise.reject(new Deno.errors.PermissionDenied("os error 13"));
+  Deno.statSync = () => {
+    throw new Deno.errors.PermissionDenied("os error 13");
+  };
   try {
     await assert.rejects(readConfigFile("missing.toml"), refused("permission denied"));
   } finally {
-    Deno.open = open;
+    Deno.statSync = statSync;
   }
 });
 

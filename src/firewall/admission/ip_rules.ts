@@ -2,6 +2,7 @@
 
 import { StartError } from "../../core/errors.ts";
 import { isNetwork } from "../../core/network_text.ts";
+import { readRegularTextFile, UnreadableFile } from "../../core/regular_file.ts";
 import type { Settings } from "../../core/settings.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
 import { createNetworkSet, type NetworkSet } from "./network_set.ts";
@@ -42,9 +43,10 @@ export class IpRules {
       const file = JSON.stringify(rulesFile);
       let text: string;
       try {
-        text = Deno.readTextFileSync(rulesFile);
+        text = readRegularTextFile(rulesFile);
       } catch (error) {
-        return `Cannot read the rules file ${file}: ${error instanceof Error ? error.message : error}`;
+        if (!(error instanceof UnreadableFile)) throw error;
+        return `Cannot read the rules file ${file}: ${error.message}`;
       }
       const mistakes = parseRules(text, allow, deny);
       if (mistakes.length > 0) return `Cannot use the rules file ${file}: ${summarize(mistakes)}`;
