@@ -7,7 +7,7 @@ import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
 import { createVerifier, type Verifier } from "./auth/token.ts";
 import { Readiness } from "./core/readiness.ts";
 import { openRuntimeDir, type RuntimeDir } from "./core/runtime_dir.ts";
-import type { Settings } from "./core/settings.ts";
+import { NO_LOG_FILE, type Settings } from "./core/settings.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
@@ -45,7 +45,7 @@ export async function serve(settings: Settings, version: string): Promise<number
   const feed = settings.adminListen === undefined ? undefined : new EventFeed();
   const openedLog = openLog({
     level: settings.logLevel,
-    file: settings.logFile,
+    file: settings.logFile === NO_LOG_FILE ? undefined : settings.logFile,
     format: settings.logFormat,
     maxSize: settings.logMaxSize,
     maxFiles: settings.logMaxFiles,

@@ -212,19 +212,21 @@ usable || unpack
 executable "$here"
 
 # The runtime's own variables must not change what runs; whose certificates to trust is for the caller to say.
-IFS='
-'
+variables=
+IFS=$newline
 for line in $(export -p); do
   name=${line#export }
   name=${name%%=*}
   case $name in
     *[!A-Z0-9_]* | DENO_TLS_CA_STORE) ;;
     DENO_* | NODE_* | OTEL_* | WSWARD_CACHE_DIR) unset "$name" ;;
+    # For the program to find misspelt ones, because it may not list variables.
+    WSWARD_*) variables="$variables $name" ;;
   esac
 done
 unset IFS
 # The runtime keeps what it has compiled there; that can't be checked, because it grows.
-export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1
+export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1 WSWARD_VARIABLES="$variables"
 block=
 [ "$blocks" != yes ] || block='/usr/bin/env --block-signal=USR1'
 trap - 0

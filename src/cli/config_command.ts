@@ -18,6 +18,7 @@ import {
   openConfig,
   readConfig,
 } from "./setting_options.ts";
+import { refuseUnknownVariables } from "./variables.ts";
 import { escapeText, formatColumns } from "./table.ts";
 
 /** Adds `config` with its subcommands to `program`; `exitWith` is called with 2 if `check` finds a mistake. */
@@ -29,6 +30,7 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
     ),
   );
   check.action(async () => {
+    await refuseUnknownVariables();
     const file = await openConfig(check);
     const { mistakes } = checkSettings(givenSettings(check), ENV, file);
     const all = [...file?.mistakes ?? [], ...mistakes];

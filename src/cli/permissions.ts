@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { draftPath } from "../auth/key_file.ts";
 import { UsageError } from "../core/errors.ts";
-import type { Settings } from "../core/settings.ts";
+import { NO_LOG_FILE, type Settings } from "../core/settings.ts";
 import { rotatedPath } from "../telemetry/rotation.ts";
 
 /** What a shell takes as it is, the address in `[::1]:80` included. */
@@ -52,10 +52,11 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
 }
 
 function neededFiles(settings: Settings): { readonly read: string[]; readonly write: string[] } {
-  const { logFile, rulesFile, tlsCert, tlsKey, tlsClientCa } = settings;
+  const { rulesFile, tlsCert, tlsKey, tlsClientCa } = settings;
+  const logFile = settings.logFile === NO_LOG_FILE ? undefined : settings.logFile;
   const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa].filter((path) => path !== undefined);
-  const write = [logFile];
-  if (settings.logMaxSize !== Infinity) {
+  const write = logFile === undefined ? [] : [logFile];
+  if (logFile !== undefined && settings.logMaxSize !== Infinity) {
     // Each full file is looked for and renamed, but for the last one, which is replaced.
     const full = Array.from({ length: settings.logMaxFiles }, (_, i) => rotatedPath(logFile, i + 1));
     write.push(...full);

@@ -25,6 +25,19 @@ import { addVersionCommand } from "./version_command.ts";
 
 const HELP_COLUMNS = 100;
 
+/** What other servers have, and where it is here. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["--port", "--echo-port and --secure-port are the two ports"],
+  ["-p", "--echo-port and --secure-port are the two ports"],
+  ["--bind", "--host is the address"],
+  ["--daemon", "let a service manager start it, see scripts/deploy"],
+  ["start", "use serve"],
+  ["reload", "send SIGHUP to the server: systemctl reload wsward, or kill -HUP and its process id"],
+  ["stop", "send SIGTERM to the server: systemctl stop wsward, or kill and its process id"],
+  ["restart", "send SIGTERM to the server and start it again: systemctl restart wsward"],
+  ["status", "use top or health"],
+]);
+
 /**
  * Runs the command that `args` name and returns the exit code. Throws `UsageError` for a command line or a variable that
  * cannot be used, and `StartError` for what could not be done.
@@ -38,7 +51,11 @@ export async function run(args: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) throw error;
     // Asked for help or the version, or left out the command: the answer is already printed.
     if (error.exitCode === 0 || error.code === "commander.help") return 0;
-    throw new UsageError(`Cannot read the command line: ${error.message.replace(/^error: /, "")}`);
+    const message = error.message.replace(/^error: /, "");
+    const [, word = ""] = /^unknown (?:option|command) '([^']*)'/.exec(message) ?? [];
+    const hint = ELSEWHERE.get(word);
+    const why = hint === undefined ? message : `there is no ${word}: ${hint}`;
+    throw new UsageError(`Cannot read the command line: ${why}`);
   }
 }
 
@@ -61,7 +78,7 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
       argumentDescription: ({ description }) => description,
     });
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
-    .version(`wsward ${config.version}`, "--version", "print the version");
+    .version(`wsward ${config.version}`, "-V, --version", "print the version");
   addServeCommand(program, exitWith);
   addConfigCommand(program, exitWith);
   addTokenCommand(program, exitWith);

@@ -2,9 +2,11 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type { Settings } from "../core/settings.ts";
+import { refuseUnknownVariables } from "./variables.ts";
 
-/** Serves until SIGINT or SIGTERM; returns the exit code. Throws `StartError`. */
+/** Serves until SIGINT or SIGTERM; returns the exit code. Throws `StartError`, and `UsageError` for a wrong variable. */
 export async function serveWith(settings: Settings): Promise<number> {
+  await refuseUnknownVariables();
   // Loaded late, so that usage errors do not wait for the server's modules.
   const { serve } = await import("../app.ts");
   return await serve(settings, config.version);

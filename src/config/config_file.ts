@@ -7,6 +7,7 @@ import {
   type Given,
   type GivenValue,
   quoteGiven,
+  ruleFor,
   type Setting,
   type SwitchSetting,
 } from "../core/setting_types.ts";
@@ -134,8 +135,9 @@ function readText(
   const text = String(content);
   // A word that stands for no limit is text among numbers.
   const isWord = typeof content === "string" && setting.parse(text) === Infinity;
-  if (typeof content !== type && !isWord) return reject(value, `a ${type}, ${setting.rule}`);
-  return setting.parse(text) === undefined ? reject(value, setting.rule) : text;
+  const rule = ruleFor(setting, text);
+  if (typeof content !== type && !isWord) return reject(value, `a ${type}, ${rule}`);
+  return setting.parse(text) === undefined ? reject(value, rule) : text;
 }
 
 function isArray(content: Value["content"]): content is readonly Value[] {

@@ -28,7 +28,8 @@ export function isHostName(text: string): boolean {
 
 /** Whether `text` is an origin as a browser sends it: scheme, host and a port that is not the default (RFC 6454 §6.2). */
 export function isOrigin(text: string): boolean {
-  if (!URL.canParse(text)) return false;
+  // A star is a character of host names to the platform, and no pattern to us.
+  if (text.includes("*") || !URL.canParse(text)) return false;
   const { origin, protocol, host } = new URL(text);
   // Only the well-known schemes have an origin of their own in the platform's eyes; extensions and apps do not.
   return text === (origin === "null" ? `${protocol}//${host}` : origin) && host !== "";

@@ -36,6 +36,8 @@ export interface ValueSetting<Value> extends Described, Explained {
   readonly choices?: readonly string[];
   /** The value that `text` stands for, or `undefined` if it breaks the rule. */
   parse(text: string): Value | undefined;
+  /** What somebody may have meant who wrote `text`, which breaks the rule: `30s` for `30`. */
+  suggest?(text: string): string | undefined;
 }
 
 /** A setting that is on or off; `help` describes the flag, which turns it to what is not the default. */
@@ -52,6 +54,8 @@ export interface ListSetting extends Described, Explained {
   readonly default: readonly string[];
   /** The item, or `undefined` if it breaks the rule. */
   parse(text: string): string | undefined;
+  /** What to do instead, as a whole clause. */
+  advise?(text: string): string | undefined;
 }
 
 /** A declared setting of any kind. */
@@ -82,6 +86,8 @@ interface TextRule {
   readonly accepts?: (text: string) => boolean;
   /** What `accepts` asks for, to be read after "it must be". */
   readonly rule?: string;
+  /** What to do instead where `accepts` turns `text` down, to be read after the rule. */
+  readonly advise?: (text: string) => string | undefined;
 }
 
 interface RangeOptions extends Described {
@@ -140,27 +146,37 @@ export function integer(options: RangeOptions): ValueSetting<number> {
 
 /** A duration within a range, in milliseconds. */
 export function duration(options: RangeOptions): ValueSetting<number> {
-  return ranged(options, "duration", parseDuration);
+  return ranged(options, "duration", parseDuration, (text) => [`${text}s`, text.toLowerCase()]);
 }
 
 /** A size within a range, in bytes. */
 export function size(options: RangeOptions): ValueSetting<number> {
-  return ranged(options, "size", parseSize);
+  return ranged(options, "size", parseSize, sizesLike);
 }
 
 /** A number of events per second within a range, written `50/s`. */
 export function rate(options: RangeOptions): ValueSetting<number> {
-  return ranged(options, "rate", (given) => parsePerSecond(given, parseInteger));
+  return ranged(options, "rate", (given) => parsePerSecond(given, parseInteger), (text) => [`${text}/s`]);
 }
 
 /** A number of bytes per second within a range, written `16MiB/s`. */
 export function byteRate(options: RangeOptions): ValueSetting<number> {
-  return ranged(options, "rate", (given) => parsePerSecond(given, parseSize));
+  return ranged(
+    options,
+    "rate",
+    (given) => parsePerSecond(given, parseSize),
+    (text) => [text, ...sizesLike(text.replace(/\/s$/, ""))].map((size) => `${size}/s`),
+  );
 }
 
 /** One word out of a closed set. */
 export function choice<const Word extends string>(
-  options: Described & { readonly choices: readonly Word[]; readonly default: NoInfer<Word> },
+  options: Described & {
+    readonly choices: readonly Word[];
+    readonly default: NoInfer<Word>;
+    /** Other words for some of them. */
+    readonly aliases?: Readonly<Record<string, NoInfer<Word>>>;
+  },
 ): ValueSetting<Word> {
   return withDefault<Word>(options, {
     placeholder: "word",
@@ -168,7 +184,10 @@ export function choice<const Word extends string>(
     range: options.choices.join(", "),
     isNumber: false,
     choices: options.choices,
-    parse: (given) => options.choices.find((word) => word === given),
+    parse: (given) => {
+      const lower = given.toLowerCase();
+      return options.choices.find((word) => word.toLowerCase() === lower) ?? options.aliases?.[lower];
+    },
   });
 }
 
@@ -232,14 +251,23 @@ export function readGiven(setting: Setting, { label, value }: Given): unknown {
  */
 export function parseText<Value>(
   label: string,
-  setting: { readonly rule: string; parse(text: string): Value | undefined },
+  setting: RuledBy & { parse(text: string): Value | undefined },
   given: string,
 ): Value {
   const value = setting.parse(given);
   if (value === undefined) {
-    throw new UsageError(`Cannot use ${label} ${quoteGiven(given)}: it must be ${setting.rule}`);
+    throw new UsageError(`Cannot use ${label} ${quoteGiven(given)}: it must be ${ruleFor(setting, given)}`);
   }
   return value;
+}
+
+type RuledBy = Pick<ValueSetting<unknown>, "rule" | "suggest"> & Pick<ListSetting, "advise">;
+
+/** The rule that `given` breaks, to be read after "it must be", with what was meant if that can be told. */
+export function ruleFor(setting: RuledBy, given: string): string {
+  const meant = setting.suggest?.(given);
+  const advice = setting.advise?.(given) ?? (meant === undefined ? undefined : `write ${meant}`);
+  return advice === undefined ? setting.rule : `${setting.rule}; ${advice}`;
 }
 
 /** What was given, for a message: in quotes, and without the name and the password that a URL may hold. */
@@ -251,8 +279,9 @@ function splitItems(value: string): readonly string[] {
   return value.trim() === "" ? [] : value.split(",").map((item) => item.trim());
 }
 
-function textRule({ accepts = isPlainText, rule }: TextRule) {
+function textRule({ accepts = isPlainText, rule, advise }: TextRule) {
   return {
+    ...advise === undefined ? {} : { advise },
     rule: rule ?? "at least one character, and no control characters",
     range: rule ?? "",
     parse: (given: string) => accepts(given) ? given : undefined,
@@ -270,6 +299,13 @@ function parseInteger(given: string): number | undefined {
   return /^\d+$/.test(given) && Number.isSafeInteger(value) ? value : undefined;
 }
 
+/** Sizes as people write them elsewhere: 1024, 64K, 1mb. */
+function sizesLike(text: string): readonly string[] {
+  const [, count, letter = ""] = /^(\d+)\s*([kmg]?)(?:i?b)?$/i.exec(text) ?? [];
+  if (count === undefined) return [];
+  return [letter === "" ? `${count}B` : `${count}${letter.toUpperCase()}iB`];
+}
+
 function parsePerSecond(given: string, parse: (text: string) => number | undefined): number | undefined {
   return given.endsWith("/s") ? parse(given.slice(0, -2)) : undefined;
 }
@@ -278,6 +314,7 @@ function ranged(
   options: RangeOptions,
   placeholder: string,
   read: (text: string) => number | undefined,
+  similar: (text: string) => readonly string[] = () => [],
 ): ValueSetting<number> {
   const { min, max, word } = options;
   // A declaration that is itself wrong must fail at start, and not compare with undefined and let everything pass.
@@ -291,12 +328,16 @@ function ranged(
   const range = `${min} to ${max}${word === undefined ? "" : `, or ${word}`}`;
   // Everything else that has a range has a unit too.
   const isNumber = read === parseInteger;
-  return withDefault(options, { placeholder, isNumber, rule: `from ${range}`, range, parse });
+  const suggest = (given: string) => similar(given).find((text) => parse(text) !== undefined);
+  return withDefault(options, { placeholder, isNumber, rule: `from ${range}`, range, parse, suggest });
 }
 
 function withDefault<Value>(
   { group, help, default: given }: Described & { readonly default: string },
-  type: Pick<ValueSetting<Value>, "placeholder" | "isNumber" | "rule" | "range" | "choices" | "parse">,
+  type: Pick<
+    ValueSetting<Value>,
+    "placeholder" | "isNumber" | "rule" | "range" | "choices" | "parse" | "suggest"
+  >,
 ): ValueSetting<Value> {
   const defaultText = /^\S+$/.test(given) ? given : JSON.stringify(given);
   return {

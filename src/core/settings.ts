@@ -301,6 +301,17 @@ export const SETTINGS = {
       "origin of web pages that may connect, besides the server's own and, on loopback, any loopback port's",
     accepts: isOrigin,
     rule: "an origin such as https://example.com, without a path",
+    advise: (given) =>
+      given.includes("*")
+        ? "there are no patterns: name each origin"
+        : given === "null"
+        ? "for local files and sandboxed frames of every site there is --insecure-allow-null-origin"
+        : undefined,
+  }),
+  insecureAllowNullOrigin: toggle({
+    group: "Who may connect",
+    help: "let pages without an origin connect: local files, and sandboxed frames of every web site",
+    default: false,
   }),
   insecureAllowAnyOrigin: toggle({
     group: "Who may connect",
@@ -410,13 +421,14 @@ export const SETTINGS = {
   }),
   logFile: path({
     group: "Log",
-    help: "file that errors are appended to",
+    help: "file that errors are appended to; none for no file, ./none for one of that name",
     default: "websocket_errors.log",
   }),
   logLevel: choice({
     group: "Log",
     help: "least severe record that the terminal shows",
     choices: ["debug", "info", "warning", "error", "fatal"],
+    aliases: { warn: "warning" },
     default: "info",
   }),
   logFormat: choice({
@@ -451,6 +463,9 @@ export const SETTINGS = {
     unset: "a fresh temporary folder",
   }),
 } as const satisfies Record<string, Setting>;
+
+/** What --log-file is given for no file. */
+export const NO_LOG_FILE = "none";
 
 /**
  * The file that settings can stand in too. It is no setting itself, because a file cannot say which file is read.
@@ -497,6 +512,12 @@ const COMBINATIONS: readonly Combination[] = [
     mistake: "Cannot leave out both endpoints: nothing is left to serve",
   },
   {
+    names: ["echoPort", "securePort", "echo", "secure"],
+    isBroken: ({ echoPort, securePort, echo, secure }) =>
+      echo && secure && echoPort !== 0 && echoPort === securePort,
+    mistake: "Cannot use one port for both endpoints: --echo-port and --secure-port must be two ports",
+  },
+  {
     names: ["tlsCert", "tlsKey"],
     isBroken: ({ tlsCert, tlsKey }) => (tlsCert === undefined) !== (tlsKey === undefined),
     mistake: "Cannot use only one of --tls-cert and --tls-key: TLS needs both",
@@ -515,6 +536,11 @@ const COMBINATIONS: readonly Combination[] = [
     names: ["logChain", "logFormat"],
     isBroken: ({ logChain, logFormat }) => logChain && logFormat !== "json",
     mistake: "Cannot use --log-chain with text: it needs --log-format json",
+  },
+  {
+    names: ["logChain", "logFile"],
+    isBroken: ({ logChain, logFile }) => logChain && logFile === NO_LOG_FILE,
+    mistake: "Cannot use --log-chain without a file: --log-file must name one",
   },
 ];
 

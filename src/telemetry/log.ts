@@ -1,7 +1,7 @@
 // The log: events go in; readable lines come out on the terminal and, from level error up, in a file.
 
 import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
-import { openFileSink } from "./file_sink.ts";
+import { type FileSink, openFileSink } from "./file_sink.ts";
 import { formatJsonLine, formatLine } from "./line.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -20,8 +20,8 @@ export interface Log {
 export interface LogOptions {
   /** The terminal shows this level and above. */
   readonly level: LogLevel;
-  /** Level error and above are appended to this file; a new one gets mode 0640. */
-  readonly file: string;
+  /** Level error and above are appended to this file; a new one gets mode 0640. Undefined for none. */
+  readonly file: string | undefined;
   /** The form of a record in both places; text if left out. */
   readonly format?: "text" | "json";
   /** The size in bytes at which the file is rotated; never if left out. */
@@ -69,7 +69,7 @@ export function openLog(options: LogOptions): OpenLog {
     return format({ time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields });
   }
 
-  const file = openFileSink({
+  const file = options.file === undefined ? NO_FILE : openFileSink({
     path: options.file,
     maxSize,
     maxFiles,
@@ -122,6 +122,8 @@ export function openLog(options: LogOptions): OpenLog {
     },
   };
 }
+
+const NO_FILE: FileSink = { lost: 0, write() {}, flush() {}, reopen() {}, close() {} };
 
 /** The events of this level and above. */
 function eventsFrom(level: LogLevel): Set<EventName> {

@@ -170,7 +170,7 @@ Deno.test("check prints every mistake of file, flags and variables, and ends wit
     assert.deepEqual(result.stdout.split("\n"), [
       'wsward.toml:1: Cannot use host "": it must be at least one character, and no control characters',
       "wsward.toml:4: Cannot use echo-port twice: line 3 has it already",
-      "wsward.toml:5: Cannot use ban-time 5: it must be a string, from 1s to 30d",
+      "wsward.toml:5: Cannot use ban-time 5: it must be a string, from 1s to 30d; write 5s",
       'Cannot use --secure-port "x": it must be from 0 to 65535',
       'Cannot use WSWARD_LOG_LEVEL "loud": it must be one of debug, info, warning, error, fatal',
       "wsward.toml:2: Cannot use only one of --tls-cert and --tls-key: TLS needs both",

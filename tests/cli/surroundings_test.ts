@@ -264,3 +264,47 @@ Deno.test(
     await Deno.remove(folder, { recursive: true });
   },
 );
+
+Deno.test("a variable that looks like a setting and is none is refused, with the one that was meant", async () => {
+  const env = { WSWARD_ECHO_PROT: "9000" };
+  // Which variables there are can be seen with the permission for all.
+  const onlyPermissions = ["--no-prompt", "--allow-all"];
+  for (const args of [["serve"], ["config", "check"]]) {
+    const { code, stderr } = await run(args, { env, onlyPermissions });
+    assert.equal(code, 2);
+    assert.match(stderr, /WSWARD_ECHO_PROT: it is no setting, did you mean WSWARD_ECHO_PORT\?\n$/);
+  }
+  const others = { WSWARD_TEST_ANYTHING: "x", WSWARD_ADMIN_URL: "http://127.0.0.1:9090" };
+  assert.equal((await run(["config", "check"], { env: others, onlyPermissions })).code, 0);
+});
+
+Deno.test("what other servers have leads to what is here", async () => {
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [["serve", "--port", "80"], /--echo-port and --secure-port/],
+    [["reload"], /SIGHUP/],
+    [["stop"], /SIGTERM/],
+    [["serve", "--echo-port", "9000", "--secure-port", "9000"], /must be two ports/],
+    [["serve", "--allow-origin", "https://*.example.com"], /there are no patterns/],
+    [["serve", "--allow-origin", "null"], /--insecure-allow-null-origin/],
+    [["serve", "--log-chain", "--log-format", "json", "--log-file", "none"], /--log-file must name one/],
+  ];
+  for (const [args, expected] of cases) {
+    const { code, stderr } = await run(args);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, expected);
+  }
+  assert.match((await run(["-V"])).stdout, /^wsward \d/);
+});
+
+Deno.test("--log-file none leaves no file, and the terminal has all", async () => {
+  await using program = startServer(["--no-secure", "--log-file", "none"]);
+  using client = await RawClient.connect({ port: await program.port("echo") });
+  await client.sendFrame({ opcode: 3 });
+  await client.nextClose();
+  client.close();
+  await program.logged(/protocol\.error/);
+  program.signal("SIGHUP");
+  program.signal("SIGTERM");
+  assert.equal((await program.result()).code, 0);
+  assert.deepEqual([...Deno.readDirSync(program.folder)], []);
+});

@@ -115,7 +115,7 @@ const WRONG_VALUES: readonly (readonly [toml: string, json: string, expected: st
   ['ban-after = "5"', '"ban-after": "5"', 'ban-after "5": it must be a number, from 1 to 1000000, or off'],
   ['echo = "false"', '"echo": "false"', 'echo "false": it must be true or false, without quotes'],
   ["echo = 0", '"echo": 0', "echo 0: it must be true or false, without quotes"],
-  ["ban-time = 10", '"ban-time": 10', "ban-time 10: it must be a string, from 1s to 30d"],
+  ["ban-time = 10", '"ban-time": 10', "ban-time 10: it must be a string, from 1s to 30d; write 10s"],
   ['ban-time = "0s"', '"ban-time": "0s"', 'ban-time "0s": it must be from 1s to 30d'],
   ['ban-time = "off"', '"ban-time": "off"', 'ban-time "off": it must be from 1s to 30d'],
   ['log-format = "xml"', '"log-format": "xml"', 'log-format "xml": it must be one of text, json'],

@@ -108,7 +108,8 @@ Deno.test("a choice is one of its words", () => {
   assertParses(choice({ ...about, choices: ["a", "b"], default: "a" }), {
     "a": "a",
     "b": "b",
-    "A": undefined,
+    "A": "a",
+    "ab": undefined,
     "": undefined,
     "toString": undefined,
   });
@@ -177,4 +178,55 @@ Deno.test("a list refuses an item that breaks its rule", () => {
     () => readDeny(undefined, "a,,b"),
     new UsageError('Cannot use WSWARD_DENY "": it must be one character'),
   );
+});
+
+Deno.test("a value without its unit is answered with the one that was probably meant", () => {
+  const limits = { ...about, word: "unlimited" } as const;
+  const settings: Record<string, Setting> = {
+    duration: duration({ ...limits, default: "1s", min: "100ms", max: "1m" }),
+    size: size({ ...limits, default: "1KiB", min: "1B", max: "64MiB" }),
+    rate: rate({ ...limits, default: "1/s", min: "1/s", max: "50/s" }),
+    byteRate: byteRate({ ...limits, default: "1KiB/s", min: "1KiB/s", max: "64MiB/s" }),
+  };
+  const cases: readonly [keyof typeof settings & string, string, string | undefined][] = [
+    ["duration", "30", "30s"],
+    ["duration", "5S", "5s"],
+    ["duration", "61", undefined],
+    ["duration", "abc", undefined],
+    ["size", "1024", "1024B"],
+    ["size", "64K", "64KiB"],
+    ["size", "2mb", "2MiB"],
+    ["size", "65M", undefined],
+    ["rate", "50", "50/s"],
+    ["rate", "51", undefined],
+    ["byteRate", "1MiB", "1MiB/s"],
+    ["byteRate", "2048", "2048B/s"],
+    ["byteRate", "1m/s", "1MiB/s"],
+  ];
+  for (const [name, given, meant] of cases) {
+    const end = meant === undefined ? /unlimited$/ : new RegExp(`; write ${meant}$`);
+    assert.throws(
+      () => readSetting(settings[name]!, { flag: "--x", variable: "X" }, given, () => undefined),
+      {
+        name: "UsageError",
+        message: end,
+      },
+    );
+  }
+});
+
+Deno.test("a choice is read in any case, and by its other names", () => {
+  const levels = choice({
+    ...about,
+    choices: ["info", "warning"],
+    aliases: { warn: "warning" },
+    default: "info",
+  });
+  assertParses(levels, {
+    WARNING: "warning",
+    Info: "info",
+    warn: "warning",
+    WARN: "warning",
+    war: undefined,
+  });
 });

@@ -72,6 +72,7 @@ Deno.test("every setting has its documented default", () => {
     drainTimeout: 10_000,
     allowOrigin: [],
     insecureAllowAnyOrigin: false,
+    insecureAllowNullOrigin: false,
     allowHost: [],
     allowIp: [],
     denyIp: [],

@@ -379,6 +379,7 @@ testUnpacking(
       "DENO_TLS_CA_STORE=system",
       "NO_COLOR=1",
       "WSWARD_HOST=a b",
+      "WSWARD_VARIABLES= WSWARD_HOST",
     ]);
   },
 );

@@ -14,7 +14,10 @@ export interface RequestRuleOptions {
   readonly path: string;
   /** Whether the listener is bound to a loopback address, so that every peer is on this machine. */
   readonly isLoopbackListener: boolean;
-  readonly settings: Pick<Settings, "allowHost" | "allowOrigin" | "insecureAllowAnyOrigin">;
+  readonly settings: Pick<
+    Settings,
+    "allowHost" | "allowOrigin" | "insecureAllowAnyOrigin" | "insecureAllowNullOrigin"
+  >;
 }
 
 /** A host and its port as they stand in Host and Origin; the host in lower case, IPv6 without its brackets. */
@@ -52,7 +55,7 @@ const WRONG_ORIGIN: Refusal = {
  *   an address in Host cannot have been looked up.
  *
  * **Origin** (403), against pages of other sites that connect with the user's cookies or from the user's network:
- * - None passes: it is no browser. `null` (sandboxed frames, files) never does.
+ * - None passes: it is no browser. `null` (sandboxed frames, files) does with --insecure-allow-null-origin.
  * - `http` or `https` of the host in Host passes, on the same port where the origin names one; so a page on the default
  *   port may connect to another port of its host, and a page of another port may not.
  * - On a loopback listener `http` or `https` of a loopback name or address passes, on any port.
@@ -62,6 +65,7 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   const { path, isLoopbackListener, settings } = options;
   const hosts = new Set(settings.allowHost.map((name) => name.toLowerCase()));
   const origins = new Set(settings.allowOrigin);
+  if (settings.insecureAllowNullOrigin) origins.add("null");
   const wrongPath: Refusal = { status: 404, reason: `the endpoint is at the path ${path}`, rule: "path" };
 
   function checkHost(head: RequestHead): Refusal | undefined {

@@ -9,6 +9,7 @@ interface Listener {
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
   readonly anyOrigin?: boolean;
+  readonly nullOrigin?: boolean;
 }
 
 /** The status that a handshake gets: 101 when no rule refuses it. */
@@ -20,6 +21,7 @@ function statusOf(listener: Listener, host: string, origin?: string, path = "/")
       allowHost: listener.allowHost ?? [],
       allowOrigin: listener.allowOrigin ?? [],
       insecureAllowAnyOrigin: listener.anyOrigin ?? false,
+      insecureAllowNullOrigin: listener.nullOrigin ?? false,
     },
   });
   const headers = new Map([["host", host]]);
@@ -190,6 +192,12 @@ Deno.test("--allow-origin adds origins to the letter", () => {
   ]);
 });
 
+Deno.test("--insecure-allow-null-origin lets pages without an origin in, and nobody else", () => {
+  assertOrigins({ nullOrigin: true }, "example.com", 101, ["null"]);
+  assertOrigins({ nullOrigin: true }, "example.com", 403, ["http://evil.example", "", "NULL", "null "]);
+  assertOrigins({}, "example.com", 403, ["null"]);
+});
+
 Deno.test("--insecure-allow-any-origin turns the rule about origins off and no other", () => {
   const listener = { anyOrigin: true, loopback: true };
   assertOrigins(listener, "localhost", 101, ["http://evil.example", "null", ""]);
@@ -209,7 +217,12 @@ Deno.test("refusals repeat no word of the client", () => {
   const rules = createRequestRules({
     path: "/",
     isLoopbackListener: true,
-    settings: { allowHost: [], allowOrigin: [], insecureAllowAnyOrigin: false },
+    settings: {
+      allowHost: [],
+      allowOrigin: [],
+      insecureAllowAnyOrigin: false,
+      insecureAllowNullOrigin: false,
+    },
   });
   for (const [host, origin] of [["marker", ""], ["mar ker", ""], ["localhost", "http://marker"]] as const) {
     const headers = new Map([["host", host], ["origin", origin]]);

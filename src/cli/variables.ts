@@ -1,0 +1,38 @@
+// Variables that look like settings and are none.
+
+import { UsageError } from "../core/errors.ts";
+import { CONFIG_LABELS, SETTING_NAMES, variableOf } from "../core/settings.ts";
+
+/** Of commands, of the executable that unpacks itself, and of tests (with any ending). */
+const OTHERS = [
+  CONFIG_LABELS.variable,
+  "WSWARD_ADMIN_URL",
+  "WSWARD_ADMIN_TOKEN_FILE",
+  "WSWARD_CACHE_DIR",
+  "WSWARD_VARIABLES",
+];
+const TEST_PREFIX = "WSWARD_TEST_";
+
+/**
+ * Refuses variables named like settings that are none. Which ones are set can be seen with the permission to read all of
+ * them, and in the executable that unpacks itself, which lists them; elsewhere this does nothing.
+ *
+ * @throws {UsageError} for the first one, with the one that was meant
+ */
+export async function refuseUnknownVariables(): Promise<void> {
+  const known = new Set([...SETTING_NAMES.map(variableOf), ...OTHERS]);
+  const unknown = setVariables().find((name) =>
+    name.startsWith("WSWARD_") && !name.startsWith(TEST_PREFIX) && !known.has(name)
+  );
+  if (unknown === undefined) return;
+  const { findNearest } = await import("../core/nearest.ts");
+  const nearest = findNearest([...known], unknown, 4);
+  const hint = nearest === undefined ? "wsward serve --help lists them" : `did you mean ${nearest}?`;
+  throw new UsageError(`Cannot use the variable ${unknown}: it is no setting, ${hint}`);
+}
+
+function setVariables(): readonly string[] {
+  const { state } = Deno.permissions.querySync({ name: "env" });
+  if (state === "granted") return Object.keys(Deno.env.toObject());
+  return (Deno.env.get("WSWARD_VARIABLES") ?? "").split(" ");
+}
