@@ -39,7 +39,7 @@ const PERMISSIONS = [
   "--allow-net",
   "--allow-read",
   "--allow-write",
-  "--allow-env=WSWARD_*,NOTIFY_SOCKET,WATCHDOG_USEC",
+  "--allow-env=WSWARD_*,NOTIFY_SOCKET,WATCHDOG_USEC,JOURNAL_STREAM",
 ];
 
 /** What runs is what is in the executable: nothing is looked for in the folder where it is started, or fetched. */

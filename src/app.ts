@@ -16,12 +16,20 @@ import { SecureCounters } from "./endpoints/secure_counters.ts";
 import { SessionRegistry } from "./endpoints/session_registry.ts";
 import { Firewall, type GuardedEndpoint } from "./firewall/firewall.ts";
 import { Containment } from "./telemetry/containment.ts";
+import { holdBack } from "./telemetry/held_log.ts";
+import { isJournal } from "./telemetry/journal.ts";
 import { type Log, type OpenLog, openLog } from "./telemetry/log.ts";
 import type { ServiceManager } from "./telemetry/service_manager.ts";
 
 type EndpointName = EndpointOptions["name"];
 
-const ENDPOINT_NAMES: readonly EndpointName[] = ["echo", "secure"];
+const SOCKET_NAMES: readonly string[] = (["echo", "secure"] satisfies EndpointName[]).map((name) =>
+  `${name}.sock`
+);
+/** The client's socket, and both ends of the private one. */
+const DESCRIPTORS_PER_CONNECTION = 3;
+/** Listeners, files, the runtime's own, and some in reserve. */
+const OTHER_DESCRIPTORS = 64;
 /** How long the log has to say that the debugger is open. */
 const DEBUGGED_MS = 50;
 /** Within this time, a second signal to stop means the same as the first. */
@@ -36,12 +44,16 @@ interface Judges {
 }
 
 /**
- * Serves until SIGINT or SIGTERM, then drains. `version` is what the program says about itself.
+ * Serves until SIGINT or SIGTERM, then drains. `version` is what the program says about itself, `configFile` where the
+ * settings come from, if they come from a file.
  *
  * @returns The exit code: 0 after a drain.
  * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
  */
-export async function serve(settings: Settings, version: string): Promise<number> {
+export async function serve(
+  settings: Settings,
+  { version, configFile }: { version: string; configFile?: string | undefined },
+): Promise<number> {
   const feed = settings.adminListen === undefined ? undefined : new EventFeed();
   const openedLog = openLog({
     level: settings.logLevel,
@@ -50,16 +62,26 @@ export async function serve(settings: Settings, version: string): Promise<number
     maxSize: settings.logMaxSize,
     maxFiles: settings.logMaxFiles,
     chain: settings.logChain,
+    isJournal: () => isJournal(readGranted("JOURNAL_STREAM")),
   });
-  const log = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
+  const shown = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
+  const held = holdBack(shown);
+  const { log } = held;
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
   endWhenDebugged(openedLog);
-  const runtimeDir = await openRuntimeDir(
-    settings.runtimeDir,
-    ENDPOINT_NAMES.map((name) => `${name}.sock`),
-  );
-  const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost }, runtimeDir);
+  const runtimeDir = await openRuntimeDir(settings.runtimeDir, SOCKET_NAMES);
+  function onListening(addresses: readonly Address[]): void {
+    const urls = addresses.map(({ url }) => url).join(" ");
+    shown("server.started", { version, addresses: urls, pid: Deno.pid, config: configFile ?? "none" });
+    held.release();
+    const { readyLines, logFormat } = settings;
+    if (readyLines === "on" || (readyLines === "auto" && logFormat === "text")) {
+      void printLines(addresses.map(describeAddress), log);
+    }
+  }
+  const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost, onListening }, runtimeDir);
+  warnOfFewDescriptors(settings, log);
   // Whoever closes the terminal wants the program to end; without one, SIGHUP means to reload.
   const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   const { promise: terminalClosed, resolve: closed } = Promise.withResolvers<Deno.Signal>();
@@ -85,6 +107,7 @@ export async function serve(settings: Settings, version: string): Promise<number
   } finally {
     manager?.close();
     await app.close();
+    held.release();
     await openedLog.finish();
   }
   return 0;
@@ -104,11 +127,11 @@ export interface GuestServer {
  * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
  */
 export async function startGuest(settings: Settings, version: string): Promise<GuestServer> {
-  const runtimeDir = await createRuntimeDir(settings.runtimeDir);
+  const runtimeDir = await openRuntimeDir(settings.runtimeDir, SOCKET_NAMES);
   let lines: readonly string[] = [];
-  const announce = (ready: readonly string[]) => lines = ready;
+  const onListening = (addresses: readonly Address[]) => lines = addresses.map(describeAddress);
   const app = new App(
-    { settings, version, log: () => {}, feed: undefined, lostRecords: () => 0, announce },
+    { settings, version, log: () => {}, feed: undefined, lostRecords: () => 0, onListening },
     runtimeDir,
   );
   const stop = async () => {
@@ -126,8 +149,6 @@ export async function startGuest(settings: Settings, version: string): Promise<G
 }
 
 interface AppOptions {
-  /** Told of the ready lines; they are printed if left out. */
-  readonly announce?: (lines: readonly string[]) => void;
   readonly settings: Settings;
   readonly version: string;
   readonly log: Log;
@@ -135,6 +156,14 @@ interface AppOptions {
   readonly feed: EventFeed | undefined;
   /** How many records the log file could not be given. */
   readonly lostRecords: () => number;
+  /** Called once, when all of these are listened on. */
+  readonly onListening: (addresses: readonly Address[]) => void;
+}
+
+/** What is listened on. */
+interface Address {
+  readonly url: string;
+  readonly name: EndpointName | "admin";
 }
 
 /** Everything that runs, in the order in which it is started. */
@@ -188,13 +217,12 @@ class App {
     for (const { socketPath } of guarded) checkSocketPath(socketPath);
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
-    const lines = this.#firewall.addresses.map(({ name, hostname, port }) => {
+    const addresses = this.#firewall.addresses.map(({ name, hostname, port }): Address => {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-      return `Listening on ${scheme}://${host}:${port}/ (${name})`;
+      return { url: `${scheme}://${host}:${port}/`, name: name as EndpointName };
     });
-    if (this.#admin !== undefined) lines.push(`Admin on ${this.#admin.url}`);
-    if (this.#options.announce === undefined) console.log(lines.join("\n"));
-    else this.#options.announce(lines);
+    if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });
+    this.#options.onListening(addresses);
     // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
     // before: until this returns the event loop stands still.
     if (settings.echo) {
@@ -333,6 +361,33 @@ class App {
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });
   }
+}
+
+function describeAddress({ url, name }: Address): string {
+  return name === "admin" ? `Admin on ${url}` : `Listening on ${url} (${name})`;
+}
+
+/** Prints lines on stdout. Nobody waits for it: a pipe without a reader must not stop the server. */
+async function printLines(lines: readonly string[], log: Log): Promise<void> {
+  const bytes = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
+  try {
+    for (let written = 0; written < bytes.length;) {
+      written += await Deno.stdout.write(bytes.subarray(written));
+    }
+  } catch (error) {
+    // Closed, full or without a reader: whatever the system says.
+    log("server.stdout_failed", { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** The runtime can't say how many files it may open, so whoever starts it may: the executable's script, the start task. */
+function warnOfFewDescriptors({ maxConnections }: Settings, log: Log): void {
+  const limit = Number(readGranted("WSWARD_OPEN_FILES"));
+  const needed = DESCRIPTORS_PER_CONNECTION * maxConnections + OTHER_DESCRIPTORS;
+  // Neither without the variable nor for "unlimited".
+  if (!(limit < needed)) return;
+  const hint = "raise it (ulimit -n, LimitNOFILE), or lower --max-connections";
+  log("server.few_descriptors", { limit, value: needed, hint });
 }
 
 /** The service manager that started the program and asks to be told how it is, or nothing. */

@@ -227,6 +227,8 @@ done
 unset IFS
 # The runtime keeps what it has compiled there; that can't be checked, because it grows.
 export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1 WSWARD_VARIABLES="$variables"
+WSWARD_OPEN_FILES=$(ulimit -Hn 2>/dev/null)
+export WSWARD_OPEN_FILES
 block=
 [ "$blocks" != yes ] || block='/usr/bin/env --block-signal=USR1'
 trap - 0

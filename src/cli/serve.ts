@@ -5,9 +5,9 @@ import type { Settings } from "../core/settings.ts";
 import { refuseUnknownVariables } from "./variables.ts";
 
 /** Serves until SIGINT or SIGTERM; returns the exit code. Throws `StartError`, and `UsageError` for a wrong variable. */
-export async function serveWith(settings: Settings): Promise<number> {
+export async function serveWith(settings: Settings, configFile?: string): Promise<number> {
   await refuseUnknownVariables();
   // Loaded late, so that usage errors do not wait for the server's modules.
   const { serve } = await import("../app.ts");
-  return await serve(settings, config.version);
+  return await serve(settings, { version: config.version, configFile });
 }

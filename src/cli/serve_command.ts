@@ -13,7 +13,7 @@ export function addServeCommand(program: Command, exitWith: (code: number) => vo
   command.action(async () => {
     const settings = parseSettings(givenSettings(command), ENV, await readConfig(command));
     if (!command.opts<{ printPermissions?: boolean }>().printPermissions) {
-      return exitWith(await serveWith(settings));
+      return exitWith(await serveWith(settings, configPath(command)));
     }
     const { permissionFlags } = await import("./permissions.ts");
     console.log(permissionFlags(settings, configPath(command)).join(" "));

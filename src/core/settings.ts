@@ -437,6 +437,13 @@ export const SETTINGS = {
     choices: ["text", "json"],
     default: "text",
   }),
+  readyLines: choice({
+    group: "Log",
+    help: "whether the addresses are printed on stdout too once they are listened on; auto: not with " +
+      "--log-format json, whose first record has them",
+    choices: ["auto", "on", "off"],
+    default: "auto",
+  }),
   logMaxSize: size({
     group: "Log",
     help: "size at which the file is renamed to FILE.1 and a new one begun",

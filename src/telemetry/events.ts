@@ -22,6 +22,27 @@ const SESSION = [...CONNECTION, "session", "user"] as const;
 
 /** The closed set of events. Names are stable: programs match on them. */
 export const EVENTS = {
+  "server.started": {
+    level: "info",
+    text: "Started",
+    fields: ["version", "addresses", "pid", "config"],
+    cause: "the server listens; always the first record, whatever happened before it",
+    settings: ["host", "echoPort", "securePort", "adminListen"],
+  },
+  "server.stdout_failed": {
+    level: "warning",
+    text: "Cannot print the addresses: stdout can't be written",
+    fields: ["error"],
+    cause: "stdout is closed, full or a pipe without a reader; the server serves all the same",
+    settings: ["readyLines"],
+  },
+  "server.few_descriptors": {
+    level: "warning",
+    text: "The limit of open files is lower than the connections that are allowed need",
+    fields: ["limit", "value", "hint"],
+    cause: "ulimit -n, or LimitNOFILE of the unit, is below what --max-connections can take",
+    settings: ["maxConnections"],
+  },
   "server.draining": {
     level: "info",
     text: "Draining: no new connections, every open one is told to go away",

@@ -41,6 +41,10 @@ export const FIELDS = {
   signal: { type: "string", meaning: "signal that asked for it" },
   error: { type: "string", meaning: "what was caught: its class, or the system's words" },
   stack: { type: "string", meaning: "where it was thrown: functions and places, innermost first" },
+  version: { type: "string", meaning: "version of wsward" },
+  addresses: { type: "string", meaning: "what is listened on, as URLs with spaces between" },
+  pid: { type: "number", meaning: "number of the process" },
+  config: { type: "string", meaning: "path of the settings file, or none" },
   hint: { type: "string", meaning: "what to do about it" },
 } as const satisfies Record<string, FieldDeclaration>;
 

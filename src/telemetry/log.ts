@@ -2,6 +2,7 @@
 
 import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
 import { type FileSink, openFileSink } from "./file_sink.ts";
+import { PRIORITIES } from "./journal.ts";
 import { formatJsonLine, formatLine } from "./line.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -30,6 +31,10 @@ export interface LogOptions {
   readonly maxFiles?: number;
   /** Whether the records of the file become a chain (see `Chain`), which takes the format json; false if left out. */
   readonly chain?: boolean;
+  /**
+   * Whether stderr is a journal that reads priorities; asked before the first line. Not if left out.
+   */
+  readonly isJournal?: () => boolean;
   /** Takes one line without its line break; stderr, see `Terminal`, if left out. */
   readonly writeTerminal?: (line: string) => void;
 }
@@ -69,6 +74,12 @@ export function openLog(options: LogOptions): OpenLog {
     return format({ time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields });
   }
 
+  let withPriorities: boolean | undefined;
+  function priorityOf(event: EventName): string {
+    withPriorities ??= options.isJournal?.() ?? false;
+    return withPriorities ? PRIORITIES[EVENTS[event].level] : "";
+  }
+
   const file = options.file === undefined ? NO_FILE : openFileSink({
     path: options.file,
     maxSize,
@@ -77,12 +88,15 @@ export function openLog(options: LogOptions): OpenLog {
     describeLoss: (count) => formatEvent("log.records_lost", { count }, isoTime(Date.now())),
     onFailure: (error, what) => {
       const event = what === "write" ? "log.write_failed" : "log.rotation_failed";
-      writeTerminal(formatEvent(event, { error: String(error) }, terminalTime(Date.now())));
+      writeTerminal(
+        priorityOf(event) + formatEvent(event, { error: String(error) }, terminalTime(Date.now())),
+      );
     },
   });
 
   const terminal = new Terminal({
-    describeLoss: (count) => formatEvent("log.records_lost", { count }, terminalTime(Date.now())),
+    describeLoss: (count) =>
+      priorityOf("log.records_lost") + formatEvent("log.records_lost", { count }, terminalTime(Date.now())),
     onFailure: (error) => file.write(formatEvent("log.terminal_failed", { error }, isoTime(Date.now()))),
   });
   const writeTerminal = options.writeTerminal ?? ((line) => terminal.write(line));
@@ -96,7 +110,9 @@ export function openLog(options: LogOptions): OpenLog {
     if (!isShown && !isKept) return;
     const timeMs = Date.now();
     // A record that can't be written in one place must not end the process, nor be missing in the other.
-    if (isShown) attempt(() => writeTerminal(formatEvent(event, fields, terminalTime(timeMs))));
+    if (isShown) {
+      attempt(() => writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs))));
+    }
     if (isKept) attempt(() => file.write(formatEvent(event, fields, isoTime(timeMs))));
   };
 

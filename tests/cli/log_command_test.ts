@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { RawClient } from "../support/raw_client.ts";
 import { type Program, run, startServer } from "../support/process.ts";
 
-const CHAINED = ["--log-format", "json", "--log-chain", "--log-file", "chained.log"];
+const CHAINED = ["--log-format", "json", "--ready-lines", "on", "--log-chain", "--log-file", "chained.log"];
 
 /** Breaks a rule so often, which writes as many records of level error. */
 async function breakRules(program: Program, times: number): Promise<void> {

@@ -85,7 +85,7 @@ interface Case {
 // An address that no other test listens on, for ports that are not picked by the system.
 const OWN_ADDRESS = `127.84.${crypto.getRandomValues(new Uint8Array(2)).join(".")}`;
 const FREE_PORTS = ["--echo-port", "0", "--secure-port", "0"];
-const SMALL_LOG = ["--log-max-size", "4KiB", "--log-format", "json"];
+const SMALL_LOG = ["--log-max-size", "4KiB", "--log-format", "json", "--ready-lines", "on"];
 
 const CASES: readonly Case[] = [
   { name: "at a first start", args: [...FREE_PORTS, ...SMALL_LOG, "--log-max-files", "1"], fullFiles: 1 },

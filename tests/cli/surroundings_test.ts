@@ -308,3 +308,100 @@ Deno.test("--log-file none leaves no file, and the terminal has all", async () =
   assert.equal((await program.result()).code, 0);
   assert.deepEqual([...Deno.readDirSync(program.folder)], []);
 });
+
+Deno.test("the first record says what has started, and where; in JSON nothing else is on stdout", async () => {
+  const folder = Deno.makeTempDirSync();
+  await Deno.writeTextFile(`${folder}/settings.json`, '{"log-format": "json"}');
+  await using program = startServer(["--config", "settings.json"], {
+    folder,
+    permissions: [`--allow-read=${folder}/settings.json`],
+  });
+  await program.logged(/key\.created/);
+  const [first] = program.stderr.text.split("\n");
+  const { event, level, addresses, pid, config, version } = JSON.parse(first!);
+  assert.deepEqual([event, level, config], ["server.started", "info", "settings.json"]);
+  if (EXECUTABLE === undefined) assert.equal(pid, program.pid);
+  assert.match(version, /^\d+\.\d+\.\d+/);
+  const ports = [...addresses.matchAll(/ws:\/\/127\.0\.0\.1:(\d+)\//g)].map(([, port]) => Number(port));
+  assert.equal(ports.length, 2);
+  await assertEchoes(ports[0]!);
+  program.signal("SIGTERM");
+  const { code, stdout } = await program.result();
+  assert.deepEqual([code, stdout], [0, ""]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a stdout that can't be written is said, and the server serves", {
+  ignore: Deno.build.os !== "linux" || EXECUTABLE !== undefined,
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const serve = ["serve", "--no-secure", "--echo-port", "0", "--runtime-dir", runtimeDir];
+  const { path, args } = programCommand(serve, startPermissions(runtimeDir));
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", 'exec "$0" "$@" >/dev/full', path, ...args],
+    cwd: folder,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let text = "";
+  let isStopped = false;
+  for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (!text.includes("server.stdout_failed") || isStopped) continue;
+    isStopped = true;
+    await assertEchoes(Number(/:(\d+)\//.exec(text)![1]));
+    child.kill("SIGTERM");
+  }
+  assert.equal((await child.status).code, 0, text);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("in the journal each line begins with its priority, and nowhere else", {
+  ignore: Deno.build.os !== "linux" || EXECUTABLE !== undefined,
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  const permissions = ["--allow-env=JOURNAL_STREAM"];
+  // A program that a service starts inherits the variable, but not the stream.
+  await using other = startServer(["--no-secure"], { folder, env: { JOURNAL_STREAM: "1:2" }, permissions });
+  assert.match(await other.logged(/.*server\.started.*/), /^\d\d:/);
+
+  const runtimeDir = `${folder}/own`;
+  const args = ["serve", "--no-secure", "--echo-port", "0", "--runtime-dir", runtimeDir];
+  const command = programCommand(args, startPermissions(runtimeDir, permissions));
+  const script = 'exec 2>journal; JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$0" "$@"';
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", script, command.path, ...command.args],
+    cwd: folder,
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  using client = await RawClient.connect({ port: Number(/:(\d+)\//.exec((await reader.read()).value!)![1]) });
+  await client.sendFrame({ opcode: 3 });
+  await client.nextClose();
+  client.close();
+  child.kill("SIGTERM");
+  while (!(await reader.read()).done);
+  assert.equal((await child.status).code, 0);
+  const lines = (await Deno.readTextFile(`${folder}/journal`)).trimEnd().split("\n");
+  assert.match(lines[0]!, /^<6>.* INFO server\.started /);
+  assert.ok(lines.some((line) => /^<3>.* ERROR protocol\.error /.test(line)), lines.join("\n"));
+  assert.ok(lines.every((line) => /^<[2-7]>\d\d:/.test(line)));
+  other.signal("SIGTERM");
+  await other.result();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a start warns where fewer files may be open than its connections need", async () => {
+  for (const [limit, isFew] of [["30063", true], ["30064", false], ["unlimited", false]] as const) {
+    await using program = startServer(["--no-secure"], { env: { WSWARD_OPEN_FILES: limit } });
+    await program.logged(/server\.started/);
+    await program.port("echo");
+    program.signal("SIGTERM");
+    const { stderr } = await program.result();
+    // The executable finds it out itself.
+    if (EXECUTABLE === undefined) assert.equal(stderr.includes("server.few_descriptors"), isFew, limit);
+  }
+});

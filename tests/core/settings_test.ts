@@ -92,6 +92,7 @@ Deno.test("every setting has its documented default", () => {
     logFile: "websocket_errors.log",
     logLevel: "info",
     logFormat: "text",
+    readyLines: "auto",
     logMaxSize: 10 * 1_048_576,
     logMaxFiles: 5,
     logChain: false,

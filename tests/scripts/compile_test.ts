@@ -227,7 +227,7 @@ const attempts = {
   net: () => Deno.listen({ port: 0 }).close(),
   read: () => Deno.readDirSync("/").next(),
   write: () => Deno.removeSync(Deno.makeTempDirSync()),
-  env: () => ["WSWARD_X", "NOTIFY_SOCKET", "WATCHDOG_USEC"].map((name) => Deno.env.get(name)),
+  env: () => ["WSWARD_X", "NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"].map((name) => Deno.env.get(name)),
   otherEnv: () => Deno.env.get("HOME"),
   run: () => new Deno.Command("true").outputSync(),
   ffi: () => Deno.dlopen("libc.so.6", {}),
@@ -365,6 +365,7 @@ testUnpacking(
     const cache = createFolder();
     const env = { WSWARD_CACHE_DIR: cache, WSWARD_HOST: "a b", NO_COLOR: "1", DENO_TLS_CA_STORE: "system" };
     const dropped = { DENO_V8_FLAGS: "a", NODE_OPTIONS: "b", OTEL_DENO: "true" };
+    const { stdout: openFiles } = await execute("/bin/sh", ["-c", "ulimit -Hn"]);
     const args = ["serve", "", "a b", "*", "$(echo x)", "-n", "\\n"];
     const { stdout } = await start(await buildStandIn(), { ...env, ...dropped }, args);
     const unpacked = unpackedIn(cache);
@@ -379,6 +380,7 @@ testUnpacking(
       "DENO_TLS_CA_STORE=system",
       "NO_COLOR=1",
       "WSWARD_HOST=a b",
+      `WSWARD_OPEN_FILES=${openFiles.trim()}`,
       "WSWARD_VARIABLES= WSWARD_HOST",
     ]);
   },
