@@ -1,36 +1,12 @@
 // Turns what was counted into the samples of the metrics.
 
 import { ABNORMAL_CLOSURE, CLOSE_CODES, NO_STATUS_RECEIVED } from "../protocol/close_code.ts";
-import type { RefusalStatus } from "../protocol/handshake.ts";
 import { countOf } from "../telemetry/histogram.ts";
 import type { Sample, Samples } from "../telemetry/metrics.ts";
 import type { EndpointCounters } from "../firewall/counters.ts";
 import type { Monitor, Snapshot } from "./monitor.ts";
 
 type Labels = Sample["labels"];
-
-/** What a refusal is called in labels. */
-const REFUSAL_REASONS: Readonly<Record<RefusalStatus, string>> = {
-  400: "bad_request",
-  401: "unauthorized",
-  403: "forbidden",
-  404: "wrong_path",
-  405: "wrong_method",
-  408: "timeout",
-  417: "expectation",
-  421: "wrong_host",
-  426: "not_websocket",
-  429: "too_many",
-  431: "head_too_large",
-  500: "internal_error",
-  503: "unavailable",
-  505: "http_version",
-};
-
-/** What handshakes that were refused with a status are called in labels. */
-export function refusalReason(status: RefusalStatus): string {
-  return REFUSAL_REASONS[status];
-}
 
 /** What a close code is called in labels: itself if it is registered, for a peer can choose from a thousand others. */
 export function closeLabel(code: number): string {
@@ -75,10 +51,7 @@ export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
     wsward_connection_duration_seconds: ofEndpoints(({ lifetimes }) => lifetimes),
     wsward_handshakes_total: (firewall?.endpoints ?? []).flatMap(({ name: endpoint, counters, refusals }) => [
       sample(counters.opened, { endpoint, result: "accepted", reason: "" }),
-      ...fromCounts(
-        sumByLabel(refusals, refusalReason),
-        (reason) => ({ endpoint, result: "refused", reason }),
-      ),
+      ...fromCounts(refusals, (reason) => ({ endpoint, result: "refused", reason })),
     ]),
     wsward_messages_total: ofDirections((c) => [countOf(c.messagesIn), countOf(c.messagesOut)]),
     wsward_bytes_total: ofDirections((c) => [c.bytesIn, c.bytesOut]),

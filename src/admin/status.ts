@@ -2,7 +2,7 @@
 
 import { countOf } from "../telemetry/histogram.ts";
 import type { Monitor, Snapshot } from "./monitor.ts";
-import { closeLabel, refusalReason, sumByLabel } from "./samples.ts";
+import { closeLabel, sumByLabel } from "./samples.ts";
 
 /** What only grows; the same names with rates per second. */
 export interface Totals {
@@ -124,7 +124,7 @@ export class StatusReporter {
       totals: sum((endpoint) => endpoint.totals),
       rates: sum((endpoint) => endpoint.rates),
       rates_window_seconds: seconds,
-      refusals: merge(counted.map(({ refusals }) => sumByLabel(refusals, refusalReason))),
+      refusals: merge(counted.map(({ refusals }) => refusals)),
       closes: merge(counted.map(({ counters }) => sumByLabel(counters.closes, closeLabel))),
       violations: merge(counted.map(({ counters }) => counters.violations)),
       authentications: merge([parts.counters.authentications]),

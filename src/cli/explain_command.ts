@@ -3,14 +3,27 @@
 import type { Command } from "commander";
 import { UsageError } from "../core/errors.ts";
 import { findNearest } from "../core/nearest.ts";
-import { declarationOf, flagOf, type SettingName, variableOf } from "../core/settings.ts";
+import {
+  declarationOf,
+  flagOf,
+  keyOf,
+  SETTING_NAMES,
+  type SettingName,
+  variableOf,
+} from "../core/settings.ts";
 import type { Topic } from "./topics.ts";
 
 /** Adds `explain` to `program`. */
 export function addExplainCommand(program: Command): void {
   program.command("explain").description("tell what a close code, an HTTP status, a rule or an event means")
-    .argument("[topic]", "such as 1009, 429, message_size or protocol.error; without one: all of them")
-    .action(async (name: string | undefined) => {
+    .argument(
+      "[topic...]",
+      'such as 1009, 429, message_size, protocol.error, "Token Expired" or --idle-timeout; without one: all of them',
+    )
+    // A flag of serve is a topic here.
+    .allowUnknownOption()
+    .action(async (words: string[]) => {
+      const name = words.length === 0 ? undefined : words.join(" ");
       const { TOPICS } = await import("./topics.ts");
       console.log(name === undefined ? listTopics(TOPICS) : explainTopic(TOPICS, name));
     });
@@ -32,7 +45,9 @@ export function listTopics(topics: readonly Topic[]): string {
  * @throws {UsageError} when there is none of this name; it names the nearest one.
  */
 export function explainTopic(topics: readonly Topic[], name: string): string {
-  const topic = topics.find((topic) => topic.name === name.toLowerCase());
+  const setting = findFlag(name);
+  if (setting !== undefined) return describeSetting(setting);
+  const topic = findTopic(topics, name);
   if (topic === undefined) {
     const nearest = findNearest(topics.map((topic) => topic.name), name.toLowerCase());
     throw new UsageError(
@@ -51,6 +66,20 @@ export function explainTopic(topics: readonly Topic[], name: string): string {
   if (settings.length === 0) lines.push("Setting: none governs it");
   if (related.length > 0) lines.push(`See also: ${related.join(", ")}`);
   return lines.join("\n");
+}
+
+/** By its name, or else by its title, in any case; a private close code stands for all of them. */
+function findTopic(topics: readonly Topic[], name: string): Topic | undefined {
+  const lower = /^4\d{3}$/.test(name) ? "4000-4999" : name.toLowerCase();
+  return topics.find((topic) => topic.name === lower) ??
+    topics.find(({ title }) => title?.toLowerCase() === lower.replaceAll("_", " "));
+}
+
+/** The setting of a flag, in its positive form too, or of a variable. */
+function findFlag(name: string): SettingName | undefined {
+  return SETTING_NAMES.find((setting) =>
+    [flagOf(setting), `--${keyOf(setting)}`, variableOf(setting)].includes(name)
+  );
 }
 
 function describeSetting(name: SettingName): string {

@@ -23,6 +23,10 @@ async function verify(names: readonly string[]): Promise<number> {
     console.log(`Not intact: line ${line} of ${JSON.stringify(file)}: ${check.problem}`);
     return 1;
   }
+  if (check.records === 0) {
+    console.log("Intact: there is no record yet");
+    return 0;
+  }
   const start = check.isFromStart
     ? "from the first record on"
     : "but it does not begin with the first record";

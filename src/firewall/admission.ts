@@ -1,7 +1,7 @@
 // Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
 
 import type { Settings } from "../core/settings.ts";
-import type { Refusal, RefusalStatus } from "../protocol/handshake.ts";
+import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
 import { BANNED, type ClientLimits, ClientTable } from "./admission/client_table.ts";
@@ -42,7 +42,7 @@ export class Admission {
   /** Whom each address rule must be asked about again when it changes, and each ban. */
   readonly #admitted = new Map<Admitted, { readonly address: string; readonly key: string }>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
-  readonly #refusalCounts = new Map<string, Map<RefusalStatus, number>>();
+  readonly #refusalCounts = new Map<string, Map<RefusalRule, number>>();
   #connections = 0;
   #bansBegun = 0;
 
@@ -141,8 +141,8 @@ export class Admission {
     return this.#bansBegun;
   }
 
-  /** How many handshakes of an endpoint were refused, by status. */
-  refusalsOf(endpoint: string): ReadonlyMap<RefusalStatus, number> {
+  /** How many handshakes of an endpoint were refused, by rule. */
+  refusalsOf(endpoint: string): ReadonlyMap<RefusalRule, number> {
     return this.#refusalCounts.get(endpoint) ?? new Map();
   }
 
@@ -150,7 +150,7 @@ export class Admission {
   record(address: string, endpoint: string, refusal: Refusal): void {
     let counts = this.#refusalCounts.get(endpoint);
     if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
-    countUp(counts, refusal.status);
+    countUp(counts, refusal.rule ?? "handshake");
     // The endpoint has recorded what is wrong with the token itself, and knows more about it.
     if (refusal.rule === "endpoint" && refusal.status === 401) return;
     const fields = { peer: address, endpoint, ...this.#fieldsOf(refusal) };

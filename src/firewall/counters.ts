@@ -1,6 +1,6 @@
 // What the firewall counts: plain fields, so that the hot path only adds.
 
-import type { RefusalStatus } from "../protocol/handshake.ts";
+import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import { Histogram, LIFETIME_BOUNDS, SizeHistogram } from "../telemetry/histogram.ts";
 import type { Violation } from "./violation.ts";
 
@@ -37,7 +37,7 @@ export interface FirewallMetrics {
     readonly name: string;
     readonly counters: EndpointCounters;
     /** Refused handshakes by status. */
-    readonly refusals: ReadonlyMap<RefusalStatus, number>;
+    readonly refusals: ReadonlyMap<RefusalRule, number>;
     /** Bytes that wait to be sent to its peers. */
     readonly sendQueueBytes: number;
   }[];

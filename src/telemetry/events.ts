@@ -203,7 +203,8 @@ export const EVENTS = {
     text: "Handshake refused",
     fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run"],
     cause:
-      "the client may not connect, or did not send a WebSocket handshake; the status says which, see that",
+      "the client may not connect, or did not send a WebSocket handshake; the rule says which, see that; a token " +
+      "that is not valid is session.refused",
     settings: ["firewallDryRun"],
   },
   "handshake.refused_repeatedly": {

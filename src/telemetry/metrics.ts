@@ -27,7 +27,7 @@ export const METRICS = {
     "endpoint",
   ),
   wsward_handshakes_total: counter(
-    "Handshakes by result (accepted, refused) and the reason of a refusal",
+    "Handshakes by result (accepted, refused) and the rule of a refusal, as the log names it",
     "endpoint",
     "result",
     "reason",

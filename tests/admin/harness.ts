@@ -19,7 +19,7 @@ export class FakeFirewall implements AdministeredFirewall {
       endpoints: [{
         name: "echo",
         counters: this.counters,
-        refusals: new Map([[403, 2], [429, 1]] as const),
+        refusals: new Map([["origin", 2], ["handshake_rate", 1]] as const),
         sendQueueBytes: 5,
       }],
       bansBegun: 4,

@@ -404,7 +404,7 @@ Deno.test("writes the metrics in the form that was asked for", async () => {
   assert.match(plain.text, /^wsward_bans_total 4$/m);
   assert.match(
     plain.text,
-    /^wsward_handshakes_total\{endpoint="echo",result="refused",reason="forbidden"\} 2$/m,
+    /^wsward_handshakes_total\{endpoint="echo",result="refused",reason="origin"\} 2$/m,
   );
   const open = await bench.send({
     path: "/metrics",
@@ -431,7 +431,7 @@ Deno.test("the status tells totals, rates and where the endpoints are", async ()
     1,
   ]);
   assert.deepEqual(json.closes, { "1000": 1, other: 3 });
-  assert.deepEqual(json.refusals, { forbidden: 2, too_many: 1 });
+  assert.deepEqual(json.refusals, { origin: 2, handshake_rate: 1 });
   assert.deepEqual(json.authentications, { too_many_sessions: 1 });
   const [echo] = json.endpoints;
   assert.deepEqual([echo.name, echo.url, echo.send_queue_bytes], ["echo", "ws://127.0.0.1:8765/", 5]);

@@ -216,7 +216,7 @@ Deno.test("counts exactly what has happened", async () => {
       'wsward_connections_total{endpoint="echo"} 2',
       'wsward_sockets_accepted_total{endpoint="echo"} 3',
       'wsward_handshakes_total{endpoint="echo",result="accepted",reason=""} 2',
-      'wsward_handshakes_total{endpoint="echo",result="refused",reason="forbidden"} 1',
+      'wsward_handshakes_total{endpoint="echo",result="refused",reason="origin"} 1',
       'wsward_messages_total{endpoint="echo",direction="in"} 3',
       'wsward_messages_total{endpoint="echo",direction="out"} 3',
       'wsward_message_size_bytes_bucket{endpoint="echo",direction="in",le="1"} 1',

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { explainTopic, listTopics } from "../../src/cli/explain_command.ts";
 import { TOPICS } from "../../src/cli/topics.ts";
 import { UsageError } from "../../src/core/errors.ts";
-import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
-import { ENDINGS } from "../../src/endpoints/ending.ts";
+import { flagOf, SETTING_NAMES, variableOf } from "../../src/core/settings.ts";
+import { type Ending, ENDINGS } from "../../src/endpoints/ending.ts";
 import { FRAME_RULES, LIMITS } from "../../src/firewall/violation.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../src/protocol/close_code.ts";
 import { REFUSAL_RULES } from "../../src/protocol/refusal_rule.ts";
@@ -22,7 +22,8 @@ Deno.test("every close code that is sent, every status, rule, limit and event is
   const declared = [LOCAL_CODES, REFUSAL_STATUSES, REFUSAL_RULES, FRAME_RULES, LIMITS, EVENTS].flatMap((
     list,
   ) => Object.keys(list));
-  assert.deepEqual(NAMES.toSorted(), [...sent, ...declared].toSorted());
+  const missing = [...sent, ...declared].filter((name) => !NAMES.includes(name));
+  assert.deepEqual(missing, []);
   assert.equal(new Set(NAMES).size, NAMES.length);
 });
 
@@ -53,6 +54,32 @@ Deno.test("an explanation holds the meaning, the cause and each setting by its f
   assert.equal(explainTopic(TOPICS, "Protocol.Error"), explainTopic(TOPICS, "protocol.error"));
 });
 
+Deno.test("knows the texts that are sent, the words of the metrics, flags with their dashes, and foreign codes", () => {
+  for (const { text, why, code } of Object.values<Ending>(ENDINGS)) {
+    if (text !== undefined) assert.match(explainTopic(TOPICS, text), new RegExp(`See also: ${code}$`), text);
+    assert.ok(explainTopic(TOPICS, why.replace(/[^a-z]+/g, "_")));
+  }
+  for (const setting of SETTING_NAMES) {
+    assert.ok(explainTopic(TOPICS, flagOf(setting)).startsWith(`Setting ${flagOf(setting)}: `));
+    assert.equal(explainTopic(TOPICS, variableOf(setting)), explainTopic(TOPICS, flagOf(setting)));
+  }
+  assert.match(explainTopic(TOPICS, "--echo"), /^Setting --no-echo/);
+  const known = [
+    "101",
+    "1010",
+    "1012",
+    "1014",
+    "1015",
+    "4000",
+    "4999",
+    "SIGUSR1",
+    "Going Away",
+    "Internal Error",
+  ];
+  for (const name of known) assert.ok(explainTopic(TOPICS, name));
+  for (const name of ["3999", "5000", "--bogus"]) assert.throws(() => explainTopic(TOPICS, name), UsageError);
+});
+
 Deno.test("a word that is no topic is answered with the nearest one", () => {
   const cases = [["mesage_size", "message_size"], ["10099", "1009"], [
     "connection_closed",
@@ -76,15 +103,19 @@ Deno.test("the list has a line for each topic", () => {
 });
 
 Deno.test("the program explains, lists, and refuses what it does not know with exit code 2", async () => {
-  const [one, all, none, two] = await Promise.all([
+  const [one, all, none, two, flag, text] = await Promise.all([
     run(["explain", "1009"]),
     run(["explain"]),
     run(["explain", "10099"]),
     run(["explain", "1009", "1008"]),
+    run(["explain", "--idle-timeout"]),
+    run(["explain", "Token", "Expired"]),
   ]);
   assert.deepEqual([one.code, one.stdout], [0, explainTopic(TOPICS, "1009") + "\n"]);
   assert.deepEqual([all.code, all.stdout], [0, listTopics(TOPICS) + "\n"]);
   assert.deepEqual([none.code, none.stdout], [2, ""]);
   assert.match(none.stderr, /^Cannot explain "10099": .* 1009\n$/);
   assert.equal(two.code, 2);
+  assert.match(flag.stdout, /^Setting --idle-timeout: /);
+  assert.match(text.stdout, /^expired Token Expired /);
 });
