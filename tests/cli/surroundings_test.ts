@@ -405,3 +405,39 @@ Deno.test("a start warns where fewer files may be open than its connections need
     if (EXECUTABLE === undefined) assert.equal(stderr.includes("server.few_descriptors"), isFew, limit);
   }
 });
+
+Deno.test("a fault that nobody expected is recorded with its stack, once, and the server goes on", {
+  ignore: IS_WINDOWS || EXECUTABLE !== undefined,
+}, async () => {
+  const folder = Deno.makeTempDirSync();
+  const runtimeDir = `${folder}/run`;
+  const main = new URL("../support/faulty_main.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", ...startPermissions(runtimeDir), main, "serve", "--no-secure", "--echo-port", "0"],
+    env: { WSWARD_RUNTIME_DIR: runtimeDir },
+    cwd: folder,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stderr = new Response(child.stderr).text();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const port = Number(/:(\d+)\//.exec((await reader.read()).value!)![1]);
+  // A round trip after each signal: the faults of the one before are over by then.
+  for (let round = 0; round < 3; round++) {
+    child.kill("SIGUSR2");
+    await assertEchoes(port);
+  }
+  child.kill("SIGTERM");
+  while (!(await reader.read()).done);
+  assert.equal((await child.status).code, 0);
+  const records = (await stderr).split("\n").filter((line) => line.includes(" process.unhandled "));
+  assert.equal(records.length, 2, records.join("\n"));
+  for (const planted of ["TypeError: planted rejection", "RangeError: planted error"]) {
+    assert.equal(records.filter((line) => line.includes(planted)).length, 1);
+  }
+  assert.ok(records.every((line) => /stack=".*faulty_main\.ts:\d+/.test(line)), records.join("\n"));
+  const kept = await Deno.readTextFile(`${folder}/websocket_errors.log`);
+  assert.equal(kept.split("\n").filter((line) => line.includes(" process.unhandled ")).length, 2);
+  await Deno.remove(folder, { recursive: true });
+});

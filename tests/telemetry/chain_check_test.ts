@@ -127,3 +127,23 @@ Deno.test("one changed byte before the last line is always found", () => {
     }),
   );
 });
+
+Deno.test("a torn line covers what is before it: a record there can't be changed or removed", () => {
+  const chain = new Chain();
+  const add = (line: string): string => {
+    chain.add(new TextEncoder().encode(line));
+    return line;
+  };
+  const record = (number: number) => add(sealLine(JSON.stringify({ time: "2026", number }), chain.prev));
+  const lines = [record(0), record(1), add('{"prev":"00'), record(2), add('{"pr'), add("x"), record(3)];
+  assert.ok(check(lines).ok);
+  // Nothing but the hash over the torn line knows of the record before it.
+  for (const before of [1, 3]) {
+    const changed = lines.with(before, lines[before]!.replace(/"number":\d/, '"number":9'));
+    assert.ok(!check(changed).ok, `line ${before + 1} was changed`);
+    assert.ok(!check(lines.toSpliced(before, 1)).ok, `line ${before + 1} was removed`);
+  }
+  for (const torn of [2, 4, 5]) {
+    assert.ok(!check(lines.toSpliced(torn, 1)).ok, `the torn line ${torn + 1} was removed`);
+  }
+});
