@@ -12,8 +12,8 @@ const STUCK_AFTER_MS = 100;
 /** Where another program has made stderr non-blocking, a full one is tried again after this time. */
 const RETRY_MS = 50;
 
-/** A thread of the runtime needs some time to begin with a write. */
-const HANDOVER_MS = 10;
+/** A thread of the runtime needs some time to begin with a write, on a machine that has much to do. */
+const HANDOVER_MS = 100;
 
 /** What a terminal is made of. */
 export interface TerminalOptions {

@@ -3,7 +3,7 @@
 import { openLog } from "../../src/telemetry/log.ts";
 
 const [death, file = ""] = Deno.args;
-const { log, flushAll } = openLog({ level: "info", file });
+const { log, flushAll, finish } = openLog({ level: "info", file });
 
 globalThis.addEventListener("unload", flushAll);
 globalThis.addEventListener("error", flushAll);
@@ -25,10 +25,7 @@ switch (death) {
     break;
   case "SIGTERM":
   case "SIGINT":
-    Deno.addSignalListener(death, () => {
-      flushAll();
-      Deno.exit(0);
-    });
+    Deno.addSignalListener(death, () => void finish().finally(() => Deno.exit(0)));
     // A signal listener alone does not keep a program alive.
     setInterval(() => {}, 60_000);
     console.log("ready");
