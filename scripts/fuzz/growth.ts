@@ -217,7 +217,12 @@ function heads(lines: Readonly<Record<string, (size: number) => string>>): Shape
   const rules = createRequestRules({
     path: "/",
     isLoopbackListener: true,
-    settings: { allowHost: [], allowOrigin: [], insecureAllowAnyOrigin: false },
+    settings: {
+      allowHost: [],
+      allowOrigin: [],
+      insecureAllowAnyOrigin: false,
+      insecureAllowNullOrigin: false,
+    },
   });
   return Object.entries(lines).map(([name, makeLine]) => ({
     name: `head: ${name}`,
