@@ -75,13 +75,13 @@ export async function serve(
     const urls = addresses.map(({ url }) => url).join(" ");
     shown("server.started", { version, addresses: urls, pid: Deno.pid, config: configFile ?? "none" });
     held.release();
+    warnOfFewDescriptors(settings, log);
     const { readyLines, logFormat } = settings;
     if (readyLines === "on" || (readyLines === "auto" && logFormat === "text")) {
       void printLines(addresses.map(describeAddress), log);
     }
   }
   const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost, onListening }, runtimeDir);
-  warnOfFewDescriptors(settings, log);
   // Whoever closes the terminal wants the program to end; without one, SIGHUP means to reload.
   const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   const { promise: terminalClosed, resolve: closed } = Promise.withResolvers<Deno.Signal>();
