@@ -36,7 +36,12 @@ const facts = { connection: "1", address: "192.0.2.1", isSecure: false };
 const rules = createRequestRules({
   path: "/",
   isLoopbackListener: true,
-  settings: { allowHost: ["a.example"], allowOrigin: ["https://a.example"], insecureAllowAnyOrigin: false },
+  settings: {
+    allowHost: ["a.example"],
+    allowOrigin: ["https://a.example"],
+    insecureAllowAnyOrigin: false,
+    insecureAllowNullOrigin: false,
+  },
 });
 const proxies = createNetworkSet(["10.0.0.0/8", "fd00::/8"]);
 
