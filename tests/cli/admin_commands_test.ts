@@ -154,7 +154,7 @@ Deno.test("a handshake with a bad token makes one record, and is counted", async
   const { events } = await (await fetch(`${await urlOf(program)}events`, { headers })).json();
   const refusals = events.filter(({ status }: { status?: number }) => status === 401);
   assert.deepEqual(refusals.map(({ event }: { event: string }) => event), ["session.refused"]);
-  assert.match(await metrics(program), /refused",reason="unauthorized"\} 1$/m);
+  assert.match(await metrics(program), /refused",reason="endpoint"\} 1$/m);
   await stop(program);
 });
 

@@ -189,8 +189,7 @@ export const AUTH = [
     ],
     ["the mode of a new key", "{ mode: 0o600 }", "{ mode: 0o644 }"],
     ["a key that is replaced", "await Deno.link(draft, path);", "await Deno.copyFile(draft, path);"],
-    ["a pipe as a key", 'if (!info.isFile) throw unusable(path, "it is not a regular file");', ""],
-    ["a file of any size", "info.size > MAX_KEY_FILE_SIZE_BYTES", "false"],
+    ["a file of any size", "readRegularFile(path, MAX_KEY_FILE_SIZE_BYTES)", "readRegularFile(path)"],
     ["a draft that stays", "await Deno.remove(draft);", ""],
   ]),
 ];

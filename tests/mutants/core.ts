@@ -79,4 +79,32 @@ export const CORE = [
     ["a number as text", "typeof content !== type && !isWord", "false"],
     ["unknown keys", "if (name === undefined) {", "if (name === undefined) { continue;"],
   ]),
+  ...faultsOf("src/core/regular_file.ts", ["tests/core/regular_file_test.ts"], [
+    ["a pipe is opened", 'if (!info.isFile) throw new UnreadableFile("it is not a regular file");', ""],
+    ["a file without a size has none", "if (bytes.length > maxBytes) throw", "if (false) throw"],
+  ]),
+  ...faultsOf("src/core/private_folder.ts", ["tests/core/private_folder_test.ts"], [
+    ["a folder that others can enter", "(info.mode! & 0o077) !== 0", "false"],
+    ["a folder of somebody else", "info.uid !== user.uid", "false"],
+    ["a link to a folder", "!info.isDirectory", "false"],
+    ["a folder above that others can write to", "!isSafeAbove(above, user, root)", "false"],
+    ["a group of many", "gid === user.gid && user.gid === user.uid", "true"],
+    ["a folder above of somebody else", "uid !== 0 && uid !== root && uid !== user.uid", "false"],
+  ]),
+  ...faultsOf("src/core/runtime_dir.ts", ["tests/cli/surroundings_test.ts"], [
+    ["two servers in one folder", "!file.tryLockSync(true) || ", ""],
+    ["an open runtime folder", "if (exposure !== undefined) throw", "if (false) throw"],
+    [
+      "a socket that somebody answers on",
+      "  throw unusable(folder, `another server",
+      "  if (false) throw unusable(folder, `another server",
+    ],
+  ]),
+  ...faultsOf("src/app.ts", ["tests/cli/surroundings_test.ts"], [
+    ["faults are not contained", "  containErrors(openedLog, log);\n", ""],
+    ["SIGHUP does not read keys", "const reason = await this.#keys.reload();", "const reason = undefined;"],
+    ["SIGHUP does not open the log again", "    openedLog.reopen();\n", ""],
+    ["the debugger stays open", "  endWhenDebugged(openedLog);\n", ""],
+    ["readiness does not look at the sockets", "!runtimeDir.holds(`${name}.sock`)", "false"],
+  ]),
 ];

@@ -14,7 +14,7 @@ export const RECORDS = [
       'const UNSAFE = /["\\\\\\p{C}\\p{Zl}\\p{Zp}]/gu;',
       "const UNSAFE = /[\\\\\\p{C}\\p{Zl}\\p{Zp}]/gu;",
     ],
-    ["values of any length", "whole.length > MAX_VALUE_LENGTH", "false"],
+    ["values of any length", "whole.length > maxLength", "false"],
     ["tokens", "dots >= 2 || ", ""],
     ["tokens that are cut", " || (isCut && end === text.length)", ""],
     ["blanks without quotes", "!isCut && BARE.test(text)", "!isCut"],
@@ -48,7 +48,7 @@ export const RECORDS = [
     ["rotation", "records[0]!.length > room && this.#rotate()", "false"],
     [
       "what is held back is never written",
-      "this.#timer = setTimeout(() => this.flush(), FLUSH_AFTER_MS);",
+      "this.#timer = setTimeout(() => this.flush(), Math.max(FLUSH_AFTER_MS, restMs));",
       "",
     ],
     ["loss is not told", "if (this.#lost > 0) lines.unshift", "if (false) lines.unshift"],
@@ -58,7 +58,13 @@ export const RECORDS = [
       "concat(records)",
     ],
     ["a file that was moved away", "if (!this.#isInPlace()) this.#open();", ""],
-    ["a buffer without an end", "if (this.#bufferedBytes >= BUFFER_SIZE_BYTES) return this.flush();", ""],
+    [
+      "a buffer without an end",
+      "if (this.#bufferedBytes >= BUFFER_SIZE_BYTES && restMs <= 0) return this.flush();",
+      "",
+    ],
+    ["a slow disk holds up the loop", "&& restMs <= 0", ""],
+    ["a log file that is a pipe", "  refuseBlocking(path);\n", ""],
     ["close does not flush", "  close(): void {\n    this.flush();", "  close(): void {"],
   ]),
   ...faultsOf("src/telemetry/log.ts", ["tests/telemetry/log_test.ts"], [
@@ -66,9 +72,18 @@ export const RECORDS = [
     ["the level of the terminal", ">= lowest", ">= 0"],
     [
       "a write that fails ends the process",
-      "attempt(() => writeTerminal(formatEvent(event, fields, terminalTime(timeMs))))",
-      "writeTerminal(formatEvent(event, fields, terminalTime(timeMs)))",
+      "attempt(() => writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs))))",
+      "writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs)))",
     ],
+  ]),
+  ...faultsOf("src/telemetry/terminal.ts", ["tests/telemetry/terminal_test.ts"], [
+    ["lines without end for a reader that sleeps", "this.#waiting + line.length > MAX_WAITING", "false"],
+    ["loss at the terminal is not told", "if (told > 0) lines.push", "if (false) lines.push"],
+    ["the end waits for ever", "await Promise.race([this.#pumping, tooLate]);", "await this.#pumping;"],
+  ]),
+  ...faultsOf("src/telemetry/containment.ts", ["tests/telemetry/containment_test.ts"], [
+    ["a fault fills the disk", "nowMs - fault.toldMs < QUIET_MS", "false"],
+    ["faults are told apart without end", "|| this.#faults.size < MAX_FAULTS", "|| true"],
   ]),
   ...faultsOf("src/telemetry/rotation.ts", ["tests/telemetry/file_sink_test.ts"], [
     ["files beyond the most", "free < maxFiles && ", ""],
