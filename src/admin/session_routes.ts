@@ -1,6 +1,7 @@
 // The routes of sessions and revocations.
 
 import * as v from "valibot";
+import { readUserName } from "../auth/user_name.ts";
 import { formatTime } from "../endpoints/methods/time.ts";
 import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/revocation_store.ts";
 import type { SessionInfo } from "../endpoints/session.ts";
@@ -96,7 +97,8 @@ export function createSessionRoutes(options: SessionRouteOptions): readonly Rout
 function revoke({ sessions, log }: SessionRouteOptions, json: unknown): Response | Problem {
   const fields = readFields(NEW_REVOCATION, json);
   if (!fields.ok) return fields.problem;
-  const { kind, value, ttl_seconds } = fields.value;
+  const { kind, ttl_seconds } = fields.value;
+  const value = kind === "user" ? nameOf(fields.value.value) : fields.value.value;
   if (sizeOf(sessions.revocations()) + value.length > MAX_REVOCATIONS_SIZE) return TOO_MANY_REVOCATIONS;
   let revocation: Revocation | undefined;
   try {
@@ -139,6 +141,12 @@ function sizeOf(revocations: readonly Revocation[]): number {
 /** Whether SQLite, or the file system below it, says that it could not write. */
 function isStorageFailure(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR";
+}
+
+/** The form in which sessions have the name; as it is if no session can have it. */
+function nameOf(text: string): string {
+  const user = readUserName(text);
+  return user.ok ? user.name : text;
 }
 
 function describeSession(info: SessionInfo) {

@@ -1,14 +1,14 @@
 // The claims of a token whose signature is good (RFC 7519 §4): when it is valid, for whom, and who it speaks for.
 
-/** The longest name of a user, in UTF-16 code units. */
-export const MAX_USER_LENGTH = 256;
+import { isRawNumber } from "../core/bounded_json.ts";
+import { readUserName } from "./user_name.ts";
 
 /** The year 10000 begins, in seconds since 1970: later dates are mistakes, and many programs can't write them. */
 export const END_OF_TIME_S = Date.UTC(10_000) / 1000;
 
 /** Who a valid token speaks for. */
 export interface Identity {
-  /** The claim `user_id` (an integer becomes its decimal text), else `sub`; 1 to 256 characters, none of them invisible. */
+  /** The claim `user_id` (an integer becomes its decimal text), else `sub`, in the one form that {@linkcode readUserName} gives. */
   readonly user: string;
   /**
    * The first moment at which the token is expired for this verifier, in milliseconds since 1970, the clock tolerance
@@ -19,7 +19,7 @@ export interface Identity {
   readonly tokenId?: string;
   /** The claim `iat`, in milliseconds since 1970; may be fractional. */
   readonly issuedAtMs?: number;
-  /** All claims, as they were signed. */
+  /** All claims, as they were signed; a number that a double can't hold is a `RawNumber`. */
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
@@ -64,8 +64,10 @@ export function judgeClaims(
   const name = Object.hasOwn(claims, "user_id") ? "user_id" : "sub";
   if (!Object.hasOwn(claims, name)) return invalid("no claim names the user");
   const value = claims[name];
-  const user = name === "user_id" && Number.isSafeInteger(value) ? String(value) : value;
-  if (!isUser(user)) return invalid(`claim ${name} is not a user`);
+  const text = name === "user_id" && Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof text !== "string") return invalid(`claim ${name} is not a user`);
+  const user = readUserName(text);
+  if (!user.ok) return invalid(`claim ${name} is not a user: ${user.fault}`);
 
   // Last, so that "expired" is said only of a token that was good once.
   const oldAtMs = (iat ?? 0) * 1000 + maxTokenAgeMs;
@@ -77,19 +79,13 @@ export function judgeClaims(
   return {
     ok: true,
     identity: {
-      user,
+      user: user.name,
       expiresAtMs,
       claims,
       ...(jti === undefined ? {} : { tokenId: jti }),
       ...(iat === undefined ? {} : { issuedAtMs: iat * 1000 }),
     },
   };
-}
-
-/** Format characters and lone surrogates are refused with the control characters: they are invisible in a name. */
-export function isUser(value: unknown): value is string {
-  return typeof value === "string" && value.length >= 1 && value.length <= MAX_USER_LENGTH &&
-    !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(value);
 }
 
 /** Makes the answer for a token that is wrong in any way but its age. */
@@ -102,6 +98,8 @@ function datesFault(claims: Readonly<Record<string, unknown>>, latestMs: number)
   for (const name of ["exp", "nbf", "iat"]) {
     if (!Object.hasOwn(claims, name)) continue;
     const date = claims[name];
+    // As another number it would be another date.
+    if (isRawNumber(date)) return `claim ${name} has too many digits`;
     if (typeof date !== "number") return `claim ${name} is not a number`;
     if (!(date >= 0 && date < END_OF_TIME_S)) return `claim ${name} is out of range`;
     if (name !== "exp" && date * 1000 > latestMs) return `claim ${name} is in the future`;

@@ -87,10 +87,10 @@ function layOut(json: string): string {
   return text;
 }
 
-/** Writes invisible characters in JSON text as escapes: it means the same, and can't paint the terminal. */
+/** Writes invisible and blank characters in JSON text as escapes: it means the same, and can't paint the terminal. */
 export function escapeInvisible(json: string): string {
   return json.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    /[\p{C}\p{DI}\p{Zl}\p{Zp}\u2800]|[^\P{Zs} ]/gu,
     (character) =>
       Array.from({ length: character.length }, (_, i) => {
         return `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`;

@@ -4,7 +4,7 @@ import { latin1 } from "../core/latin1.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
-import { parseStrictJson } from "./strict_json.ts";
+import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
 
 /** How a secret is written in a key file. A key in PEM, a JWK and a JWK Set say themselves what they are. */
 export type SecretEncoding = "base64" | "hex" | "raw";
@@ -58,7 +58,7 @@ export async function parseKeys(
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 async function parseJson(content: Uint8Array): Promise<ReadKeys | string> {
-  const json = parseStrictJson(content);
+  const json = parseStrictJson(content, KEY_SET_LIMITS);
   if (!json.ok) return `it is not a key (JSON: ${json.fault})`;
   if (!Object.hasOwn(json.value, "keys")) {
     const key = await importKey(json.value);

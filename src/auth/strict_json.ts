@@ -14,10 +14,10 @@ import {
 export const MAX_JSON_DEPTH = 32;
 
 /** What the claims of a token, or the body of an administrator's request, may hold. */
-export const STRICT_JSON_LIMITS: JsonLimits = { maxDepth: MAX_JSON_DEPTH, maxValues: 16_384, maxNames: 256 };
+export const STRICT_JSON_LIMITS: JsonLimits = { maxDepth: MAX_JSON_DEPTH, maxValues: 2048, maxNames: 256 };
 
 /** What a JWK Set may hold: there are some twenty names (RFC 7517, RFC 7518), and room for an issuer's own. */
-export const KEY_SET_LIMITS: JsonLimits = { ...STRICT_JSON_LIMITS, maxNames: 64 };
+export const KEY_SET_LIMITS: JsonLimits = { maxDepth: MAX_JSON_DEPTH, maxValues: 4096, maxNames: 64 };
 
 /** What the header of a token may hold, which is read before anything is known of its sender. */
 export const HEADER_LIMITS: JsonLimits = { maxDepth: MAX_JSON_DEPTH, maxValues: 512, maxNames: 64 };

@@ -7,18 +7,17 @@ import {
   END_OF_TIME_S,
   type Identity,
   invalid,
-  isUser,
   judgeClaims,
-  MAX_USER_LENGTH,
   type Verification,
 } from "./claims.ts";
 import { type Algorithm, isAlgorithm, type Key } from "./jwk.ts";
 import type { KeySource, WantedKey } from "./key_set.ts";
 import { isSignedWith } from "./signature.ts";
 import { HEADER_LIMITS, parseStrictJson, readStrictMembers } from "./strict_json.ts";
+import { readUserName } from "./user_name.ts";
 import { WorkQueue } from "./work_queue.ts";
 
-export { type Identity, MAX_USER_LENGTH, type Verification };
+export { type Identity, type Verification };
 
 /** The longest token that is looked at, in characters, which are bytes (a token is ASCII). */
 export const MAX_TOKEN_LENGTH = 8 * 1024;
@@ -84,6 +83,7 @@ export function createVerifier(keys: KeySource, options: VerifierOptions = {}): 
 
 /** Who a new token is for. */
 export interface MintOptions {
+  /** As {@linkcode readUserName} takes it. */
   readonly user: string;
   /** Rounded up to a whole second; may be negative: such a token is born expired. */
   readonly expiresInMs: number;
@@ -105,16 +105,15 @@ export interface MintOptions {
  *   that are set here, the expiry is out of range, or the token would be longer than 8 KiB
  */
 export async function mintToken(key: Key, options: MintOptions): Promise<string> {
-  const { user, expiresInMs, claims, issuer, audience = [], tokenType = "JWT" } = options;
+  const { expiresInMs, claims, issuer, audience = [], tokenType = "JWT" } = options;
   if (key.signingKey === undefined) {
     throw new UsageError("Cannot create a token: the key is public, it can only verify");
   }
-  if (!isUser(user)) {
-    throw new UsageError(
-      `Cannot create a token for user ${JSON.stringify(user)}: ` +
-        `it must have 1 to ${MAX_USER_LENGTH} characters and no control characters`,
-    );
+  const name = readUserName(options.user);
+  if (!name.ok) {
+    throw new UsageError(`Cannot create a token for user ${JSON.stringify(options.user)}: ${name.fault}`);
   }
+  const user = name.name;
   const iat = Math.floor(Date.now() / 1000);
   const exp = iat + Math.ceil(expiresInMs / 1000);
   if (!(exp < END_OF_TIME_S)) {
@@ -129,15 +128,15 @@ export async function mintToken(key: Key, options: MintOptions): Promise<string>
     ...(issuer === undefined ? {} : { iss: issuer }),
     ...(audience.length === 0 ? {} : { aud: audience.length === 1 ? audience[0]! : [...audience] }),
   };
-  for (const name of Object.keys(claims)) {
-    if (Object.hasOwn(own, name)) {
-      throw new UsageError(`Cannot create a token: claim "${name}" is set by the program`);
+  for (const claim of Object.keys(claims)) {
+    if (Object.hasOwn(own, claim)) {
+      throw new UsageError(`Cannot create a token: claim "${claim}" is set by the program`);
     }
   }
-  const name = key.kid === undefined ? {} : { kid: key.kid };
+  const kid = key.kid === undefined ? {} : { kid: key.kid };
   const { SignJWT } = await import("jose");
   const token = await new SignJWT({ ...claims, ...own })
-    .setProtectedHeader({ alg: key.alg, typ: tokenType, ...name })
+    .setProtectedHeader({ alg: key.alg, typ: tokenType, ...kid })
     .sign(key.signingKey);
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new UsageError(

@@ -9,7 +9,7 @@ import { addSettingOptions, describedOption, settingReader } from "./setting_opt
 import { repeatableOption } from "./strict_command.ts";
 
 const USER = {
-  rule: "1 to 256 characters, without control characters",
+  rule: "1 to 256 characters: letters and digits of one script, visible ASCII, single spaces",
   parse: (text: string) => /^\P{Cc}{1,256}$/u.test(text) ? text : undefined,
 };
 

@@ -292,6 +292,14 @@ Deno.test("lists sessions and closes one, which its peer sees", async () => {
   assert.deepEqual((await bench.call("GET", "/sessions")).json, { sessions: [] });
 });
 
+Deno.test("revokes a user in the form that sessions have the name in", async () => {
+  await using bench = new AdminBench();
+  const zoe = bench.sessions.open({ user: "Zo\u00eb" });
+  const { status, json } = await bench.call("POST", "/revocations", { kind: "user", value: "Zoe\u0308" });
+  assert.deepEqual([status, json.value], [201, "Zo\u00eb"]);
+  assert.equal(zoe.peer.closed?.code, 3000);
+});
+
 Deno.test("revokes by all three kinds, lists and takes back", async () => {
   await using bench = new AdminBench();
   const byJti = bench.sessions.open({ jti: "a" });

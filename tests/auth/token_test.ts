@@ -9,12 +9,12 @@ import { KeySet } from "../../src/auth/key_set.ts";
 import {
   createVerifier,
   MAX_TOKEN_LENGTH,
-  MAX_USER_LENGTH,
   mintToken,
   type Verification,
   type VerifierOptions,
 } from "../../src/auth/token.ts";
 import { HEADER_LIMITS } from "../../src/auth/strict_json.ts";
+import { MAX_USER_LENGTH } from "../../src/auth/user_name.ts";
 import { UsageError } from "../../src/core/errors.ts";
 
 const SECRET = Buffer.from(Array.from({ length: 32 }, (_, i) => i * 7 + 3));
@@ -66,11 +66,14 @@ Deno.test("accepts tokens that node:crypto signed", async () => {
     [{ ...CLAIMS, user_id: 42 }, "42"],
     [{ ...CLAIMS, user_id: 0 }, "0"],
     [{ ...CLAIMS, user_id: -7 }, "-7"],
+    [`{"exp":${CLAIMS.exp},"user_id":1.0}`, "1"],
+    [{ ...CLAIMS, user_id: "Zoe\u0308" }, "Zo\u00eb"],
+    [{ ...CLAIMS, user_id: "\u0645\u06cc\u200c\u062e" }, "\u0645\u06cc\u200c\u062e"],
     [{ ...CLAIMS, user_id: Number.MAX_SAFE_INTEGER }, "9007199254740991"],
     [{ ...CLAIMS, sub: "bob" }, "alice"],
     [{ ...CLAIMS, sub: 5 }, "alice"],
     [{ exp: CLAIMS.exp, sub: "bob" }, "bob"],
-    [{ ...CLAIMS, user_id: "Zoë 日本 😀" }, "Zoë 日本 😀"],
+    [{ ...CLAIMS, user_id: "Zoë 日本" }, "Zoë 日本"],
     [{ ...CLAIMS, user_id: "x".repeat(MAX_USER_LENGTH) }, "x".repeat(MAX_USER_LENGTH)],
     [{ ...CLAIMS, iat: NOW_S, nbf: NOW_S, jti: "1", roles: ["a"] }, "alice"],
     [{ ...CLAIMS, iat: 0, nbf: 0.5 }, "alice"],
@@ -116,6 +119,8 @@ const UNSUPPORTED = "algorithm is not supported";
 const NO_ALGORITHM = "header has no algorithm";
 const CRITICAL = "header has a critical extension";
 const SIGNATURE = "signature does not match";
+const NO_LENGTH = "it must have 1 to 256 characters";
+const NO_CHARACTER = "it has a character that user names must not have";
 const NO_OBJECT = "claims: not a JSON object";
 const TWICE = "claims: a name occurs twice";
 
@@ -254,13 +259,34 @@ const HOSTILE: [name: string, token: string, detail: string][] = [
   ].map(([name, user_id]): [string, string, string] => [
     `user_id ${name}, though sub is good`,
     forge({ ...CLAIMS, user_id, sub: "alice" }),
-    "claim user_id is not a user",
+    typeof user_id !== "string"
+      ? "claim user_id is not a user"
+      : `claim user_id is not a user: ${user_id.length % 257 === 0 ? NO_LENGTH : NO_CHARACTER}`,
   ]),
   [
     "user_id a lone surrogate",
     forge(`{"exp":${CLAIMS.exp},"user_id":"\\ud800"}`),
-    "claim user_id is not a user",
+    `claim user_id is not a user: ${NO_CHARACTER}`,
   ],
+  [
+    "user_id of two scripts",
+    forge({ ...CLAIMS, user_id: "\u0430lice", sub: "alice" }),
+    "claim user_id is not a user: it mixes scripts",
+  ],
+  ...["9007199254740993", "9007199254740990.6", "1.00000000000000000001", "-0.30000000000000000001"].map((
+    number,
+  ): [string, string, string] => [
+    `user_id ${number}, which a double can't hold`,
+    forge(`{"exp":${CLAIMS.exp},"user_id":${number},"sub":"alice"}`),
+    "claim user_id is not a user",
+  ]),
+  ...["exp", "nbf", "iat"].map((claim): [string, string, string] => [
+    `${claim} with more digits than a double can hold`,
+    forge(
+      `{${claim === "exp" ? "" : `"exp":${CLAIMS.exp},`}"user_id":"a","${claim}":1.00000000000000000001}`,
+    ),
+    `claim ${claim} has too many digits`,
+  ]),
   ["user_id 1e400", forge(`{"exp":${CLAIMS.exp},"user_id":1e400}`), "claims: a number is out of range"],
   ["exp before 1970", forge({ ...CLAIMS, exp: -1 }), "claim exp is out of range"],
   ["iat before 1970", forge({ ...CLAIMS, iat: -1 }), "claim iat is out of range"],
@@ -294,7 +320,7 @@ const HOSTILE: [name: string, token: string, detail: string][] = [
   ["a jti that is a number", forge({ ...CLAIMS, jti: 1 }), "claim jti is not text"],
   ["an empty jti", forge({ ...CLAIMS, jti: "" }), "claim jti is not text"],
   ["sub an integer", forge({ exp: CLAIMS.exp, sub: 42 }), "claim sub is not a user"],
-  ["sub empty", forge({ exp: CLAIMS.exp, sub: "" }), "claim sub is not a user"],
+  ["sub empty", forge({ exp: CLAIMS.exp, sub: "" }), `claim sub is not a user: ${NO_LENGTH}`],
 ];
 
 Deno.test("accepts the token that the hostile ones are made from", async () => {
