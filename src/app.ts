@@ -357,6 +357,7 @@ class App {
       sessions: judges.sessions,
       counters: this.#counters,
       expiryWarningMs: settings.expiryWarning,
+      maxRpcMessageSize: settings.maxRpcMessageSize,
       insecureTokenInQuery: settings.insecureTokenInQuery,
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });

@@ -164,6 +164,15 @@ export const SETTINGS = {
     // The runtime refuses frames above 64 MiB with an error of its own, so a higher limit could not be kept.
     max: "64MiB",
   }),
+  maxRpcMessageSize: size({
+    group: "Limits",
+    help: "largest message of a wsward.v1 session, which is parsed as JSON; a reply may be twice as large",
+    default: "64KiB",
+    // A reply must have room for all claims of a token.
+    min: "16KiB",
+    // With more, one message could hold the event loop for longer than 20 ms.
+    max: "256KiB",
+  }),
   maxFragments: integer({
     group: "Limits",
     help: "most frames that one message may be made of",

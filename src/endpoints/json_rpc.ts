@@ -1,8 +1,16 @@
 // JSON-RPC 2.0 as data: reads requests, writes responses and notifications; knows no session and no method.
-import * as v from "valibot";
+import {
+  isJsonObject,
+  isRawNumber,
+  type JsonLimits,
+  type JsonObject,
+  type JsonValue,
+  parseBoundedJson,
+  type RawNumber,
+} from "../core/bounded_json.ts";
 
-/** What ties a response to its request. */
-export type RpcId = string | number | null;
+/** What ties a response to its request: a number comes back digit by digit as it was sent. */
+export type RpcId = string | number | RawNumber | null;
 
 /** The error of a response (§5.1). What is in it goes to the peer. */
 export interface RpcError {
@@ -19,11 +27,14 @@ export interface RpcError {
 /** What a call came to. */
 export type RpcOutcome = { readonly result: unknown } | { readonly error: RpcError };
 
+/** The parameters of a request (§4.2). */
+export type RpcParams = JsonObject | readonly JsonValue[];
+
 /** One request object that is well formed. */
 export interface RpcRequest {
   readonly method: string;
-  /** An object or an array, undefined if left out. */
-  readonly params: object | undefined;
+  /** By name or by position, undefined if left out. */
+  readonly params: RpcParams | undefined;
   /** Undefined for a notification, which is never answered. */
   readonly id: RpcId | undefined;
 }
@@ -35,11 +46,14 @@ export type RpcReading =
 
 /** What a message holds: request objects, read or not yet, or nothing that can be read. */
 export type RpcMessage =
-  | { readonly requests: readonly unknown[]; readonly isBatch: boolean }
+  | { readonly requests: readonly JsonValue[]; readonly isBatch: boolean }
   | { readonly error: RpcError };
 
 /** The most request objects in one batch. */
 export const MAX_BATCH_LENGTH = 64;
+
+/** What is read of one message; a batch of requests to our methods needs a tenth of it. */
+export const MESSAGE_LIMITS: JsonLimits = { maxDepth: 32, maxValues: 4096, maxNames: 32 };
 
 /** Longer names of fields, which are the peer's own words, are cut in errors. */
 const MAX_PATH_LENGTH = 128;
@@ -66,44 +80,54 @@ export function invalidParams(path: string): RpcError {
   return { code: -32602, message: "Invalid params", data: { path: path.slice(0, MAX_PATH_LENGTH) } };
 }
 
+/** Error -32003: the reply would be larger than replies may be. In a batch, those after it are not carried out. */
+export const REPLY_TOO_LARGE: RpcError = { code: -32003, message: "Reply Too Large" };
+
 /** Error -32603: a failure on our side. The log has the details. */
 export const INTERNAL_ERROR: RpcError = { code: -32603, message: "Internal error" };
 
-const REQUEST = v.strictObject({
-  jsonrpc: v.literal("2.0"),
-  method: v.string(),
-  params: v.optional(v.custom<object>((value) => typeof value === "object" && value !== null)),
-  id: v.optional(v.union([v.string(), v.pipe(v.number(), v.finite()), v.null()])),
-});
+/** What the fields of a request object must be, in the order in which they are looked at. */
+const FIELDS: readonly [name: string, isRight: (value: JsonValue | undefined) => boolean][] = [
+  ["jsonrpc", (value) => value === "2.0"],
+  ["method", (value) => typeof value === "string"],
+  ["params", (value) => value === undefined || isJsonObject(value) || Array.isArray(value)],
+  ["id", (value) => value === undefined || isId(value)],
+];
+const FIELD_NAMES: ReadonlySet<string> = new Set(FIELDS.map(([name]) => name));
 
 /** Reads a text message; never throws. */
 export function readMessage(text: string): RpcMessage {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { error: parseError("a message must be JSON") };
+  const json = parseBoundedJson(text, MESSAGE_LIMITS);
+  if (!json.ok) {
+    return { error: parseError(json.fault === "not JSON" ? "a message must be JSON" : json.fault) };
   }
+  const { value } = json;
   if (!Array.isArray(value)) return { requests: [value], isBatch: false };
   if (value.length >= 1 && value.length <= MAX_BATCH_LENGTH) return { requests: value, isBatch: true };
   return { error: invalidRequest({ reason: `a batch must hold from 1 to ${MAX_BATCH_LENGTH} requests` }) };
 }
 
 /** Reads one request object; never throws. */
-export function readRequest(value: unknown): RpcReading {
-  const parsed = v.safeParse(REQUEST, Array.isArray(value) ? undefined : value, { abortEarly: true });
-  if (parsed.success) {
-    const { method, params, id } = parsed.output;
-    return { request: { method, params, id } };
+export function readRequest(value: JsonValue): RpcReading {
+  if (!isJsonObject(value)) {
+    return { error: invalidRequest({ reason: "a request must be an object" }), id: null };
   }
-  const path = issuePath(parsed.issues[0]);
-  const data = path === "" ? { reason: "a request must be an object" } : { path };
-  return { error: invalidRequest(data), id: readId(value) };
+  const wrong = FIELDS.find(([name, isRight]) => !isRight(value.get(name)))?.[0] ??
+    value.keys().find((name) => !FIELD_NAMES.has(name));
+  const id = value.get("id");
+  if (wrong !== undefined) {
+    const path = wrong.slice(0, MAX_PATH_LENGTH);
+    // Null if it can't be told (§5).
+    return { error: invalidRequest({ path }), id: isId(id) ? id : null };
+  }
+  const method = value.get("method") as string;
+  return {
+    request: { method, params: value.get("params") as RpcParams | undefined, id: id as RpcId | undefined },
+  };
 }
 
-/** The dotted path to the field that an issue is about; the issue's own text would repeat what was sent. */
-export function issuePath(issue: v.BaseIssue<unknown>): string {
-  return (v.getDotPath(issue) ?? "").slice(0, MAX_PATH_LENGTH);
+function isId(value: JsonValue | undefined): value is RpcId {
+  return value === null || typeof value === "string" || typeof value === "number" || isRawNumber(value);
 }
 
 /** Writes a response; throws only if the result can't be JSON. */
@@ -114,11 +138,4 @@ export function encodeResponse(id: RpcId, outcome: RpcOutcome): string {
 /** Writes a notification of the server. */
 export function encodeNotification(method: string, params: object): string {
   return JSON.stringify({ jsonrpc: "2.0", method, params });
-}
-
-/** The id of a request that is wrong otherwise, null if it can't be told (§5). */
-function readId(value: unknown): RpcId {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, "id")) return null;
-  const { id } = value as { id: unknown };
-  return typeof id === "string" || (typeof id === "number" && Number.isFinite(id)) ? id : null;
 }

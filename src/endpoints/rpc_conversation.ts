@@ -1,4 +1,6 @@
 // How a session speaks with the subprotocol wsward.v1: JSON-RPC 2.0.
+import { Buffer } from "node:buffer";
+import type { JsonValue } from "../core/bounded_json.ts";
 import type { Clock } from "./clock.ts";
 import type { Message } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
@@ -7,10 +9,12 @@ import {
   encodeNotification,
   encodeResponse,
   INTERNAL_ERROR,
+  invalidRequest,
   METHOD_NOT_FOUND,
   parseError,
   readMessage,
   readRequest,
+  REPLY_TOO_LARGE,
   type RpcError,
   type RpcId,
   type RpcOutcome,
@@ -26,7 +30,14 @@ export interface RpcOptions extends Omit<MethodContext, "session" | "endAfterRep
   readonly clock: Clock;
   /** All methods if left out. */
   readonly methods?: readonly Method[];
+  /** How many bytes a message may have, {@linkcode DEFAULT_MAX_MESSAGE_SIZE} if left out; a reply may have twice as many. */
+  readonly maxMessageSize?: number;
+  /** Asked before each request: resolves when the peer has read enough of what was sent; undefined if it has. */
+  readonly drained?: () => Promise<void> | undefined;
 }
+
+/** How many bytes a message may have unless somebody says otherwise. */
+export const DEFAULT_MAX_MESSAGE_SIZE = 64 * 1024;
 
 /** How many errors of a peer are answered within `ERROR_WINDOW_MS`; with one more the session ends with 1008. */
 export const MAX_ERRORS = 100;
@@ -81,21 +92,45 @@ class RpcConversation implements Conversation {
   }
 
   async #answer(data: Message): Promise<string | undefined> {
+    // After our Close nothing of the peer's is looked at.
+    if (!this.#session.isOpen) return undefined;
     if (typeof data !== "string") return this.#refuse(null, parseError("a message must be text"));
+    const { maxMessageSize = DEFAULT_MAX_MESSAGE_SIZE, drained } = this.#options;
+    // Before anything is read: the work on a message is bounded by its size.
+    if (Buffer.byteLength(data) > maxMessageSize) {
+      const reason = `a message may have at most ${maxMessageSize} bytes`;
+      return this.#refuse(null, invalidRequest({ reason }));
+    }
     const message = readMessage(data);
     if ("error" in message) return this.#refuse(null, message.error);
     const replies: string[] = [];
+    let left = 2 * maxMessageSize;
     for (const value of message.requests) {
+      const waiting = drained?.();
+      if (waiting !== undefined) await waiting;
       // The session may have ended while a request before this one was under way.
       if (!this.#session.isOpen) return undefined;
-      const reading = readRequest(value);
-      const reply = "error" in reading
-        ? this.#refuse(reading.id, reading.error)
-        : await this.#call(reading.request);
-      if (reply !== undefined) replies.push(reply);
+      const reply = await this.#reply(value, left);
+      if (reply === undefined) continue;
+      replies.push(reply.text);
+      left = reply.left;
     }
     if (replies.length === 0) return undefined;
     return message.isBatch ? `[${replies.join(",")}]` : replies[0];
+  }
+
+  /** Answers one request in at most `left` bytes, and says how many are left; in none, unless it is a notification. */
+  async #reply(value: JsonValue, left: number): Promise<{ text: string; left: number } | undefined> {
+    const reading = readRequest(value);
+    const id = "error" in reading ? reading.id : reading.request.id;
+    // What can't be answered is not carried out.
+    if (left === 0 && id !== undefined) return { text: encodeResponse(id, { error: REPLY_TOO_LARGE }), left };
+    const text = "error" in reading
+      ? this.#refuse(reading.id, reading.error)
+      : await this.#call(reading.request);
+    if (text === undefined || id === undefined) return undefined;
+    const size = Buffer.byteLength(text);
+    return size <= left ? { text, left: left - size } : { text: this.#refuse(id, REPLY_TOO_LARGE), left: 0 };
   }
 
   async #call({ method: name, params, id }: RpcRequest): Promise<string | undefined> {

@@ -35,6 +35,8 @@ export interface SecureOptions {
   readonly counters?: SecureCounters;
   /** How long before the end of its token a session of `wsward.v1` is told, in milliseconds; 30 s if left out. */
   readonly expiryWarningMs?: number;
+  /** How many bytes a message of `wsward.v1` may have; 64 KiB if left out. */
+  readonly maxRpcMessageSize?: number;
   /** Whether a token may be in the query; false if left out. */
   readonly insecureTokenInQuery?: boolean;
   /** The machine's time if left out. */
@@ -103,6 +105,7 @@ function withDefaults(options: SecureOptions): Required<SecureOptions> {
     sessions: new SessionRegistry({ clock }),
     counters: new SecureCounters(),
     expiryWarningMs: 30_000,
+    maxRpcMessageSize: 64 * 1024,
     insecureTokenInQuery: false,
     onFailedAuthentication: () => {},
     ...options,
@@ -228,7 +231,7 @@ class SecureHandler implements SocketHandler {
   }
 
   #createConversation(session: Session): Conversation {
-    const { prefix, log, clock, sessions } = this.#options;
+    const { prefix, log, clock, sessions, maxRpcMessageSize: maxMessageSize } = this.#options;
     const { protocol } = this.#start;
     if (protocol === undefined) return createPlainConversation(session, prefix);
     return protocol.createRpcConversation(session, {
@@ -236,6 +239,7 @@ class SecureHandler implements SocketHandler {
       log,
       clock,
       sessions,
+      maxMessageSize,
       authenticate: (token) => authenticate(token, this.#options),
     });
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Reply, SessionBench } from "./session_harness.ts";
 
-const DOCUMENTED = new Set([-32700, -32600, -32601, -32602, -32001, -32002]);
+const DOCUMENTED = new Set([-32700, -32600, -32601, -32602, -32001, -32002, -32003]);
 const METHOD_NAMES = ["echo", "whoami", "digest", "validate_email", "refresh"];
 
 const anyParams = fc.oneof(

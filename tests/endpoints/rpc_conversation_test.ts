@@ -1,7 +1,12 @@
 // Tests of how a session speaks: JSON-RPC 2.0 envelopes, batches, notifications, failures and abuse; and plain text.
 import assert from "node:assert/strict";
-import { ERROR_WINDOW_MS, MAX_ERRORS } from "../../src/endpoints/rpc_conversation.ts";
-import { MAX_BATCH_LENGTH } from "../../src/endpoints/json_rpc.ts";
+import {
+  DEFAULT_MAX_MESSAGE_SIZE,
+  ERROR_WINDOW_MS,
+  MAX_ERRORS,
+  type RpcOptions,
+} from "../../src/endpoints/rpc_conversation.ts";
+import { MAX_BATCH_LENGTH, MESSAGE_LIMITS } from "../../src/endpoints/json_rpc.ts";
 import type { Method } from "../../src/endpoints/methods/method.ts";
 import { METHODS } from "../../src/endpoints/methods/list.ts";
 import { type OpenSession, type Reply, SessionBench } from "./session_harness.ts";
@@ -60,7 +65,6 @@ const INVALID: readonly [request: string, path: string | undefined, id?: unknown
   ['{"jsonrpc":"2.0","method":"echo","id":{}}', "id"],
   ['{"jsonrpc":"2.0","method":"echo","id":[1]}', "id"],
   ['{"jsonrpc":"2.0","method":"echo","id":true}', "id"],
-  ['{"jsonrpc":"2.0","method":"echo","id":1e400}', "id"],
   ['{"jsonrpc":"2.0","method":"echo","id":7,"extra":1}', "extra", 7],
   ['{"jsonrpc":"2.0","method":"echo","id":7,"__proto__":{}}', "__proto__", 7],
 ];
@@ -75,15 +79,74 @@ for (const [request, path, id = null] of INVALID) {
   });
 }
 
-Deno.test("a JSON text nested a hundred thousand levels deep is answered", async () => {
+const UNREAD: readonly [text: string, reason: string][] = [
+  [`${"[".repeat(30_000)}${"]".repeat(30_000)}`, "nested too deeply"],
+  [
+    `{"jsonrpc":"2.0","method":"echo","id":1,"params":{"message":${"[".repeat(31)}${"]".repeat(31)}}}`,
+    "nested too deeply",
+  ],
+  [`[${"0,".repeat(MESSAGE_LIMITS.maxValues)}0]`, "too many values"],
+  [`{${Array.from({ length: MESSAGE_LIMITS.maxNames + 1 }, (_, i) => `"${i}":0`)}}`, "too many names"],
+  ['{"jsonrpc":"2.0","method":"echo","method":"logout"}', "a name occurs twice"],
+];
+
+for (const [text, reason] of UNREAD) {
+  Deno.test(`${text.slice(0, 60)} is not read: ${reason}`, async () => {
+    const { alice } = open();
+    const error = { code: -32700, message: "Parse error", data: { reason } };
+    assert.deepEqual(await alice.exchange(text), [{ jsonrpc: "2.0", error, id: null }]);
+  });
+}
+
+/** The text of a request, or of a batch of it, with as much white space as makes it `size` bytes. */
+function padded(size: number, text = JSON.stringify({ ...ECHO, id: 1 })): string {
+  return text + " ".repeat(size - new TextEncoder().encode(text).length);
+}
+
+for (const maxMessageSize of [DEFAULT_MAX_MESSAGE_SIZE, 16 * 1024]) {
+  Deno.test(`a message has at most ${maxMessageSize} bytes`, async () => {
+    const alice = new SessionBench().open({}, { maxMessageSize });
+    const accented = JSON.stringify({ ...ECHO, id: 1, params: { message: "\u00e4\u{1f600}" } });
+    for (const size of [maxMessageSize - 1, maxMessageSize]) {
+      for (const text of [padded(size), padded(size, accented)]) {
+        assert.ok("result" in (await alice.exchange(text))[0]!);
+      }
+    }
+    for (const text of [padded(maxMessageSize + 1), padded(maxMessageSize + 1, accented)]) {
+      const data = { reason: `a message may have at most ${maxMessageSize} bytes` };
+      assert.deepEqual(await alice.exchange(text), [
+        { jsonrpc: "2.0", error: { code: -32600, message: "Invalid Request", data }, id: null },
+      ]);
+    }
+    assert.ok(alice.session.isOpen);
+  });
+}
+
+Deno.test("a number comes back as the id that it was, digit by digit", async () => {
   const { alice } = open();
-  const deep = "[".repeat(100_000) + "]".repeat(100_000);
-  const [batch] = await alice.exchange(deep);
-  assert.equal((batch as Reply[])[0]!.error?.code, -32600);
-  const [reply] = await alice.exchange(
-    `{"jsonrpc":"2.0","method":"echo","id":1,"params":{"message":${deep}}}`,
-  );
-  assert.equal((reply as Reply).error?.code, -32602);
+  const ids = [
+    "9007199254740993",
+    "-0",
+    "1.0",
+    "1e2",
+    "1E400",
+    "0.1000000000000000055511151231257827",
+    "12345678901234567890",
+  ];
+  for (const id of ids) {
+    for (const method of ["whoami", "nothing", 5]) {
+      await alice.session.message(`{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)}}`);
+      const sent = String(alice.peer.sent.at(-1));
+      assert.equal(sent.slice(sent.lastIndexOf(",")), `,"id":${id}}`);
+    }
+  }
+});
+
+Deno.test("a string comes back as the id that it was", async () => {
+  const { alice } = open();
+  for (const id of ["", "9007199254740993", "\ud800", '\u0000\u2028"', "__proto__"]) {
+    assert.equal((await alice.exchange(JSON.stringify({ ...ECHO, id })) as Reply[])[0]!.id, id);
+  }
 });
 
 for (const method of ["nothing", "", "ECHO", "rpc.discover", "__proto__", "constructor", "toString"]) {
@@ -160,6 +223,128 @@ Deno.test("a batch goes no further than its session, and what was answered of it
   assert.equal(calls.length, 1);
   assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent)).method), ["session_ended"]);
 });
+
+
+/** A session whose `whoami` is about `size` bytes long. */
+function openLarge(size: number, rpc: Partial<RpcOptions> = {}): OpenSession {
+  return new SessionBench().open({ padding: "x".repeat(size) }, rpc);
+}
+
+Deno.test("a batch is answered in twice the bytes of a message, and what is over is not carried out", async () => {
+  const alice = openLarge(5700);
+  const requests = Array.from(
+    { length: MAX_BATCH_LENGTH },
+    (_, id) => ({ jsonrpc: "2.0", id, method: "whoami" }),
+  );
+  const [batch] = await alice.exchange(JSON.stringify([...requests.slice(1), { ...ECHO, id: "last" }]));
+  const answered = (batch as Reply[]).filter(({ result }) => result !== undefined).length;
+  assert.ok(answered > 15 && answered < 23, `${answered} were answered`);
+  const errors = (batch as Reply[]).slice(answered);
+  assert.equal(answered + errors.length, MAX_BATCH_LENGTH);
+  assert.ok(errors.every(({ error }) => error?.code === -32003));
+  // The errors themselves, one for each request.
+  assert.ok(String(alice.peer.sent[0]).length < 2 * DEFAULT_MAX_MESSAGE_SIZE + MAX_BATCH_LENGTH * 100);
+  assert.ok(alice.session.isOpen);
+});
+
+Deno.test("a reply is as large as it may be, and no larger", async () => {
+  const maxMessageSize = 16 * 1024;
+  const size = async (padding: number) => {
+    const alice = openLarge(padding, { maxMessageSize });
+    const reply = await alice.call("whoami");
+    return reply.error?.code ?? String(alice.peer.sent[0]).length;
+  };
+  const rest = await size(0) as number;
+  assert.equal(await size(2 * maxMessageSize - rest - 1), 2 * maxMessageSize - 1);
+  assert.equal(await size(2 * maxMessageSize - rest), 2 * maxMessageSize);
+  assert.equal(await size(2 * maxMessageSize - rest + 1), -32003);
+});
+
+Deno.test("a full reply stops what it could not tell of, but no notification", async () => {
+  const called: string[] = [];
+  const method = (name: string, result: string): Method => ({
+    name,
+    call() {
+      called.push(name);
+      return { result };
+    },
+  });
+  const methods = [method("large", "x".repeat(200_000)), method("small", "")];
+  const alice = new SessionBench().open({}, { methods });
+  const [batch] = await alice.exchange(
+    JSON.stringify([
+      { jsonrpc: "2.0", method: "large", id: 1 },
+      { jsonrpc: "2.0", method: "small", id: 2 },
+      { jsonrpc: "2.0", method: "small" },
+    ]),
+  );
+  assert.deepEqual((batch as Reply[]).map(({ id, error }) => [id, error?.code]), [[1, -32003], [2, -32003]]);
+  assert.deepEqual(called, ["large", "small"]);
+});
+
+Deno.test("a batch waits while the peer does not read, and goes on when it does", async () => {
+  const reads = Promise.withResolvers<void>();
+  const waits: (Promise<void> | undefined)[] = [undefined, reads.promise];
+  const alice = new SessionBench().open({}, { drained: () => waits.shift() });
+  await alice.call("whoami");
+  const answered = alice.session.message(JSON.stringify([{ ...ECHO, id: 1 }, { ...ECHO, id: 2 }]));
+  await Promise.resolve();
+  assert.equal(alice.peer.sent.length, 1);
+  reads.resolve();
+  await answered;
+  assert.equal(alice.peer.sent.length, 2);
+});
+
+/** Sends a batch of which the first request waits, ends the session meanwhile, and returns what was called. */
+async function endAmidBatch(end: (bench: SessionBench, alice: OpenSession) => void): Promise<string[]> {
+  const called: string[] = [];
+  const waiting = Promise.withResolvers<void>();
+  const methods: Method[] = [{
+    name: "waits",
+    async call() {
+      called.push("waits");
+      await waiting.promise;
+      return { result: "late" };
+    },
+  }, {
+    name: "next",
+    call() {
+      called.push("next");
+      return { result: "never" };
+    },
+  }];
+  const bench = new SessionBench();
+  const alice = bench.open({ jti: "one" }, { methods });
+  const batch = ["waits", "next"].flatMap((
+    method,
+  ) => [{ jsonrpc: "2.0", method, id: 1 }, { jsonrpc: "2.0", method: "next" }]);
+  const answered = alice.session.message(JSON.stringify(batch));
+  end(bench, alice);
+  const sent = alice.peer.sent.length;
+  waiting.resolve();
+  await answered;
+  await alice.session.message(JSON.stringify({ jsonrpc: "2.0", method: "next", id: 2 }));
+  assert.equal(alice.peer.sent.length, sent, "nothing is sent after the end");
+  assert.ok(!alice.session.isOpen);
+  return called;
+}
+
+const ENDS: Readonly<Record<string, (bench: SessionBench, alice: OpenSession) => void>> = {
+  "it is revoked": ({ sessions }) => void sessions.revoke({ kind: "jti", value: "one", ttlMs: 1000 }),
+  "an administrator closes it": ({ sessions }, { session }) => void sessions.close(session.id, 4000, ""),
+  "its token expires": ({ clock }) => clock.advance(9e15),
+  "the server closes the connection": (_bench, { peer }) => peer.close(1008, "banned"),
+  "the connection is lost": (_bench, { peer, session }) => {
+    peer.isOpen = false;
+    session.close(1006);
+  },
+};
+
+for (const [what, end] of Object.entries(ENDS)) {
+  Deno.test(`nothing of a batch runs after the session's end: ${what}`, async () => {
+    assert.deepEqual(await endAmidBatch(end), ["waits"]);
+  });
+}
 
 Deno.test("messages are answered in the order in which they came", async () => {
   const { alice } = open();

@@ -2,7 +2,8 @@
 import * as v from "valibot";
 import type { Authentication } from "../authenticate.ts";
 import type { Ending } from "../ending.ts";
-import { invalidParams, issuePath, type RpcOutcome } from "../json_rpc.ts";
+import { invalidParams, type RpcOutcome, type RpcParams } from "../json_rpc.ts";
+import type { JsonObject } from "../../core/bounded_json.ts";
 import type { Session } from "../session.ts";
 import type { SessionRegistry } from "../session_registry.ts";
 import type { Log } from "../../telemetry/log.ts";
@@ -24,7 +25,7 @@ export interface MethodContext {
 export interface Method {
   readonly name: string;
   /** Checks the parameters and runs. What it throws, or rejects with, is a failure on our side. */
-  call(params: object | undefined, context: MethodContext): RpcOutcome | Promise<RpcOutcome>;
+  call(params: RpcParams | undefined, context: MethodContext): RpcOutcome | Promise<RpcOutcome>;
 }
 
 /** One method as it is told to a reader: its parameters and its result, in a few words of Markdown. */
@@ -34,28 +35,36 @@ export interface ToldMethod extends Method {
 }
 
 /** What a method is made of. */
-export interface MethodDeclaration<Schema extends v.GenericSchema>
+export interface MethodDeclaration<Schema extends ParamsSchema>
   extends Pick<ToldMethod, "name" | "takes" | "gives"> {
-  /** The schema of the parameters, which are by name; none at all count as an empty object. */
+  /** The schema of the parameters, which are by name; none at all count as an empty object. Those are texts and lists. */
   readonly params: Schema;
   readonly run: (params: v.InferOutput<Schema>, context: MethodContext) => RpcOutcome | Promise<RpcOutcome>;
 }
 
+type ParamsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+
 /** Makes a method that refuses what its schema does not describe, naming the field and nothing else. */
-export function defineMethod<Schema extends v.GenericSchema>(
+export function defineMethod<Schema extends ParamsSchema>(
   declared: MethodDeclaration<Schema>,
 ): ToldMethod {
   const { name, takes, gives, params: schema, run } = declared;
+  const names = new Set(Object.keys(schema.entries));
   return {
     name,
     takes,
     gives,
-    call(params = {}, context) {
+    call(params = new Map(), context) {
       if (Array.isArray(params)) return { error: invalidParams("params") };
-      const parsed = v.safeParse(schema, params, { abortEarly: true });
-      if (parsed.success) return run(parsed.output, context);
-      const path = issuePath(parsed.issues[0]);
-      return { error: invalidParams(path === "" ? "params" : `params.${path}`) };
+      const members = [...params as JsonObject];
+      // No object is made of names that somebody invented.
+      const known = Object.fromEntries(members.filter(([name]) => names.has(name)));
+      const parsed = v.safeParse(schema, known, { abortEarly: true });
+      const wrong = parsed.success
+        ? members.find(([name]) => !names.has(name))?.[0]
+        : v.getDotPath(parsed.issues[0]) ?? "";
+      if (wrong !== undefined) return { error: invalidParams(wrong === "" ? "params" : `params.${wrong}`) };
+      return run(parsed.output as v.InferOutput<Schema>, context);
     },
   };
 }

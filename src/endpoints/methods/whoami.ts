@@ -1,5 +1,6 @@
 // The method whoami: what the server knows about the session and its user.
 import * as v from "valibot";
+import { isRawNumber } from "../../core/bounded_json.ts";
 import { defineMethod } from "./method.ts";
 import { formatTime } from "./time.ts";
 
@@ -28,7 +29,8 @@ export const whoamiMethod = defineMethod({
 
 function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
-  if (typeof value !== "object" || value === null) return value;
+  // A number that was kept as it was written is no object of the peer's.
+  if (typeof value !== "object" || value === null || isRawNumber(value)) return value;
   const entries = Object.entries(value).filter(([name]) => !SECRET.test(name));
   return Object.fromEntries(entries.map(([name, inner]) => [name, withoutSecrets(inner)]));
 }

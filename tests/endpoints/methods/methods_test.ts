@@ -1,6 +1,8 @@
 // Tests of the methods of wsward.v1 with good and hostile parameters.
 import assert from "node:assert/strict";
 import { METHODS } from "../../../src/endpoints/methods/list.ts";
+import { parseStrictJson } from "../../../src/auth/strict_json.ts";
+import type { Authentication } from "../../../src/endpoints/authenticate.ts";
 import { identityOf, type OpenSession, SessionBench, type TestClaims, tokenOf } from "../session_harness.ts";
 
 function open(claims: TestClaims = {}): { bench: SessionBench; alice: OpenSession } {
@@ -171,7 +173,7 @@ const WRONG_ADDRESSES: readonly [address: string, reason: string][] = [
   ["\ud800@example.com", "the address has a control character or an invisible one"],
   [`a@${"b.".repeat(126)}c`, "the address is longer than 254 bytes"],
   [`${"ü".repeat(122)}@example.com`, "the address is longer than 254 bytes"],
-  ["@".repeat(1_000_000), "the address is longer than 254 bytes"],
+  ["@".repeat(60_000), "the address is longer than 254 bytes"],
 ];
 
 for (const [address, reason] of WRONG_ADDRESSES) {
@@ -263,6 +265,60 @@ Deno.test("only one token of a session is verified at a time", async () => {
     a: -32001,
     b: -32002,
   });
+});
+
+/** Asks for a refresh whose token takes its time, does something meanwhile, and returns the session. */
+async function refreshDuring(act: (bench: SessionBench, alice: OpenSession) => void): Promise<OpenSession> {
+  const bench = new SessionBench({ replayCheck: true });
+  const verified = Promise.withResolvers<Authentication>();
+  const expires = bench.clock.now() + 60_000;
+  const alice = bench.open({ jti: "one", expires }, { authenticate: () => verified.promise });
+  const answered = alice.session.message(
+    JSON.stringify({ jsonrpc: "2.0", id: 1, method: "refresh", params: { token: "any" } }),
+  );
+  act(bench, alice);
+  const identity = identityOf({ jti: "two", expires: expires + 60_000 });
+  verified.resolve({ ok: true, identity });
+  await answered;
+  // A token that was not taken can open a session still.
+  assert.equal(bench.sessions.check(identity), undefined);
+  return alice;
+}
+
+const ENDS: Readonly<Record<string, (bench: SessionBench, alice: OpenSession) => void>> = {
+  "it was revoked": ({ sessions }) => void sessions.revoke({ kind: "jti", value: "one", ttlMs: 1000 }),
+  "the server closed the connection": (_bench, { peer }) => peer.close(1008, "banned"),
+  "its token expired": ({ clock }) => clock.advance(60_000),
+};
+
+for (const [what, end] of Object.entries(ENDS)) {
+  Deno.test(`refresh does not go on after the session's end: ${what}`, async () => {
+    const { session, peer } = await refreshDuring(end);
+    assert.ok(!session.isOpen);
+    assert.deepEqual(session.jtis, ["one"]);
+    assert.ok(peer.sent.every((sent) => !String(sent).includes("expires_at")));
+  });
+}
+
+Deno.test("revoking an earlier token of a refreshed session ends it", async () => {
+  const bench = new SessionBench();
+  const expires = bench.clock.now() + 60_000;
+  const alice = bench.open({ jti: "one", expires }, {});
+  for (const [index, jti] of ["two", "three"].entries()) {
+    const token = tokenOf({ jti, expires: expires + (index + 1) * 1000 });
+    assert.ok("result" in await alice.call("refresh", { token }));
+  }
+  bench.sessions.revoke({ kind: "jti", value: "two", ttlMs: 1000 });
+  assert.deepEqual(alice.peer.closed, { code: 3000, reason: "token revoked" });
+  assert.deepEqual(await alice.exchange(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "whoami" })), []);
+});
+
+Deno.test("whoami shows a number digit by digit as it was signed", async () => {
+  const claims = parseStrictJson(new TextEncoder().encode('{"n":[9007199254740993,{"m":1e-999}],"x":1.5}'));
+  assert.ok(claims.ok);
+  const { alice } = open(claims.value);
+  await alice.call("whoami");
+  assert.match(String(alice.peer.sent[0]), /"claims":\{"n":\[9007199254740993,\{"m":1e-999\}\],"x":1.5\}/);
 });
 
 Deno.test("a token can extend one session only when replays are checked", async () => {
