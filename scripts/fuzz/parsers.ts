@@ -17,17 +17,19 @@ import { concat } from "../../tests/support/raw_client.ts";
 import { makeStream } from "./frame_cases.ts";
 import { judge, type ModelLimits, type ModelMessage, type Verdict } from "./frame_model.ts";
 import { makeHead, makePreamble } from "./head_cases.ts";
+import { fuzzJson } from "./json_cases.ts";
 import { Random } from "./random.ts";
 
 const NO_LIMITS: ModelLimits = { maxMessageSize: 2 ** 52, maxFragments: 2 ** 52 };
 /** The longest input that is cut in two at each of its bytes. */
 const EVERY_BYTE_SIZE = 600;
 
-/** Runs one case. Returns how many frames, heads and preambles it was; throws at the first difference. */
+/** Runs one case. Returns how many frames, heads, preambles and texts it was; throws at the first difference. */
 export function fuzzParsers(seed: number, index: number): number {
   const random = new Random(seed, index);
   const kind = random.below(20);
   if (kind === 0) return fuzzPreamble(random);
+  if (kind === 1) return fuzzJson(random);
   return kind < 4 ? fuzzHead(random) : fuzzStream(random);
 }
 
