@@ -1,7 +1,7 @@
 // Looks into a token without verifying it: what it says, laid out for people who look for what is wrong with it.
 
 import { Buffer } from "node:buffer";
-import { parseStrictJson } from "./strict_json.ts";
+import { HEADER_LIMITS, parseStrictJson, STRICT_JSON_LIMITS } from "./strict_json.ts";
 import { isBase64url } from "./base64url.ts";
 
 /** What a token says. Nothing of it is verified, and all text may have been chosen to deceive. */
@@ -30,8 +30,13 @@ export function inspectToken(token: string): Inspection | undefined {
   if (parts.length === 5) faults.push("it is encrypted (RFC 7516)");
   if (parts.length === 3 && signature === "") faults.push("it has no signature");
   if (!parts.every(isBase64url)) faults.push("it is not canonical base64url");
-  for (const [name, part] of [["header", header], ["claims", payload]] as const) {
-    const json = parseStrictJson(Buffer.from(part, "base64url"));
+  for (
+    const [name, part, limits] of [
+      ["header", header, HEADER_LIMITS],
+      ["claims", payload, STRICT_JSON_LIMITS],
+    ] as const
+  ) {
+    const json = parseStrictJson(Buffer.from(part, "base64url"), limits);
     if (!json.ok) faults.push(`${name}: ${json.fault}`);
   }
   return {
@@ -48,7 +53,8 @@ function readJson(part: string): string | undefined {
   try {
     JSON.parse(text);
     return text;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
 }

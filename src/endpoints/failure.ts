@@ -1,5 +1,7 @@
 // Describes a caught failure for the log without repeating what a peer sent.
 
+import { describeFault } from "../telemetry/fault.ts";
+
 /** Long enough for any message of ours; a runtime's message may quote its whole input. */
 const MESSAGE_LENGTH_LIMIT = 200;
 
@@ -9,6 +11,8 @@ export interface FailureFields {
   readonly error: string;
   /** The error's message without what it quotes, at most 200 characters; empty if what was thrown is no `Error`. */
   readonly detail: string;
+  /** Where it was thrown; undefined if that is not known. */
+  readonly stack?: string | undefined;
 }
 
 /**
@@ -19,7 +23,8 @@ export function describeFailure(failure: unknown): FailureFields {
   if (!(failure instanceof Error)) return { error: typeof failure, detail: "" };
   try {
     const message = String(failure.message).replace(/["'`].*["'`]/s, '"…"');
-    return { error: String(failure.name), detail: message.slice(0, MESSAGE_LENGTH_LIMIT) };
+    const detail = message.slice(0, MESSAGE_LENGTH_LIMIT);
+    return { error: String(failure.name), detail, stack: describeFault(failure).stack };
   } catch {
     // The properties of a thrown object can be getters that throw.
     return { error: "Error", detail: "" };

@@ -195,7 +195,7 @@ export const EVENTS = {
   "handler.error": {
     level: "error",
     text: "A handler failed",
-    fields: [...SESSION, "method", "error", "detail"],
+    fields: [...SESSION, "method", "error", "detail", "stack"],
     cause: "a fault in the endpoint's own code; the peer gets Internal Error, no other connection notices",
   },
   "handshake.refused": {

@@ -183,12 +183,14 @@ Deno.test("a token that expires during the session ends it with 3000", async () 
 });
 
 Deno.test("a verifier that breaks its promise is a failure inside the handler", async () => {
-  const verifier: Verifier = { verify: () => Promise.reject(new Error("broken")) };
-  await withSecure({ verifier }, async (client, memory) => {
+  const verifier: Verifier = { verify: () => Promise.reject(new TypeError("broken")) };
+  const onFailedAuthentication = () => assert.fail("it is no fault of the peer");
+  await withSecure({ verifier, onFailedAuthentication }, async (client, memory) => {
     await client.sendText("token");
     assert.equal(await client.nextText(), "Internal Error");
     assert.equal((await client.nextClose()).code, 1011);
     assert.deepEqual(memory.records.map(({ event }) => event), ["handler.error"]);
+    assert.match(String(memory.records[0]?.fields["stack"]), /secure_test\.ts/);
   });
 });
 
