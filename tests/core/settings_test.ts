@@ -53,6 +53,7 @@ Deno.test("every setting has its documented default", () => {
     replayCheck: false,
     stateFile: undefined,
     maxMessageSize: 1_048_576,
+    maxRpcMessageSize: 65_536,
     maxFragments: 1024,
     maxConnections: 10_000,
     maxConnectionsPerIp: 100,
