@@ -32,8 +32,6 @@ export interface RpcOptions extends Omit<MethodContext, "session" | "endAfterRep
   readonly methods?: readonly Method[];
   /** How many bytes a message may have, {@linkcode DEFAULT_MAX_MESSAGE_SIZE} if left out; a reply may have twice as many. */
   readonly maxMessageSize?: number;
-  /** Asked before each request: resolves when the peer has read enough of what was sent; undefined if it has. */
-  readonly drained?: () => Promise<void> | undefined;
 }
 
 /** How many bytes a message may have unless somebody says otherwise. */
@@ -95,7 +93,7 @@ class RpcConversation implements Conversation {
     // After our Close nothing of the peer's is looked at.
     if (!this.#session.isOpen) return undefined;
     if (typeof data !== "string") return this.#refuse(null, parseError("a message must be text"));
-    const { maxMessageSize = DEFAULT_MAX_MESSAGE_SIZE, drained } = this.#options;
+    const { maxMessageSize = DEFAULT_MAX_MESSAGE_SIZE } = this.#options;
     // Before anything is read: the work on a message is bounded by its size.
     if (Buffer.byteLength(data) > maxMessageSize) {
       const reason = `a message may have at most ${maxMessageSize} bytes`;
@@ -106,8 +104,6 @@ class RpcConversation implements Conversation {
     const replies: string[] = [];
     let left = 2 * maxMessageSize;
     for (const value of message.requests) {
-      const waiting = drained?.();
-      if (waiting !== undefined) await waiting;
       // The session may have ended while a request before this one was under way.
       if (!this.#session.isOpen) return undefined;
       const reply = await this.#reply(value, left);

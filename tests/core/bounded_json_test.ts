@@ -229,7 +229,7 @@ const PARSES_ITS_OWN = [
   "src/cli/health_command.ts",
   "src/cli/sbom.ts",
   "src/cli/token_create_command.ts",
-  "src/endpoints/revocation_store.ts",
+  "src/endpoints/state_file.ts",
   "src/telemetry/chain.ts",
   "src/telemetry/chain_check.ts",
 ];

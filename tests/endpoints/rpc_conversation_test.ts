@@ -282,20 +282,6 @@ Deno.test("a full reply stops what it could not tell of, but no notification", a
   assert.deepEqual(called, ["large", "small"]);
 });
 
-Deno.test("a batch waits while the peer does not read, and goes on when it does", async () => {
-  const reads = Promise.withResolvers<void>();
-  const waits: (Promise<void> | undefined)[] = [undefined, reads.promise];
-  const alice = new SessionBench().open({}, { drained: () => waits.shift() });
-  await alice.call("whoami");
-  const answered = alice.session.message(JSON.stringify([{ ...ECHO, id: 1 }, { ...ECHO, id: 2 }]));
-  // A turn of the event loop is more than the answer would take.
-  await new Promise((resolve) => setTimeout(resolve));
-  assert.equal(alice.peer.sent.length, 1);
-  reads.resolve();
-  await answered;
-  assert.equal(alice.peer.sent.length, 2);
-});
-
 Deno.test("what arrives after the server's Close is not looked at, and is no abuse", async () => {
   const { bench, alice } = open();
   alice.peer.close(1013, "try again later");
@@ -323,7 +309,7 @@ async function endAmidBatch(end: (bench: SessionBench, alice: OpenSession) => vo
     },
   }];
   const bench = new SessionBench();
-  const alice = bench.open({ jti: "one" }, { methods });
+  const alice = bench.open({ jti: "one", expires: bench.clock.now() + 60_000 }, { methods });
   const batch = ["waits", "next"].flatMap((
     method,
   ) => [{ jsonrpc: "2.0", method, id: 1 }, { jsonrpc: "2.0", method: "next" }]);
@@ -341,7 +327,7 @@ async function endAmidBatch(end: (bench: SessionBench, alice: OpenSession) => vo
 const ENDS: Readonly<Record<string, (bench: SessionBench, alice: OpenSession) => void>> = {
   "it is revoked": ({ sessions }) => void sessions.revoke({ kind: "jti", value: "one", ttlMs: 1000 }),
   "an administrator closes it": ({ sessions }, { session }) => void sessions.close(session.id, 4000, ""),
-  "its token expires": ({ clock }) => clock.advance(9e15),
+  "its token expires": ({ clock }) => clock.advance(60_000),
   "the server closes the connection": (_bench, { peer }) => peer.close(1008, "banned"),
   "the connection is lost": (_bench, { peer, session }) => {
     peer.isOpen = false;

@@ -104,7 +104,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   "Authorization": (shape) => presentation({ "authorization": `Bearer ${shape}x` }),
   "subprotocols of the secure endpoint": (shape) => presentation({ "sec-websocket-protocol": shape }),
   "a query": (shape) => presentation({}, `/?token=${encodeURI(shape)}`),
-  "an e-mail address": (shape) => () => validateEmailMethod.call({ address: shape }, {} as never),
+  "an e-mail address": (shape) => () => validateEmailMethod.call(new Map([["address", shape]]), {} as never),
 };
 
 /** The runtime hashes texts of digits alone without a seed: those that are 32768 apart share a place in a table. */
