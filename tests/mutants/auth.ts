@@ -14,12 +14,8 @@ export const AUTH = [
     ["critical extensions", '["crit", "b64"].some', "[].some"],
     ["the type", "tokenType !== undefined && !isMediaType(typ, tokenType)", "false"],
     ["a kid that is no text", 'kid !== undefined && typeof kid !== "string"', "false"],
-    ["a claim that the program sets", "if (Object.hasOwn(own, name)) {", "if (false) {"],
-    [
-      "users without a name",
-      "if (!isUser(user)) {\n    throw new UsageError(",
-      "if (false) {\n    throw new UsageError(",
-    ],
+    ["a claim that the program sets", "if (Object.hasOwn(own, claim)) {", "if (false) {"],
+    ["a user's name that no verifier takes", "if (!name.ok) {", "if (false as boolean) {"],
   ]),
   ...faultsOf("src/auth/token.ts", ["tests/auth/work_queue_test.ts"], [
     ["a flood of verifications", "if (isSigned === undefined) {", "if (false) {"],
@@ -68,13 +64,45 @@ export const AUTH = [
       "Math.min(exp * 1000, oldAtMs)",
     ],
     ["sub where user_id is there", 'Object.hasOwn(claims, "user_id") ? "user_id" : "sub"', '"sub"'],
-    ["a user of any length", "value.length <= MAX_USER_LENGTH &&", "true &&"],
-    ["invisible characters in a name", "!/[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]/u.test(value)", "true"],
+    ["a date with too many digits", "if (isRawNumber(date)) return", "if (false) return"],
     [
       "a jti that can't be compared",
       'typeof claims.jti === "string" && claims.jti !== "" ? undefined : "claim jti is not text"',
       "undefined",
     ],
+  ]),
+  ...faultsOf("src/auth/user_name.ts", ["tests/auth/user_name_test.ts"], [
+    ["a user of any length", "text.length === 0 || text.length > MAX_USER_LENGTH", "text.length === 0"],
+    [
+      "a user without a name",
+      "text.length === 0 || text.length > MAX_USER_LENGTH",
+      "text.length > MAX_USER_LENGTH",
+    ],
+    ["a name that becomes too long", "if (name.length > MAX_USER_LENGTH) return TOO_LONG;", ""],
+    ["a space too many", "if (!/^[^ ]+(?: [^ ]+)*$/.test(name)) return", "if (false) return"],
+    ["invisible characters in a name", " && !NEVER.test(character) &&", " &&"],
+    ["symbols in a name", "LETTER_OR_DIGIT.test(character) && !NEVER", "!NEVER"],
+    ["forms for compatibility", 'character.normalize("NFKC") === character', "true"],
+    ["decomposed letters", '.normalize("NFC");', ";"],
+    ["joiners anywhere", "!JOINS_NO_NEXT.test(before)", "true"],
+    ["two scripts", "if (!isOneWriting(name)) return", "if (false) return"],
+    ["digits before Arabic", "digits <= 1 && LETTER_FIRST.test(name) &&", "digits <= 1 &&"],
+  ]),
+  ...faultsOf("src/auth/signature.ts", ["tests/auth/token_test.ts"], [
+    ["faults of our own", 'error instanceof DOMException && error.name === "OperationError"', "true"],
+  ]),
+  ...faultsOf("src/endpoints/rpc_conversation.ts", ["tests/endpoints/rpc_conversation_test.ts"], [
+    ["messages of any size", "Buffer.byteLength(data) > maxMessageSize", "false"],
+    ["replies of any size", "size <= left ?", "true ?"],
+    ["what can't be answered", "if (left === 0 && id !== undefined) return", "if (false) return"],
+    [
+      "a batch after the end",
+      "if (!this.#session.isOpen) return undefined;\n      const reply",
+      "const reply",
+    ],
+  ]),
+  ...faultsOf("src/endpoints/methods/refresh.ts", ["tests/endpoints/methods/methods_test.ts"], [
+    ["a refresh after the end", "if (!session.isOpen) return", "if (false) return"],
   ]),
   ...faultsOf("src/core/bounded_json.ts", ["tests/core/bounded_json_test.ts"], [
     ["a name twice", 'if (members.has(name)) return this.#refuse("a name occurs twice");', ""],
