@@ -6,7 +6,7 @@ export interface Holder {
   readonly heldBytes: number;
   /** Bytes that it has taken in or got rid of so far; only grows, and shows whether it makes progress. */
   readonly movedBytes: number;
-  /** Lets go of what it holds. Called once. */
+  /** Lets go of what it holds: at once, or soon if that is being written. Called once. */
   shed(): void;
   /** Called when a wait that `mayGrow` has asked for may be over. */
   resume(): void;
@@ -22,6 +22,8 @@ const TIGHT_SHARE = 3 / 4;
 const SWEEP_MS = 250;
 /** Bytes from one sweep to the next below which there was no progress: an eighth of a slow line's. */
 const MIN_PROGRESS = 1024;
+/** It doubles with every two seconds for which memory stays tight, so many times at most: to 256 KiB a second. */
+const MOST_DOUBLINGS = 6;
 /** Sweeps without progress after which a large holder is let go while memory is tight: two seconds. */
 const MOST_STALLED_SWEEPS = 8;
 
@@ -32,24 +34,30 @@ interface Account {
   /** `movedBytes` at the last sweep, and the sweeps since there was progress. */
   moved: number;
   stalledSweeps: number;
-  isShed: boolean;
 }
 
 /**
  * A limit on the bytes that all holders together may hold.
  *
- * Near the limit large holders take turns in the order in which they asked: one of them grows for as long as it makes
- * progress. Who sits on memory without progress is shed meanwhile, and first of all when the limit is reached.
+ * Near the limit large holders take turns in the order in which they asked: as many at once as there is room for, from one sweep
+ * to the next. Who sits on memory without progress is shed meanwhile, and first of all when the limit is reached. It is not
+ * held back before that: only of one that may grow is it known that it does not.
  */
 export class MemoryBudget {
   readonly #limitBytes: number;
   readonly #holders = new Map<Holder, Account>();
   /** Those that wait for their turn, in the order in which they asked. */
   readonly #waiting = new Set<Holder>();
-  /** The holder whose turn it is. */
-  #leader: Holder | undefined;
+  /** Those whose turn it is. */
+  readonly #leaders = new Set<Holder>();
+  /** Bytes that those held when their turn began. */
+  #leaderBytes = 0;
+  /** Those that were shed and have not been removed yet. */
+  readonly #leaving = new Set<Holder>();
   #usedBytes = 0;
   #fixedBytes = 0;
+  /** Sweeps for which memory has been tight. */
+  #tightSweeps = 0;
   #sweptMs = -Infinity;
 
   /** @param limitBytes `Infinity` for no limit. */
@@ -69,13 +77,17 @@ export class MemoryBudget {
 
   /** Whether so much is held that large messages have to take turns. */
   get isTight(): boolean {
+    return this.#usedBytes > this.#tightBytes;
+  }
+
+  get #tightBytes(): number {
     const fixed = this.#fixedBytes;
-    return this.#usedBytes - fixed > (this.#limitBytes - fixed) * TIGHT_SHARE;
+    return fixed + (this.#limitBytes - fixed) * TIGHT_SHARE;
   }
 
   /** Counts a holder in: it holds nothing yet, but costs `fixedBytes` until it is removed. */
   add(holder: Holder, fixedBytes = 0): void {
-    this.#holders.set(holder, { fixedBytes, moved: holder.movedBytes, stalledSweeps: 0, isShed: false });
+    this.#holders.set(holder, { fixedBytes, moved: holder.movedBytes, stalledSweeps: 0 });
     this.#fixedBytes += fixedBytes;
     this.change(fixedBytes);
   }
@@ -86,7 +98,8 @@ export class MemoryBudget {
     if (account === undefined) return;
     this.#holders.delete(holder);
     this.#waiting.delete(holder);
-    if (this.#leader === holder) this.#leader = undefined;
+    this.#leaders.delete(holder);
+    this.#leaving.delete(holder);
     this.#fixedBytes -= account.fixedBytes;
     this.change(-holder.heldBytes - account.fixedBytes);
   }
@@ -94,19 +107,19 @@ export class MemoryBudget {
   /** A holder holds `bytes` more, or less if negative; sheds until the limit is kept or nothing is left to let go. */
   change(bytes: number): void {
     this.#usedBytes += bytes;
-    while (this.#usedBytes > this.#limitBytes) {
+    while (this.#usedBytes > this.#limitBytes && this.#stayingBytes() > this.#limitBytes) {
       const worst = this.#worst();
       if (worst === undefined) break;
       this.#shed(worst);
     }
-    if (bytes < 0 && this.#waiting.size > 0) this.#relieve();
+    if (bytes < 0 && this.#waiting.size > 0 && !this.isTight) this.#resumeAll();
   }
 
   /** Whether a holder may hold more now. If not, it is resumed when it may ask again. */
   mayGrow(holder: Holder): boolean {
-    if (!this.isTight || holder.heldBytes <= SMALL_MESSAGE) return true;
-    if (this.#leader === undefined && this.#waiting.size === 0) this.#leader = holder;
-    if (this.#leader === holder) return true;
+    if (!this.isTight || !isLarge(holder) || this.#leaders.has(holder)) return true;
+    if (this.#holders.get(holder)!.stalledSweeps > 0) return true;
+    if (this.#waiting.size === 0 && this.#mayLead(holder)) return true;
     this.#waiting.add(holder);
     return false;
   }
@@ -115,25 +128,49 @@ export class MemoryBudget {
   sweep(nowMs: number): void {
     if (nowMs - this.#sweptMs < SWEEP_MS) return;
     this.#sweptMs = nowMs;
-    if (!this.isTight) return;
-    let worst: Holder | undefined;
+    this.#tightSweeps = this.isTight ? this.#tightSweeps + 1 : 0;
+    const doublings = Math.min(MOST_DOUBLINGS, Math.floor(this.#tightSweeps / MOST_STALLED_SWEEPS));
+    const minProgress = MIN_PROGRESS * 2 ** doublings;
+    const stuck: Holder[] = [];
     for (const [holder, account] of this.#holders) {
       const moved = holder.movedBytes;
       // Who has to wait for a turn can't make progress.
-      const isStalled = moved - account.moved < MIN_PROGRESS && !this.#waiting.has(holder);
+      const isStalled = moved - account.moved < minProgress && !this.#waiting.has(holder);
       account.moved = moved;
       account.stalledSweeps = isStalled ? account.stalledSweeps + 1 : 0;
-      if (
-        account.stalledSweeps >= MOST_STALLED_SWEEPS && holder.heldBytes > SMALL_MESSAGE && !account.isShed &&
-        (worst === undefined || holder.heldBytes > worst.heldBytes)
-      ) worst = holder;
+      if (this.#tightSweeps > 0 && account.stalledSweeps >= MOST_STALLED_SWEEPS && isLarge(holder)) {
+        stuck.push(holder);
+      }
     }
-    if (worst !== undefined) this.#shed(worst);
-    const leader = this.#leader;
-    if (leader === undefined) this.#nextTurn();
-    else if (this.#holders.get(leader)!.stalledSweeps > 0 || leader.heldBytes <= SMALL_MESSAGE) {
-      this.#nextTurn();
+    if (this.#tightSweeps === 0) return;
+    stuck.sort((a, b) => b.heldBytes - a.heldBytes);
+    for (const holder of stuck) {
+      if (this.#stayingBytes() <= this.#tightBytes) break;
+      if (!this.#leaving.has(holder)) this.#shed(holder);
     }
+    this.#leaders.clear();
+    this.#leaderBytes = 0;
+    for (const holder of this.#waiting) {
+      if (!this.#mayLead(holder)) break;
+      this.#waiting.delete(holder);
+      holder.resume();
+    }
+  }
+
+  /** Gives it a turn if there is room for all leaders to hold twice as much, or if there is none yet. */
+  #mayLead(holder: Holder): boolean {
+    const bytes = this.#leaderBytes + holder.heldBytes;
+    if (this.#leaders.size > 0 && bytes > this.#limitBytes - this.#usedBytes) return false;
+    this.#leaders.add(holder);
+    this.#leaderBytes = bytes;
+    return true;
+  }
+
+  /** Bytes held without those of who was shed, which go when what is being written is dropped. */
+  #stayingBytes(): number {
+    let bytes = this.#usedBytes;
+    for (const holder of this.#leaving) bytes -= holder.heldBytes;
+    return bytes;
   }
 
   /** Of those that have made no progress since the last sweep, or else of all, the one that holds most. */
@@ -142,9 +179,9 @@ export class MemoryBudget {
     let most = 0;
     let isStalled = false;
     for (const [holder, account] of this.#holders) {
-      if (account.isShed) continue;
+      if (this.#leaving.has(holder)) continue;
       const held = holder.heldBytes;
-      const stalls = account.stalledSweeps > 0 && held > SMALL_MESSAGE;
+      const stalls = account.stalledSweeps > 0 && isLarge(holder);
       if (held > 0 && (stalls !== isStalled ? stalls : held > most)) {
         worst = holder;
         most = held;
@@ -155,26 +192,17 @@ export class MemoryBudget {
   }
 
   #shed(holder: Holder): void {
-    this.#holders.get(holder)!.isShed = true;
+    this.#leaving.add(holder);
     holder.shed();
   }
 
-  #relieve(): void {
-    if (this.isTight) {
-      if (this.#leader === undefined || this.#leader.heldBytes <= SMALL_MESSAGE) this.#nextTurn();
-      return;
-    }
-    this.#leader = undefined;
+  #resumeAll(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const holder of waiting) holder.resume();
   }
+}
 
-  #nextTurn(): void {
-    const [next] = this.#waiting;
-    this.#leader = next;
-    if (next === undefined) return;
-    this.#waiting.delete(next);
-    next.resume();
-  }
+function isLarge(holder: Holder): boolean {
+  return holder.heldBytes > SMALL_MESSAGE;
 }

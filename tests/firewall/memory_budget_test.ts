@@ -95,7 +95,7 @@ Deno.test("near the limit a message of 64 KiB grows, a larger one when it is its
   const budget = new MemoryBudget(4 * MIB);
   const clock = { nowMs: 0 };
   new TestHolder(budget).hold(3 * MIB);
-  const [first, second, third] = Array.from({ length: 3 }, () => new TestHolder(budget).hold(200_000)) as [
+  const [first, second, third] = Array.from({ length: 3 }, () => new TestHolder(budget).hold(300_000)) as [
     TestHolder,
     TestHolder,
     TestHolder,
@@ -103,47 +103,118 @@ Deno.test("near the limit a message of 64 KiB grows, a larger one when it is its
   const small = new TestHolder(budget).hold(SMALL_MESSAGE);
   assert.equal(budget.isTight, true);
   assert.equal(budget.mayGrow(small), true);
+  // There is room for one of them to hold twice as much.
   assert.equal(budget.mayGrow(second), true, "the first to ask has the turn");
   assert.equal(budget.mayGrow(third), false);
   assert.equal(budget.mayGrow(first), false);
   assert.equal(budget.mayGrow(small.hold(1)), false, "over 64 KiB");
-  // As long as there is progress the turn is kept.
-  for (let i = 0; i < 3; i++) {
-    second.hold(1024);
-    sweep(budget, clock);
-    assert.equal(budget.mayGrow(second), true);
-  }
-  // A trickle is no progress.
-  second.hold(1023);
+  assert.equal(budget.mayGrow(second.hold(1024)), true, "a turn has an end, but not yet");
   sweep(budget, clock);
   assert.deepEqual([first.resumes, second.resumes, third.resumes, small.resumes], [0, 0, 1, 0]);
   assert.equal(budget.mayGrow(third), true);
   assert.equal(budget.mayGrow(second), false, "it has to ask again, behind the others");
-  third.hold(-third.heldBytes);
-  assert.deepEqual([first.resumes, second.resumes, small.resumes], [1, 0, 0]);
+  third.hold(1024);
+  sweep(budget, clock);
+  assert.deepEqual(
+    [first.resumes, second.resumes, small.resumes],
+    [1, 0, 0],
+  );
+});
+
+Deno.test("turns are given to as many as there is room for, and to one in any case", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
+  new TestHolder(budget).hold(2 * MIB);
+  const holders = Array.from({ length: 6 }, () => new TestHolder(budget).hold(MIB / 4));
+  // Half a MiB is left: two of a quarter.
+  assert.deepEqual(holders.map((holder) => budget.mayGrow(holder)), [true, true, false, false, false, false]);
+  for (const holder of holders.slice(0, 2)) holder.hold(1024);
+  sweep(budget, clock);
+  assert.deepEqual(holders.map(({ resumes }) => resumes), [0, 0, 1, 0, 0, 0]);
+  new TestHolder(budget).hold(MIB / 2 - 2048);
+  for (const holder of holders.slice(2, 3)) assert.equal(budget.mayGrow(holder), true);
+  sweep(budget, clock);
+  assert.deepEqual(holders.map(({ resumes }) => resumes), [0, 0, 1, 1, 0, 0]);
+});
+
+Deno.test("who makes no progress is not held back: it neither takes a turn nor is it taken for one that waits", () => {
+  const budget = new MemoryBudget(16 * MIB);
+  const clock = { nowMs: 0 };
+  const drips = Array.from({ length: 13 }, () => new TestHolder(budget).hold(MIB - 1000));
+  sweep(budget, clock);
+  let sweepsUntilShed = 0;
+  for (; drips.every(({ sheds }) => sheds === 0) && sweepsUntilShed < 20; sweepsUntilShed++) {
+    for (const drip of drips) {
+      drip.hold(2);
+      budget.mayGrow(drip);
+    }
+    sweep(budget, clock);
+  }
+  assert.ok(sweepsUntilShed <= 9, `${sweepsUntilShed} sweeps`);
+  assert.equal(budget.isTight, false);
+  const good = new TestHolder(budget).hold(300_000);
+  assert.equal(budget.mayGrow(good), true);
+});
+
+Deno.test("the longer memory is tight, the more progress counts as progress", () => {
+  const budget = new MemoryBudget(16 * MIB);
+  const clock = { nowMs: 0 };
+  const base = new TestHolder(budget).hold(12 * MIB);
+  const trickle = new TestHolder(budget).hold(MIB);
+  const upload = new TestHolder(budget).hold(MIB / 2);
+  for (let i = 0; i < 60; i++) {
+    for (const [holder, bytes] of [[base, 10 ** 6], [trickle, 1100], [upload, 65_536]] as const) {
+      holder.movedBytes += bytes;
+      budget.mayGrow(holder);
+    }
+    sweep(budget, clock);
+  }
+  assert.deepEqual([trickle.sheds, upload.sheds], [1, 0]);
+  budget.remove(base);
 });
 
 Deno.test("the end of a leader passes the turn on", () => {
   const budget = new MemoryBudget(4 * MIB);
+  const clock = { nowMs: 0 };
   new TestHolder(budget).hold(3 * MIB);
-  const leader = new TestHolder(budget).hold(200_000);
+  const leader = new TestHolder(budget).hold(700_000);
   const next = new TestHolder(budget).hold(200_000);
   assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(next)], [true, false]);
+  budget.change(200_000);
   budget.remove(leader);
+  sweep(budget, clock);
   assert.equal(next.resumes, 1);
   assert.equal(budget.mayGrow(next), true);
+});
+
+Deno.test("what leaves only when a write is dropped costs nobody else", () => {
+  const budget = new MemoryBudget(4 * MIB);
+  const writing = new TestHolder(budget).hold(3 * MIB);
+  const shed = { count: 0 };
+  // It is still written when it has been shed.
+  writing.shed = () => void shed.count++;
+  const others = Array.from({ length: 4 }, () => new TestHolder(budget).hold(200_000));
+  others[0]!.hold(400_000);
+  assert.equal(shed.count, 1);
+  assert.deepEqual(others.map(({ sheds }) => sheds), [0, 0, 0, 0]);
+  writing.hold(-writing.heldBytes);
+  budget.remove(writing);
+  assert.equal(budget.usedBytes, 1_200_000);
+  others[1]!.hold(3 * MIB);
+  assert.deepEqual(others.map(({ sheds }) => sheds), [0, 1, 0, 0], "what has left is not counted twice");
 });
 
 Deno.test("all that wait are resumed when memory is not tight any more", () => {
   const budget = new MemoryBudget(4 * MIB);
   const base = new TestHolder(budget).hold(3 * MIB);
   const holders = Array.from({ length: 3 }, () => new TestHolder(budget).hold(100_000));
+  base.hold(MIB - 400_000);
   assert.deepEqual(holders.map((holder) => budget.mayGrow(holder)), [true, false, false]);
   base.hold(-MIB);
   assert.deepEqual(holders.map(({ resumes }) => resumes), [0, 1, 1]);
 });
 
-Deno.test("who holds much and makes no progress is let go after two seconds while memory is tight, one by one", () => {
+Deno.test("who holds much and makes no progress is let go after two seconds while memory is tight, who holds most first", () => {
   const budget = new MemoryBudget(4 * MIB);
   const clock = { nowMs: 0 };
   new TestHolder(budget, MIB);
@@ -165,30 +236,31 @@ Deno.test("who holds much and makes no progress is let go after two seconds whil
 Deno.test("who waits for a turn is not let go for that", () => {
   const budget = new MemoryBudget(4 * MIB);
   const clock = { nowMs: 0 };
-  new TestHolder(budget, 2.5 * MIB);
-  const leader = new TestHolder(budget).hold(MIB);
-  const waiter = new TestHolder(budget).hold(300_000);
-  assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(waiter)], [true, false]);
-  for (let i = 0; i < 40; i++) {
-    leader.hold(i % 2 === 0 ? 2000 : -2000);
+  new TestHolder(budget, MIB);
+  const holders = Array.from({ length: 20 }, () => new TestHolder(budget).hold(MIB / 8));
+  // Each gets one turn in many, and uses it.
+  for (let i = 0; i < 100; i++) {
+    for (const holder of holders) {
+      if (budget.mayGrow(holder)) holder.hold(holder.heldBytes > MIB / 8 ? -100_000 : 100_000);
+    }
     sweep(budget, clock);
   }
-  assert.deepEqual([waiter.sheds, waiter.resumes, leader.sheds], [0, 0, 0]);
+  assert.ok(holders.some(({ resumes }) => resumes > 0), "some have to wait");
+  assert.deepEqual(holders.filter(({ sheds }) => sheds > 0), []);
 });
 
 Deno.test("sweeps that come too close together are one", () => {
   const budget = new MemoryBudget(4 * MIB);
   new TestHolder(budget).hold(3 * MIB);
-  const leader = new TestHolder(budget).hold(200_000);
-  const next = new TestHolder(budget).hold(200_000);
+  const leader = new TestHolder(budget).hold(450_000);
+  const next = new TestHolder(budget).hold(450_000);
   budget.sweep(1000);
   leader.hold(2000);
   assert.deepEqual([budget.mayGrow(leader), budget.mayGrow(next)], [true, false]);
-  budget.sweep(1250);
-  budget.sweep(1251);
-  budget.sweep(1499);
+  budget.sweep(1001);
+  budget.sweep(1249);
   assert.equal(next.resumes, 0);
-  budget.sweep(1500);
+  budget.sweep(1250);
   assert.equal(next.resumes, 1);
 });
 

@@ -113,8 +113,9 @@ export class MessageReader {
     return this.#tookFrom(start);
   }
 
-  /** Lets go of the unfinished message. */
+  /** Lets go of the unfinished message. A read into it that is under way ends as if there had been none. */
   release(): void {
+    if (this.#payload !== undefined) free(this.#payload);
     this.#payload = undefined;
     this.#size = 0;
   }
@@ -174,7 +175,8 @@ export class MessageReader {
   /** The message is whole; `isOwn` if it is in `#payload` and not in a buffer that is used again. */
   #finish(payload: Uint8Array<ArrayBuffer>, isOwn: boolean): Found {
     const check = this.#check;
-    this.release();
+    this.#payload = undefined;
+    this.#size = 0;
     if (check.message.opcode === OPCODE.text) {
       this.#utf8?.reset();
       const text = decoder.decode(payload);
@@ -182,6 +184,7 @@ export class MessageReader {
         check.violation = BAD_TEXT;
         return "nothing";
       }
+      if (isOwn) free(payload);
       this.message = text;
     } else {
       this.message = isOwn ? payload.buffer.transfer(payload.length) : payload.slice().buffer;
@@ -198,7 +201,10 @@ export class MessageReader {
     // The last frame says how much there is to come at the most; a message in many frames grows by doubling.
     const most = this.#fin ? needed + this.#bytesLeft : Infinity;
     const room = new Uint8Array(Math.max(needed, Math.min(most, Math.max(FIRST_ROOM, 2 * this.#size))));
-    if (payload !== undefined) room.set(payload.subarray(0, this.#size));
+    if (payload !== undefined) {
+      room.set(payload.subarray(0, this.#size));
+      free(payload);
+    }
     return this.#payload = room;
   }
 }
@@ -206,4 +212,12 @@ export class MessageReader {
 function isUtf8(bytes: Uint8Array): boolean {
   whole.reset();
   return whole.accepts(bytes, 0, bytes.length, 0) && whole.isComplete;
+}
+
+/** From this many bytes on it is worth the time. */
+const FREE_FROM = 65_536;
+
+/** Gives memory back at once: until garbage is collected, what many have let go looks as if it were still held. */
+function free(bytes: Uint8Array<ArrayBuffer>): void {
+  if (bytes.length >= FREE_FROM) bytes.buffer.transfer(0);
 }
