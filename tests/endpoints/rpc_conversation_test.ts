@@ -224,7 +224,6 @@ Deno.test("a batch goes no further than its session, and what was answered of it
   assert.deepEqual(alice.peer.sent.map((sent) => JSON.parse(String(sent)).method), ["session_ended"]);
 });
 
-
 /** A session whose `whoami` is about `size` bytes long. */
 function openLarge(size: number, rpc: Partial<RpcOptions> = {}): OpenSession {
   return new SessionBench().open({ padding: "x".repeat(size) }, rpc);
