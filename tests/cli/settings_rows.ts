@@ -142,6 +142,23 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
       client.close();
     },
   },
+  maxRpcMessageSize: {
+    value: "16KiB",
+    async check(world) {
+      const headers = { "Sec-WebSocket-Protocol": "wsward.v1" };
+      using client = await world.open({ headers });
+      await client.sendText(world.token());
+      assert.equal(await client.nextText(), "Authenticated!");
+      const request = (size: number) => {
+        const [start, end] = ['{"jsonrpc":"2.0","id":1,"method":"echo","params":{"message":"', '"}}'];
+        return `${start}${"a".repeat(size - start.length - end.length)}${end}`;
+      };
+      await client.sendText(request(16_384));
+      assert.match(await client.nextText(), /"result"/);
+      await client.sendText(request(16_385));
+      assert.match(await client.nextText(), /"error"/);
+    },
+  },
   maxMessageSize: {
     value: "10B",
     base: ECHO,
@@ -310,6 +327,13 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
       client.close();
     },
   },
+  insecureAllowNullOrigin: {
+    base: ECHO,
+    async check(world) {
+      assert.equal(await world.echoStatus({ Origin: "null" }), 101);
+      assert.equal(await world.echoStatus({ Origin: "https://evil.example" }), 403);
+    },
+  },
   allowOrigin: {
     value: "https://a.example",
     base: ECHO,
@@ -467,6 +491,19 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
       await violate(world, 1);
       const line = await world.program.logged(/.*"protocol\.error".*/);
       assert.equal(JSON.parse(line).rule, "reserved_opcode");
+    },
+  },
+  readyLines: {
+    value: "off",
+    base: ECHO,
+    more: ["--log-format", "json"],
+    async check(world) {
+      (await world.echo()).close();
+      assert.equal(world.program.stdout.text, "");
+    },
+    async checkAgain(world) {
+      const record = await world.program.logged(/.*"server\.started".*/);
+      assert.match(JSON.parse(record).addresses, /^ws:\/\/127\.0\.0\.1:\d+\/$/);
     },
   },
   logMaxSize: {

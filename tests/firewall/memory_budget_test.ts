@@ -315,7 +315,7 @@ Deno.test("who holds little is not let go for being slow", () => {
   const small = new TestHolder(budget).hold(SMALL_MESSAGE);
   const busy = new TestHolder(budget).hold(900_000);
   for (let i = 0; i < 40; i++) {
-    busy.movedBytes += 10_000;
+    busy.movedBytes += 1_000_000;
     sweep(budget, clock);
   }
   assert.deepEqual([small.sheds, busy.sheds], [0, 0]);

@@ -153,7 +153,6 @@ export const WAYS = [
     ],
     ["room for what was announced", "Math.max(FIRST_ROOM, 2 * this.#size)", "2 ** 26"],
     ["room for one piece after the other", "Math.max(FIRST_ROOM, 2 * this.#size)", "0"],
-    ["what is discarded is held", "    this.#payload = undefined;\n    this.#size = 0;\n", ""],
     [
       "a direct read of what is thrown away",
       " || this.isDiscarding) return undefined;",
@@ -273,38 +272,9 @@ export const WAYS = [
     ],
   ]),
   ...faultsOf("src/firewall/memory_budget.ts", ["tests/firewall/memory_budget_test.ts"], [
-    [
-      "a removed holder waits on",
-      "    this.#waiting.delete(holder);\n    if (this.#leader === holder)",
-      "    if (this.#leader === holder)",
-    ],
-    ["who has its turn waits on", "    this.#waiting.delete(next);\n", ""],
-    ["who has its turn is not told", "    next.resume();\n", ""],
     ["all progress since the beginning", "      account.moved = moved;\n", ""],
-    ["who is shed is shed again", "      if (account.isShed) continue;\n", ""],
     ["each sweep counts, however soon", "    if (nowMs - this.#sweptMs < SWEEP_MS) return;\n", ""],
-    ["the sweep lets go when there is room", "    if (!this.isTight) return;\n", ""],
-    [
-      "a leader that has finished keeps its turn",
-      " || leader.heldBytes <= SMALL_MESSAGE) {\n      this.#nextTurn",
-      ") {\n      this.#nextTurn",
-    ],
-    [
-      "waiters are not resumed by those that let go",
-      "if (bytes < 0 && this.#waiting.size > 0) this.#relieve();",
-      "",
-    ],
-    [
-      "who asks when nobody leads waits",
-      "if (this.#leader === undefined && this.#waiting.size === 0) this.#leader = holder;",
-      "",
-    ],
     ["the fixed cost is not counted", "    this.change(fixedBytes);\n", ""],
-    [
-      "small holders are let go",
-      " && holder.heldBytes > SMALL_MESSAGE && !account.isShed",
-      " && !account.isShed",
-    ],
   ]),
   ...faultsOf("src/endpoints/endpoint.ts", ["tests/endpoints/endpoint_test.ts"], [
     [

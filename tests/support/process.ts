@@ -141,9 +141,13 @@ export class Program implements AsyncDisposable {
 
   /** The port in an endpoint's ready line, once it is there. */
   async port(endpoint: "echo" | "secure"): Promise<number> {
+    // Where the log is JSON, the ready line is its first record.
     const [, port] = await this.#bounded(
       `the ready line of ${endpoint}`,
-      this.stdout.until(new RegExp(`:(\\d+)/ \\(${endpoint}\\)\n`)),
+      Promise.any([
+        this.stdout.until(new RegExp(`:(\\d+)/ \\(${endpoint}\\)\n`)),
+        this.stderr.until(/"event":"server.started".*"addresses":"wss?:[^"]*:(\d+)\/"/),
+      ]),
     );
     return Number(port);
   }
