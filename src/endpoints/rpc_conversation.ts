@@ -1,6 +1,7 @@
 // How a session speaks with the subprotocol wsward.v1: JSON-RPC 2.0.
 import { Buffer } from "node:buffer";
 import type { JsonValue } from "../core/bounded_json.ts";
+import { BatchTurns } from "./batch_turns.ts";
 import type { Clock } from "./clock.ts";
 import type { Message } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
@@ -49,6 +50,9 @@ export const ERROR_WINDOW_MS = 10_000;
 export function createRpcConversation(session: Session, options: RpcOptions): Conversation {
   return new RpcConversation(session, options);
 }
+
+/** Those of all sessions. */
+const batchTurns = new BatchTurns();
 
 class RpcConversation implements Conversation {
   readonly #session: Session;
@@ -101,6 +105,7 @@ class RpcConversation implements Conversation {
     }
     const message = readMessage(data);
     if ("error" in message) return this.#refuse(null, message.error);
+    if (message.isBatch) await batchTurns.next();
     const replies: string[] = [];
     let left = 2 * maxMessageSize;
     for (const value of message.requests) {

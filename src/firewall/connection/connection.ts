@@ -323,6 +323,7 @@ export class Connection implements Holder, Host {
       if (size === null) return this.#ended();
       way.didRead(buffer, size);
       rates.spendBytes(size);
+      rates.beginTurn();
       this.#bytesIn += size;
       counters.bytesIn += size;
     }
@@ -333,8 +334,10 @@ export class Connection implements Holder, Host {
     const usedUp = this.#rates.usedUp();
     if (usedUp === undefined) {
       // All others come to their turn first.
-      setImmediate(() => this.resume());
+      const turn = setImmediate(() => this.resume());
       await this.#resumed();
+      clearImmediate(turn);
+      this.#rates.beginTurn();
       return true;
     }
     if (this.#limits.onRateLimit === "close" && this.#closing.isOpen) {
@@ -345,6 +348,7 @@ export class Connection implements Holder, Host {
     const timer = setTimeout(() => this.resume(), usedUp.delayMs);
     await this.#resumed();
     clearTimeout(timer);
+    this.#rates.beginTurn();
     this.#options.counters.throttledMs += performance.now() - startedMs;
     return true;
   }

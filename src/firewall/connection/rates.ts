@@ -12,6 +12,8 @@ export interface RateLimits {
 
 /** All others wait while the frames of one connection are dealt with. */
 const FRAMES_PER_TURN = 64;
+/** And when they take so long that few fit into this many milliseconds, for these few only. */
+const MOST_TURN_MS = 0.25;
 
 /** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
 const REFILL_SHARE = 0.05;
@@ -27,6 +29,10 @@ export class Rates {
   readonly #limits: RateLimits;
   readonly #frames: TokenBucket | undefined;
   readonly #bytes: TokenBucket | undefined;
+  /** Frames dealt with in this turn. */
+  #inTurn = 0;
+  /** When the turn began. */
+  #turnMs = 0;
 
   constructor(limits: RateLimits) {
     this.#limits = limits;
@@ -36,9 +42,16 @@ export class Rates {
 
   /** How many frames may be dealt with in this turn. */
   frames(): number {
-    const frames = this.#frames;
-    if (frames === undefined) return FRAMES_PER_TURN;
-    return Math.max(0, Math.min(FRAMES_PER_TURN, Math.floor(frames.available(performance.now()))));
+    const nowMs = performance.now();
+    if (this.#inTurn === 0) this.#turnMs = nowMs;
+    else if (nowMs - this.#turnMs > MOST_TURN_MS) return 0;
+    const available = this.#frames?.available(nowMs) ?? Infinity;
+    return Math.max(0, Math.min(FRAMES_PER_TURN - this.#inTurn, Math.floor(available)));
+  }
+
+  /** The event loop has been with others since the last frame. */
+  beginTurn(): void {
+    this.#inTurn = 0;
   }
 
   /** How many bytes may be read now. */
@@ -47,6 +60,7 @@ export class Rates {
   }
 
   spendFrames(count: number): void {
+    this.#inTurn += count;
     if (count > 0) this.#frames?.spend(count, performance.now());
   }
 

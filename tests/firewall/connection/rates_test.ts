@@ -1,0 +1,32 @@
+// How many frames of a peer are dealt with in one turn of the event loop.
+import assert from "node:assert/strict";
+import { Rates } from "../../../src/firewall/connection/rates.ts";
+
+for (const messageRate of [Infinity, 1000]) {
+  Deno.test(`frames that are taken one by one are no more in a turn than those taken at once (${messageRate}/s)`, () => {
+    const rates = new Rates({ messageRate, byteRate: Infinity });
+    const inTurn = rates.frames();
+    assert.equal(inTurn, 64);
+    rates.spendFrames(63);
+    assert.ok(rates.frames() <= 1);
+    rates.spendFrames(1);
+    assert.equal(rates.frames(), 0);
+    assert.equal(rates.usedUp(), undefined);
+    rates.beginTurn();
+    assert.equal(rates.frames(), 64);
+  });
+}
+
+Deno.test("a turn has an end when its frames take long, but there is one in each", () => {
+  const rates = new Rates({ messageRate: Infinity, byteRate: Infinity });
+  for (let i = 0; i < 3; i++) {
+    assert.equal(rates.frames(), 64);
+    const endMs = performance.now() + 1;
+    while (performance.now() < endMs);
+    assert.equal(rates.frames(), 64, "nothing was taken yet");
+    rates.spendFrames(1);
+    while (performance.now() < endMs + 1);
+    assert.equal(rates.frames(), 0);
+    rates.beginTurn();
+  }
+});
