@@ -1,16 +1,17 @@
 // Whose batch is answered: what a hundred sessions ask at once must not be one piece of work for the event loop.
 
-/** From this many milliseconds on a batch was long enough to let the others have as much. */
-const LONG_MS = 1;
+/** When batches have taken this many milliseconds, the loop belongs to others for as long. */
+const MOST_BUSY_MS = 1;
 
 /**
- * A queue, first come first served: one batch begins in a turn of the event loop, and after a long one the loop belongs to others
- * for as long as it took. Nobody waits for the end of a batch: it may itself wait for somebody.
+ * A queue, first come first served: one batch begins in a turn of the event loop, and after each millisecond or more of them the loop
+ * belongs to others for as long. Nobody waits for the end of a batch: it may itself wait for somebody.
  */
 export class BatchTurns {
   readonly #waiting = new Set<() => void>();
   #isTimed = false;
-  #restUntilMs = 0;
+  /** What they have taken since the loop belonged to others. */
+  #busyMs = 0;
 
   /** Resolves when the caller may begin. */
   next(): Promise<void> {
@@ -23,9 +24,10 @@ export class BatchTurns {
   #timeNext(): void {
     if (this.#isTimed || this.#waiting.size === 0) return;
     this.#isTimed = true;
-    const restMs = this.#restUntilMs - performance.now();
-    if (restMs < LONG_MS) setImmediate(() => this.#begin());
-    else setTimeout(() => this.#begin(), restMs);
+    if (this.#busyMs < MOST_BUSY_MS) return void setImmediate(() => this.#begin());
+    // An immediate is not enough: in few of those turns does the runtime look for what has arrived.
+    setTimeout(() => this.#begin(), this.#busyMs);
+    this.#busyMs = 0;
   }
 
   #begin(): void {
@@ -35,8 +37,7 @@ export class BatchTurns {
     resolve!();
     // What it computes it computes now, in the promises that follow.
     setImmediate(() => {
-      const endMs = performance.now();
-      this.#restUntilMs = endMs + (endMs - startMs);
+      this.#busyMs += performance.now() - startMs;
       this.#isTimed = false;
       this.#timeNext();
     });

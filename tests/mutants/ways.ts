@@ -116,8 +116,9 @@ export const WAYS = [
     ["a Close of the peer that is not noted", "    this.#received = close;\n", ""],
     ["it never begins", "    this.#state = `closing by ${by}`;\n", ""],
   ]),
-  ...faultsOf("src/firewall/connection/rates.ts", BY_HAND, [
+  ...faultsOf("src/firewall/connection/rates.ts", [...BY_HAND, "tests/firewall/connection/rates_test.ts"], [
     ["frames of one turn without end", "const FRAMES_PER_TURN = 64;", "const FRAMES_PER_TURN = Infinity;"],
+    ["frames that come one by one without end", "    this.#inTurn += count;\n", ""],
   ]),
   ...faultsOf("src/firewall/connection/read_buffer.ts", ["tests/firewall/connection/read_buffer_test.ts"], [
     [

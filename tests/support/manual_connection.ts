@@ -240,7 +240,7 @@ export function startManual(
 export async function until(what: string, isSo: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1000; turn++) {
     if (isSo()) return;
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => turn % 10 === 9 ? setTimeout(resolve, 0) : setImmediate(resolve));
   }
   throw new Error(`Waited in vain for ${what}`);
 }

@@ -322,11 +322,13 @@ Deno.test("no more than 64 frames of one peer are dealt with in one turn", async
     receive() {
       seen++;
       most = Math.max(most, ++inTurn);
-      if (inTurn === 1) setImmediate(() => inTurn = 0);
+      // By a timer: while there are immediates, the runtime hardly looks for what others have sent.
+      if (inTurn === 1) setTimeout(() => inTurn = 0, 0);
     },
   });
   it.peer.give(concat(...Array.from({ length: 1000 }, () => text("m"))));
   await until("all messages", () => seen === 1000);
+  await until("the end of the last turn", () => inTurn === 0);
   // What a read brings may begin a turn of its own in the same one.
   assert.ok(most >= 64 && most <= 128, `${most}`);
 });
