@@ -292,11 +292,13 @@ Deno.test("what arrives after the server's Close is not looked at, and is no abu
 /** Sends a batch of which the first request waits, ends the session meanwhile, and returns what was called. */
 async function endAmidBatch(end: (bench: SessionBench, alice: OpenSession) => void): Promise<string[]> {
   const called: string[] = [];
+  const begun = Promise.withResolvers<void>();
   const waiting = Promise.withResolvers<void>();
   const methods: Method[] = [{
     name: "waits",
     async call() {
       called.push("waits");
+      begun.resolve();
       await waiting.promise;
       return { result: "late" };
     },
@@ -313,6 +315,7 @@ async function endAmidBatch(end: (bench: SessionBench, alice: OpenSession) => vo
     method,
   ) => [{ jsonrpc: "2.0", method, id: 1 }, { jsonrpc: "2.0", method: "next" }]);
   const answered = alice.session.message(JSON.stringify(batch));
+  await begun.promise;
   end(bench, alice);
   const sent = alice.peer.sent.length;
   waiting.resolve();
