@@ -21,8 +21,8 @@ const PAGE = "src/reference.md";
 export function writeReference(): string {
   return `# Reference
 
-Made by \`scripts/reference.ts\` from where each thing is declared; \`deno task explain WORD\` tells the same
-about one of them.
+Made by \`scripts/reference.ts\` from where each thing is declared; \`deno task wsward explain WORD\` tells the
+same about one of them.
 
 ## Flags
 

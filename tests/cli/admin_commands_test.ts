@@ -27,7 +27,7 @@ async function urlOf(program: Program): Promise<string> {
 
 /** How the task `admin` runs a command against a server. */
 async function adminCommand(program: Program, args: readonly string[]): Promise<ProgramCommand> {
-  const flags = config.tasks.admin.split(" ").filter((word) => word.startsWith("--"));
+  const flags = config.tasks.wsward.split(" ").filter((word) => word.startsWith("--"));
   const readable = flags.map((flag) => flag.replace("--allow-read=.", `--allow-read=.,${ROOT}`));
   return programCommand(args, readable, {
     WSWARD_ADMIN_URL: await urlOf(program),
