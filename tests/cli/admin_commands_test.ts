@@ -25,7 +25,7 @@ async function urlOf(program: Program): Promise<string> {
   return (await program.stdout.until(/Admin on (http:\/\/\S+\/)\n/))[1]!;
 }
 
-/** How the task `admin` runs a command against a server. */
+/** How the task `wsward` runs a command against a server. */
 async function adminCommand(program: Program, args: readonly string[]): Promise<ProgramCommand> {
   const flags = config.tasks.wsward.split(" ").filter((word) => word.startsWith("--"));
   const readable = flags.map((flag) => flag.replace("--allow-read=.", `--allow-read=.,${ROOT}`));
