@@ -8,6 +8,7 @@ import { createVerifier, type Verifier } from "./auth/token.ts";
 import { Readiness } from "./core/readiness.ts";
 import { openRuntimeDir, type RuntimeDir } from "./core/runtime_dir.ts";
 import { NO_LOG_FILE, type Settings } from "./core/settings.ts";
+import { typed } from "./core/typed.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
@@ -284,7 +285,7 @@ class App {
     ) {
       log("key.created", {
         file: settings.keyFile,
-        hint: "make a token with: wsward token create --user NAME",
+        hint: typed("make a token with: wsward token create --user NAME"),
       });
     }
     this.#keys = await openKeyRing({

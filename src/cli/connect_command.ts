@@ -4,11 +4,11 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../core/errors.ts";
 import { choice, duration, parseText, size } from "../core/setting_types.ts";
 import type { Target } from "../tools/target.ts";
+import { addExamples, addNote } from "./help.ts";
 import { addSettingOptions, describedOption, settingReader } from "./setting_options.ts";
 import { repeatableOption } from "./strict_command.ts";
 import {
   addColorOption,
-  addExamples,
   groupedSwitch,
   readNamedFile,
   readTarget,
@@ -151,9 +151,9 @@ export function addConnectCommand(program: Command, exitWith: (code: number) => 
     ["wsward connect --user alice", "our secure endpoint, with a token made here"],
     ["wsward connect wss://example.com/ -x ping -1", "one message, one answer"],
   ]);
-  command.addHelpText(
-    "after",
-    "\nEnds with 0 after a Close with 1000, 1001 or no code, 1 after another, 2 for a command line that can't be used,\n" +
+  addNote(
+    command,
+    "Ends with 0 after a Close with 1000, 1001 or no code, 1 after another, 2 for a command line that can't be used, " +
       "3 when it can't connect, 4 when it is refused, 5 when the connection is lost, 130 after Ctrl-C.",
   );
   command.action(async (url: string | undefined) => exitWith(await run(command, url)));

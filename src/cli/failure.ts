@@ -1,6 +1,7 @@
 // What went wrong, as one line on stderr and an exit code.
 
 import { StartError, UsageError } from "../core/errors.ts";
+import { typed } from "../core/typed.ts";
 
 /** Says why a command could not be run; returns 2 for what was typed, 1 for everything else. */
 export function explainFailure(error: unknown): number {
@@ -10,7 +11,7 @@ export function explainFailure(error: unknown): number {
 }
 
 function printError(message: string, exitCode: number): number {
-  console.error(oneLine(message));
+  console.error(oneLine(typed(message)));
   return exitCode;
 }
 

@@ -2,9 +2,10 @@
 
 import type { Command } from "commander";
 import { duration, integer, optionalText, parseText, port, size } from "../core/setting_types.ts";
+import { addExamples } from "./help.ts";
 import { describedOption } from "./setting_options.ts";
 import { formatColumns } from "./table.ts";
-import { addColorOption, addExamples, usesColor } from "./tool_options.ts";
+import { addColorOption, usesColor } from "./tool_options.ts";
 
 const HOST = optionalText({
   group: "Listener",

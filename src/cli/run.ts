@@ -9,6 +9,7 @@ import { addCompletionsCommand } from "./completions_command.ts";
 import { addConfigCommand } from "./config_command.ts";
 import { addConnectCommand } from "./connect_command.ts";
 import { addHealthCommand } from "./health_command.ts";
+import { addHelpEnds, helpCallOf, helpColumns, helpFormat } from "./help.ts";
 import { addKeyCommand } from "./key_command.ts";
 import { addLogCommand } from "./log_command.ts";
 import { addManCommand } from "./man_command.ts";
@@ -22,8 +23,6 @@ import { StrictCommand } from "./strict_command.ts";
 import { addTokenCommand } from "./token_command.ts";
 import { addTopCommand } from "./top_command.ts";
 import { addVersionCommand } from "./version_command.ts";
-
-const HELP_COLUMNS = 100;
 
 /** What other servers have, and where it is here. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
@@ -44,8 +43,9 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
  */
 export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
+  const program = createProgram((code) => exitCode = code, args.includes("-h") && !args.includes("--help"));
   try {
-    await createProgram((code) => exitCode = code).parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -55,11 +55,11 @@ export async function run(args: readonly string[]): Promise<number> {
     const [, word = ""] = /^unknown (?:option|command) '([^']*)'/.exec(message) ?? [];
     const hint = ELSEWHERE.get(word);
     const why = hint === undefined ? message : `there is no ${word}: ${hint}`;
-    throw new UsageError(`Cannot read the command line: ${why}`);
+    throw new UsageError(`Cannot read the command line: ${why}; see ${helpCallOf(program, args)}`);
   }
 }
 
-function createProgram(exitWith: (code: number) => void): StrictCommand {
+function createProgram(exitWith: (code: number) => void, isShort: boolean): StrictCommand {
   const program = new StrictCommand("wsward");
   // Before any subcommand is added, because subcommands copy these. Widths and colours are fixed since the library
   // would otherwise ask for environment variables that the program has no permission to read.
@@ -67,36 +67,39 @@ function createProgram(exitWith: (code: number) => void): StrictCommand {
     writeOut: printHelp,
     writeErr: printHelp,
     outputError: () => {},
-    getOutHelpWidth: () => HELP_COLUMNS,
-    getErrHelpWidth: () => HELP_COLUMNS,
+    getOutHelpWidth: helpColumns,
+    getErrHelpWidth: helpColumns,
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   })
-    // The descriptions name the choices themselves.
-    .configureHelp({
-      optionDescription: ({ description }) => description,
-      argumentDescription: ({ description }) => description,
-    });
+    .configureHelp(helpFormat(isShort));
   program.description("A hardened WebSocket server: an echo endpoint and one that asks for a token first.")
-    .version(`wsward ${config.version}`, "-V, --version", "print the version");
+    .version(`wsward ${config.version}`, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show the help, -h in short");
+  program.commandsGroup("Serve:");
   addServeCommand(program, exitWith);
   addConfigCommand(program, exitWith);
+  program.commandsGroup("Tokens and keys:");
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
+  program.commandsGroup("Test:");
   addSelftestCommand(program, exitWith);
   addConnectCommand(program, exitWith);
   addMisbehaveCommand(program);
+  program.commandsGroup("Watch and act on a running server:");
   addSessionsCommand(program);
   addRevokeCommand(program);
   addRevocationsCommand(program);
   addBansCommand(program);
   addTopCommand(program);
   addHealthCommand(program);
+  program.commandsGroup("Read up:");
   addExplainCommand(program);
   addLogCommand(program, exitWith);
   addCompletionsCommand(program);
   addManCommand(program);
   addVersionCommand(program);
+  addHelpEnds(program, isShort);
   return program;
 }
 

@@ -17,6 +17,7 @@ import type { CaseClass } from "../tools/selftest/verdict.ts";
 import type { SelftestOptions } from "../tools/selftest/options.ts";
 import type { Target } from "../tools/target.ts";
 import type { OwnServer } from "./own_server.ts";
+import { addExamples, addNote } from "./help.ts";
 import {
   addSettingOptions,
   describedOption,
@@ -26,14 +27,7 @@ import {
   readConfig,
 } from "./setting_options.ts";
 import { repeatableOption } from "./strict_command.ts";
-import {
-  addColorOption,
-  addExamples,
-  readNamedFile,
-  readTarget,
-  readTokenFile,
-  usesColor,
-} from "./tool_options.ts";
+import { addColorOption, readNamedFile, readTarget, readTokenFile, usesColor } from "./tool_options.ts";
 
 const CLASS = list({
   group: "Cases",
@@ -222,9 +216,9 @@ export function addSelftestCommand(program: Command, exitWith: (code: number) =>
     ["wsward selftest --only close-code-invalid --trace", "one case, with the bytes on the wire"],
     ["wsward selftest ws://ws.example.com/ --i-am-authorised ws.example.com", "your own server elsewhere"],
   ]);
-  command.addHelpText(
-    "after",
-    "\nEnds with 0 without findings, 1 with some (--fail-on), 2 for a command line that can't be used or a host that is not\n" +
+  addNote(
+    command,
+    "Ends with 0 without findings, 1 with some (--fail-on), 2 for a command line that can't be used or a host that is not " +
       "repeated, 3 when the server can't be tested, 4 when it stopped answering, 130 after Ctrl-C.",
   );
   command.action(async (url: string | undefined) => exitWith(await run(command, url)));

@@ -25,16 +25,6 @@ export function usesColor(command: Command): boolean {
   return command.opts<{ color: boolean }>().color && !Deno.noColor && Deno.stdout.isTerminal();
 }
 
-/** Adds examples to the end of the help: what they do, and the command line after the program's name. */
-export function addExamples(
-  command: Command,
-  examples: readonly (readonly [line: string, text: string])[],
-): Command {
-  const width = Math.max(...examples.map(([line]) => line.length));
-  const lines = examples.map(([line, text]) => `  ${line.padEnd(width)}  # ${text}`);
-  return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
-}
-
 /** A switch under a heading. */
 export function groupedSwitch(group: string, flags: string, description: string): Option {
   return new Option(flags, description).helpGroup(`${group}:`);

@@ -21,7 +21,9 @@ async function runMain(...args: readonly string[]): Promise<string> {
 async function listed(what: "flags" | "commands", ...command: readonly string[]): Promise<string[]> {
   const help = await runMain(...command, "--help");
   const pattern = what === "flags" ? /^ {2}(?:-\w, )?(--[a-z-]+)/gm : /^ {2}([a-z]+) /gm;
-  const text = what === "flags" ? help : help.slice(help.indexOf("\nCommands:"));
+  const text = what === "flags"
+    ? help
+    : help.slice(help.search(/\n(Serve|Commands):/), help.indexOf("\nExamples:"));
   return Array.from(text.matchAll(pattern), ([, name]) => name!).sort();
 }
 

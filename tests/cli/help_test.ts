@@ -1,0 +1,67 @@
+// The help: as wide as it may be, short and whole, with examples for every command.
+
+import assert from "node:assert/strict";
+import { COMMON_SETTINGS } from "../../src/cli/help.ts";
+import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { typed } from "../../src/core/typed.ts";
+import { EXECUTABLE, run } from "../support/process.ts";
+
+async function help(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(args, { onlyPermissions: ["--no-prompt"] });
+  assert.deepEqual([code, stderr], [0, ""]);
+  return stdout;
+}
+
+Deno.test("a short help fits a screen and shows the flags that people change, and no others", async () => {
+  const text = await help("serve", "-h");
+  const { length } = text.trimEnd().split("\n");
+  assert.ok(length <= 40, `${length} lines`);
+  for (const name of SETTING_NAMES) {
+    assert.equal(new RegExp(`^  ${flagOf(name)} `, "m").test(text), COMMON_SETTINGS.includes(name), name);
+  }
+  assert.match(text, /^All flags: .* --help$/m);
+});
+
+Deno.test("every command has two examples, and is no wider than 80 columns but for what is typed", async () => {
+  const commands = Array.from((await help("--help")).matchAll(/^ {2}([a-z]+) /gm), ([, name]) => [name!]);
+  assert.ok(commands.length > 15);
+  const checked: string[] = [];
+  while (commands.length > 0) {
+    const command = commands.shift()!;
+    if (command.at(-1) === "help" || checked.includes(command.join(" "))) continue;
+    checked.push(command.join(" "));
+    const text = await help(...command, "--help");
+    const [, examples = ""] = text.split("\nExamples:\n");
+    const name = command.join(" ");
+    assert.ok((examples.split("\n\n")[0]!.match(/# /g) ?? []).length >= 2, `${name} has two examples`);
+    for (const line of text.split("\n")) {
+      assert.ok(
+        line.length <= 80 || /^ {2}(deno task|wsward) /.test(line),
+        `${name} has a line of ${line.length} columns: ${line}`,
+      );
+    }
+    const [, below = ""] = text.split("\nCommands:\n");
+    for (const [, child] of below.split("\n\n")[0]!.matchAll(/^ {2}([a-z]+) /gm)) {
+      commands.push([...command, child!]);
+    }
+  }
+  assert.ok(checked.includes("token create"));
+});
+
+Deno.test("wrong usage ends with where to look", async () => {
+  const { code, stderr } = await run(["token", "create"], { onlyPermissions: ["--no-prompt"] });
+  assert.equal(code, 2);
+  const call = typed("wsward token create --help", EXECUTABLE === undefined);
+  assert.ok(stderr.endsWith(`; see ${call}\n`), stderr);
+});
+
+Deno.test("commands are told as they are typed", () => {
+  const text = "wsward serve, or wsward token create --user NAME; wsward is a server (wsward 0.1.0)";
+  assert.equal(typed(text, false), text);
+  assert.equal(
+    typed("make one with: wsward token create", true),
+    "make one with: deno task wsward token create",
+  );
+  assert.equal(typed("wsward serve --no-echo", true), "deno task start --no-echo");
+  assert.equal(typed("Usage: wsward [options]", true), "Usage: deno task wsward [options]");
+});
