@@ -1,6 +1,6 @@
 // Bundles the program into a folder of files, of which a start loads no more than it needs.
 
-import { type AstNodeLocation, type Plugin, type ProgramNode, rollup } from "rollup";
+import { type Plugin, rollup } from "rollup";
 
 /** What is bundled, and where to. */
 export interface BundleOptions {
@@ -68,9 +68,6 @@ export async function joinEarly(files: Files, hideLate: boolean): Promise<Files>
     transform: askOneByOne,
     renderDynamicImport: () =>
       hideLate ? { left: "import(new URL(", right: ",import.meta.url).href)" } : null,
-    renderChunk(text, { name, isEntry }) {
-      return isEntry || name === START ? compileWhole(text, this.parse(text)) : null;
-    },
   };
   const program = await rollup({
     input: PROGRAM,
@@ -109,31 +106,4 @@ function askOneByOne(text: string): string {
     REQUIRE,
     (_, _createRequire, require) => `var ${require}=(id)=>globalThis.process.getBuiltinModule(id);`,
   );
-}
-
-/**
- * Puts the functions of a file in parentheses: the runtime compiles those together with the file, and keeps what comes of
- * it; all others it compiles anew in each process that calls them.
- */
-function compileWhole(text: string, { body }: ProgramNode): string {
-  let functions = "";
-  let rest = "";
-  let read = 0;
-  for (const node of body) {
-    if (node.type !== "FunctionDeclaration") continue;
-    const whole = spanOf(node);
-    const name = spanOf(node.id);
-    functions += `var ${node.id.name}=(${text.slice(whole.start, name.start)}${
-      text.slice(name.end, whole.end)
-    });`;
-    rest += text.slice(read, whole.start);
-    read = whole.end;
-  }
-  // First, because what is declared as a function is there from the beginning.
-  return functions + rest + text.slice(read);
-}
-
-/** Where a node stands; its type does not tell that it says so. */
-function spanOf(node: object): AstNodeLocation {
-  return node as AstNodeLocation;
 }

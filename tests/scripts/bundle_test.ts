@@ -87,14 +87,6 @@ Deno.test("late files are hidden on request", async () => {
   assert.match((await joinEarly(files, false)).get("main.js")!, /import\('\.\/late\.js'\)/);
 });
 
-Deno.test("functions that a start calls are compiled with their file", async () => {
-  const joined = await joinEarly(new Map(Object.entries(PARTS)), true);
-  for (const [name, functions] of [["main.js", 2], ["start.js", 1]] as const) {
-    assert.equal(joined.get(name)!.match(/=\((?:async )?function/g)?.length, functions, name);
-    assert.doesNotMatch(joined.get(name)!, /function\*? \w/, name);
-  }
-});
-
 Deno.test("a file of a bundle asks for modules of Node's one by one", async () => {
   const text =
     'import{createRequire as a} from "node:module";var m=a(import.meta.url);m("util");import("./app-A.js");';
