@@ -6,10 +6,12 @@ import {
   checkSettings,
   declarationOf,
   findSetting,
+  flagOf,
   keyOf,
   parseSettings,
   SETTING_NAMES,
 } from "../core/settings.ts";
+import { wrap } from "./help.ts";
 import {
   addSettingOptions,
   ENV,
@@ -41,6 +43,9 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
     );
   });
 
+  config.command("init").description("print a file of settings in which every one stands as a comment")
+    .action(() => console.log(sampleConfig()));
+
   const show = addSettingOptions(
     config.command("show").description("print the value of every setting and where it comes from")
       .option("--json", "print one JSON object"),
@@ -59,6 +64,37 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
       json ? await formatJson(rows) : formatColumns(["SETTING", "VALUE", "FROM"], rows.map(describe)),
     );
   });
+}
+
+/** A settings file in TOML, in which every setting stands with its default, as a comment. */
+function sampleConfig(): string {
+  const groups = Map.groupBy(SETTING_NAMES, (name) => declarationOf(name).group);
+  const parts = Array.from(groups, ([group, names]) => {
+    const settings = names.map((name) => {
+      const { range, help } = declarationOf(name);
+      // What a switch's help tells about is its flag.
+      const subject = declarationOf(name).kind === "switch" ? `${flagOf(name)}: ${help}` : help;
+      const facts = range === "" ? subject : `${subject} (${range})`;
+      return [
+        ...wrap(facts, 98).map((line) => `# ${line}`),
+        `#${keyOf(name)} = ${sampleValue(declarationOf(name))}`,
+      ];
+    });
+    return [`## ${group}`, ...settings.map((lines) => lines.join("\n"))].join("\n\n");
+  });
+  return [
+    "# Settings of wsward. Each stands with its default: remove the # before its name to change it.\n" +
+    "# A flag or a variable of the same name wins over what stands here. wsward config check looks for mistakes.",
+    ...parts,
+  ].join("\n\n");
+}
+
+function sampleValue(setting: Setting): string {
+  if (setting.kind === "switch") return String(setting.default);
+  if (setting.kind === "list") return "[]";
+  const { defaultGiven, isNumber } = setting;
+  if (defaultGiven === undefined) return `"" # ${setting.defaultText}, as long as this is a comment`;
+  return isNumber && /^\d+$/.test(defaultGiven) ? defaultGiven : JSON.stringify(defaultGiven);
 }
 
 interface Row {

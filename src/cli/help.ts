@@ -259,7 +259,7 @@ function firstClause(text: string): string {
 }
 
 /** Lines of whole words; a word that is longer than a line has one of its own. */
-function wrap(text: string, columns: number): readonly string[] {
+export function wrap(text: string, columns: number): readonly string[] {
   const lines: string[] = [];
   // What stands for something to be typed is not taken apart.
   for (const word of text.match(/\w[\w-]* = \S+|\S+/g) ?? []) {

@@ -12,7 +12,7 @@ const OWN_TASKS: Readonly<Record<string, string>> = { serve: "start", selftest: 
 export function typed(text: string, isSource: boolean = BUILT_BY === "deno run"): string {
   if (!isSource) return text;
   return text.replace(
-    /\bwsward (\[|-h|-V|--[a-z]+|[a-z]+)(?=[\w\s|)\];,]|$)/gm,
+    /(?<!deno task )\bwsward (\[|-h|-V|--[a-z]+|[a-z]+)(?=[\w\s|)\];,]|$)/gm,
     (_, word: string) =>
       Object.hasOwn(OWN_TASKS, word) ? `deno task ${OWN_TASKS[word]}` : `deno task wsward ${word}`,
   );

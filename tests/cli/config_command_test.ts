@@ -1,6 +1,7 @@
 // Settings from a file as a user has them: what is served, what is refused, and what check and show print.
 
 import assert from "node:assert/strict";
+import { keyOf, SETTING_NAMES } from "../../src/core/settings.ts";
 import { EXECUTABLE, Program, type Result, run, type StartOptions } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 
@@ -287,4 +288,26 @@ Deno.test("the help of serve tells about the file", async () => {
     /--config <path> file of settings, named like the flags: echo-port = 0, and echo = false for --no-echo/,
   );
   assert.match(words, /relative paths start at the working directory/);
+});
+
+Deno.test("the sample is a settings file with every setting, in which each default can be used", async () => {
+  const sample = await run(["config", "init"], { onlyPermissions: ["--no-prompt"] });
+  assert.deepEqual([sample.code, sample.stderr], [0, ""]);
+  for (const name of SETTING_NAMES) assert.match(sample.stdout, new RegExp(`^#${keyOf(name)} = `, "m"), name);
+  // Those without a default are left as they are.
+  const used = sample.stdout.replaceAll(/^#(?=[a-z-]+ = (?!""\s))/gm, "");
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [name, text, count] of [["sample", sample.stdout, 0], ["used", used, 30]] as const) {
+      const file = `${folder}/${name}.toml`;
+      await Deno.writeTextFile(file, text);
+      const { code, stdout } = await run(["config", "check", "--config", file], {
+        onlyPermissions: ["--no-prompt", `--allow-read=${folder}`, "--allow-env=WSWARD_*"],
+      });
+      assert.equal(code, 0, stdout);
+      assert.ok(Number(/in the file: (\d+)/.exec(stdout)?.[1]) >= count, stdout);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
