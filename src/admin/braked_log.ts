@@ -4,7 +4,7 @@ import { TokenBucket } from "../firewall/admission/token_bucket.ts";
 import type { Log } from "../telemetry/log.ts";
 
 /** How many records of a kind are logged per second. */
-export const RECORDS_PER_SECOND = 5;
+const RECORDS_PER_SECOND = 5;
 
 /** After which time those that were left out are summed up, in milliseconds. */
 const SUMMARY_MS = 10_000;

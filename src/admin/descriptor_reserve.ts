@@ -1,7 +1,7 @@
 // File descriptors that are held open for nothing, to be let go when there are no others.
 
 /** How many are held: one for each administrator's connection that comes while there are no others. */
-export const RESERVED_DESCRIPTORS = 4;
+const RESERVED_DESCRIPTORS = 4;
 
 /** A reserve of descriptors; empty without a path that can be opened. */
 export class DescriptorReserve {

@@ -13,7 +13,7 @@ import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 
 /** How long a revocation lasts unless somebody says otherwise, in seconds: as long as any token that we make. */
-export const DEFAULT_REVOCATION_TTL_S = 365 * 86_400;
+const DEFAULT_REVOCATION_TTL_S = 365 * 86_400;
 
 /** What a session is closed with: its token is still good, so it is not 3000. */
 const CLOSED_BY_ADMINISTRATOR = { code: 1008, reason: "closed by an administrator" } as const;

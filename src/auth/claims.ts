@@ -45,7 +45,7 @@ export interface ClaimRules {
 }
 
 /** How far clocks may be apart unless somebody says otherwise, in milliseconds. */
-export const DEFAULT_CLOCK_TOLERANCE_MS = 5000;
+const DEFAULT_CLOCK_TOLERANCE_MS = 5000;
 
 /** Judges the claims of a token whose signature is good, at a time in milliseconds since 1970. */
 export function judgeClaims(

@@ -6,7 +6,7 @@ import { type ReadKeySet, readKeySet } from "./key_set.ts";
 import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
 
 /** How long a fetch may take in all, in milliseconds. */
-export const FETCH_TIMEOUT_MS = 5000;
+const FETCH_TIMEOUT_MS = 5000;
 
 /** How large a key set may be, in bytes. */
 export const MAX_KEY_SET_SIZE_BYTES = 256 * 1024;

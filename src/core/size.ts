@@ -21,15 +21,3 @@ export function parseSize(text: string): number | undefined {
   const bytes = Number(count) * (UNIT_BYTES[unit] ?? NaN);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
-
-/**
- * Writes bytes in the form that {@linkcode parseSize} reads, with the largest binary unit that loses nothing: 65536 is
- * `"64KiB"`, 65537 is `"65537B"`.
- */
-export function formatSize(bytes: number): string {
-  for (const unit of ["GiB", "MiB", "KiB"]) {
-    const count = bytes / (UNIT_BYTES[unit] ?? NaN);
-    if (Number.isInteger(count) && count !== 0) return `${count}${unit}`;
-  }
-  return `${bytes}B`;
-}

@@ -36,7 +36,7 @@ export interface PresentationFault {
  * The subprotocols of the secure endpoint: JSON-RPC 2.0, and plain text under a name, which is also what is spoken when
  * neither is selected.
  */
-export const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
+const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
 
 /** The name of a subprotocol. */
 export type Subprotocol = typeof SUBPROTOCOLS[number];

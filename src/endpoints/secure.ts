@@ -94,11 +94,6 @@ export function createSecureEndpoint(
   };
 }
 
-/** Makes handlers that turn a connection whose first message is a valid token into a session. */
-export function createSecureHandler(options: SecureOptions): CreateHandler {
-  return createSecureEndpoint(options).createHandler;
-}
-
 function withDefaults(options: SecureOptions): Required<SecureOptions> {
   const clock = options.clock ?? SYSTEM_CLOCK;
   return {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
 import { MAX_DELAY_MS } from "../../src/endpoints/clock.ts";
 import type { Peer, SocketHandler } from "../../src/endpoints/endpoint.ts";
-import { createSecureHandler, type SecureOptions } from "../../src/endpoints/secure.ts";
+import { createSecureEndpoint, type SecureOptions } from "../../src/endpoints/secure.ts";
 import type { LogFields } from "../../src/telemetry/log.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { ManualClock, MemoryLog, MemoryPeer, withEndpoint, within } from "./harness.ts";
@@ -29,6 +29,10 @@ interface Bench {
   sendToken(): () => Promise<void>;
 }
 
+function newHandlers(options: SecureOptions) {
+  return createSecureEndpoint(options).createHandler;
+}
+
 /** An opened secure handler with everything around it in memory. */
 function bench(): Bench {
   const memory = new MemoryLog();
@@ -36,7 +40,7 @@ function bench(): Bench {
   const peer = new MemoryPeer();
   const verified = Promise.withResolvers<Verification>();
   const verifier: Verifier = { verify: () => verified.promise };
-  const handler = createSecureHandler({
+  const handler = newHandlers({
     verifier,
     authTimeoutMs: 10_000,
     prefix: "",
@@ -65,7 +69,7 @@ async function withSecure(
 ): Promise<void> {
   const memory = new MemoryLog();
   const createHandler = (peer: Peer): SocketHandler =>
-    createSecureHandler({ verifier: VALID, authTimeoutMs: 10_000, prefix: "", log: memory.log, ...options })(
+    newHandlers({ verifier: VALID, authTimeoutMs: 10_000, prefix: "", log: memory.log, ...options })(
       peer,
     );
   await withEndpoint({ name: "secure", createHandler, log: memory.log }, async ({ port }) => {
@@ -218,7 +222,7 @@ Deno.test("nothing is answered before the token is verified, nor after it was re
   void handler.message("hello");
   assert.deepEqual(peer.sent, []);
   const refusing = new MemoryPeer();
-  const refused = createSecureHandler({
+  const refused = newHandlers({
     verifier: verifierOf({ ok: false, reason: "invalid", detail: "" }),
     authTimeoutMs: 1000,
     prefix: "",
@@ -279,7 +283,7 @@ Deno.test("a token that is valid for longer than a native timer runs keeps its s
   const clock = new ManualClock();
   const peer = new MemoryPeer();
   const expiresAtMs = clock.now() + MAX_DELAY_MS + 1;
-  const handler = createSecureHandler({
+  const handler = newHandlers({
     verifier: verifierOf({ ok: true, identity: identity(expiresAtMs) }),
     authTimeoutMs: 1000,
     prefix: "",

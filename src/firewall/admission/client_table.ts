@@ -21,7 +21,7 @@ export interface Ban {
  * Most clients that are remembered while they have no connection: who owns many networks must not fill the memory.
  * Clients with connections are remembered in any case; --max-connections bounds them.
  */
-export const MAX_IDLE_CLIENTS = 65_536;
+const MAX_IDLE_CLIENTS = 65_536;
 
 /** What a banned client is told. */
 export const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };

@@ -6,9 +6,6 @@ export type CaseClass = "harmless" | "limit" | "exhaustion";
 /** How binding a rule is. */
 export type Level = "MUST" | "SHOULD";
 
-/** All classes, the mildest first. */
-export const CASE_CLASSES: readonly CaseClass[] = ["harmless", "limit", "exhaustion"];
-
 /** What comes of a case; `error` for one that could not be performed. */
 export type Result = "pass" | "warn" | "fail" | "info" | "skip" | "error";
 
