@@ -3,11 +3,12 @@
 import { StartError, UsageError } from "../core/errors.ts";
 import { typed } from "../core/typed.ts";
 
-/** Says why a command could not be run; returns 2 for what was typed, 1 for everything else. */
-export function explainFailure(error: unknown): number {
-  if (error instanceof UsageError) return printError(error.message, 2);
-  if (error instanceof StartError) return printError(error.message, 1);
-  return printError(`Cannot go on: ${error instanceof Error ? error.message : String(error)}`, 1);
+/** Says why a command could not be run; `hint` is a command that would work. Returns 2 for what was typed, 1 for everything else. */
+export function explainFailure(error: unknown, hint?: string): number {
+  const end = hint === undefined ? "" : `; this would work: ${hint}`;
+  if (error instanceof UsageError) return printError(error.message + end, 2);
+  if (error instanceof StartError) return printError(error.message + end, 1);
+  return printError(`Cannot go on: ${error instanceof Error ? error.message : String(error)}${end}`, 1);
 }
 
 function printError(message: string, exitCode: number): number {

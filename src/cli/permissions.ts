@@ -96,6 +96,7 @@ function joinNames(names: readonly string[]): string {
   return [...new Set(names)].join(",");
 }
 
-function quoteForShell(word: string): string {
+/** A word as a POSIX shell takes it. */
+export function quoteForShell(word: string): string {
   return PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

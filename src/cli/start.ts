@@ -19,6 +19,8 @@ export async function start(args: readonly string[]): Promise<number> {
     const { run } = await import("./run.ts");
     return await run(args);
   } catch (error) {
-    return explainFailure(error);
+    // Loaded late: most starts have what they need.
+    const { startHint } = await import("./start_hint.ts");
+    return explainFailure(error, startHint(args, error));
   }
 }

@@ -157,7 +157,11 @@ Deno.test("says in one line that it may not read the file (source tree only)", {
 }, async () => {
   const expected = "access to it was not allowed when the program was started";
   const result = await run(["serve", "--config", "/etc/x.toml"]);
-  assertRefused(result, `Cannot read the settings file "/etc/x.toml": ${expected}`, 1);
+  const command =
+    "deno run --no-prompt --allow-net --allow-read --allow-write --allow-env=WSWARD_* main.ts " +
+    "serve --config /etc/x.toml --runtime-dir wsward.run";
+  const hint = `this would work: ${command}`;
+  assertRefused(result, `Cannot read the settings file "/etc/x.toml": ${expected}; ${hint}`, 1);
 });
 
 Deno.test("check prints every mistake of file, flags and variables, and ends with 2", async () => {

@@ -269,3 +269,18 @@ Deno.test("deno run takes the printed flags as they are from $(...) (source tree
   await reader.cancel();
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("a start without the permissions that it needs tells a command that has them (source tree only)", {
+  ignore: EXECUTABLE !== undefined,
+}, async () => {
+  const folder = await Deno.makeTempDir();
+  const { code, stderr } = await run(
+    ["serve", "--no-secure", "--echo-port", "0", "--echo-prefix", "it's"],
+    { folder, onlyPermissions: ["--no-prompt", "--allow-read=.", "--allow-env=WSWARD_*"] },
+  );
+  await Deno.remove(folder, { recursive: true });
+  assert.equal(code, 1);
+  const [, command = ""] = /; this would work: deno run (.*)\n$/.exec(stderr) ?? [];
+  assert.match(command, /^--no-prompt --allow-net=127\.0\.0\.1:0,unix:\S+\/wsward\.run\/echo\.sock /);
+  assert.ok(command.endsWith(`--echo-prefix 'it'\\''s' --runtime-dir wsward.run`), command);
+});
