@@ -1,7 +1,7 @@
 // The buffers of connections, used again and again: garbage of this kind is collected late, and looks like a leak until then.
 
 /** Bytes of the buffer of an idle peer: it waits with one for as long as it has nothing to say. */
-const TINY_SIZE = 512;
+export const TINY_SIZE = 512;
 /** Bytes of a small buffer: enough for what most peers send or are sent at once. */
 export const SMALL_SIZE = 4096;
 /** Room for a message of 16 KiB at once; with more, a hundred stalled peers would hold megabytes. */
