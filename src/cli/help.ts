@@ -56,6 +56,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["wsward config show --config wsward.toml", "each value and where it comes from"],
     ["wsward config show --json", "for programs"],
   ],
+  "doctor": [
+    ["wsward doctor", "whether serve would start here"],
+    ["wsward doctor --config wsward.toml --json", "for programs, with these settings"],
+  ],
   "token": [
     ["wsward token create --user alice", "a token for 15 minutes"],
     ["wsward token verify --file token.txt", "whether it is valid, and why not"],

@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { UsageError } from "../core/errors.ts";
+import { addDoctorCommand } from "./doctor_command.ts";
 import { addExplainCommand } from "./explain_command.ts";
 import { addBansCommand } from "./bans_command.ts";
 import { addCompletionsCommand } from "./completions_command.ts";
@@ -79,6 +80,7 @@ function createProgram(exitWith: (code: number) => void, isShort: boolean): Stri
   program.commandsGroup("Serve:");
   addServeCommand(program, exitWith);
   addConfigCommand(program, exitWith);
+  addDoctorCommand(program, exitWith);
   program.commandsGroup("Tokens and keys:");
   addTokenCommand(program, exitWith);
   addKeyCommand(program);
