@@ -1,5 +1,6 @@
 // Composition: settings become objects, signals become a reload or a drain. No logic of its own.
 
+import { urlHost } from "./core/shown.ts";
 import { EventFeed } from "./admin/event_feed.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
@@ -219,7 +220,7 @@ class App {
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     const addresses = this.#firewall.addresses.map(({ name, hostname, port }): Address => {
-      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+      const host = urlHost(hostname);
       return { url: `${scheme}://${host}:${port}/`, name: name as EndpointName };
     });
     if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });

@@ -1,6 +1,7 @@
 // The admin listener's port: accepts few connections at once, goes on after every failure, and lets an administrator in
 // when the file descriptors have run out.
 
+import { urlHost } from "../core/shown.ts";
 import { StartError } from "../core/errors.ts";
 import { closeQuietly } from "../firewall/byte_socket.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -65,7 +66,7 @@ export class HttpListener {
     this.#listener = bind(options.listen);
     this.#reserve = new DescriptorReserve(options.reservePath);
     const { hostname, port } = this.#listener.addr;
-    this.url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    this.url = `http://${urlHost(hostname)}:${port}/`;
     void this.#acceptAll();
   }
 

@@ -1,5 +1,6 @@
 // The state of the program as one JSON object, with rates: what the page and `wsward top` show.
 
+import { urlHost } from "../core/shown.ts";
 import { countOf } from "../telemetry/histogram.ts";
 import type { Monitor, Snapshot } from "./monitor.ts";
 import { closeLabel, sumByLabel } from "./samples.ts";
@@ -153,7 +154,7 @@ export function endpointUrl(
   { hostname, port }: { readonly hostname: string; readonly port: number },
   isSecure: boolean,
 ): string {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const host = urlHost(hostname);
   return `${isSecure ? "wss" : "ws"}://${host}:${port}/`;
 }
 

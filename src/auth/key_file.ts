@@ -2,6 +2,7 @@
 
 import { StartError } from "../core/errors.ts";
 import { isOpenMode, readRegularFile, type RegularFile, UnreadableFile } from "../core/regular_file.ts";
+import { quoteForShell } from "../core/shown.ts";
 import { encodeBase64url } from "./base64url.ts";
 import { KeySet } from "./key_set.ts";
 import { parseKeys, type SecretEncoding } from "./key_text.ts";
@@ -144,8 +145,4 @@ function describe(error: unknown, notFound: string): string {
     return "access to it was not allowed when the program was started";
   }
   return error instanceof Error ? error.message : String(error);
-}
-
-function quoteForShell(path: string): string {
-  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,5 +1,6 @@
 // The command `connect`: a client for a terminal or a pipe.
 
+import { urlHost } from "../core/shown.ts";
 import { type Command, Option } from "commander";
 import { UsageError } from "../core/errors.ts";
 import { choice, duration, parseText, size } from "../core/setting_types.ts";
@@ -233,7 +234,7 @@ async function ownTarget(command: Command, isSecure: boolean): Promise<Target> {
   const isAny = host === "0.0.0.0" || host === "::";
   const scheme = setting("tlsCert") === undefined ? "ws" : "wss";
   return await readTarget(
-    `${scheme}://${isAny ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host}:${port}/`,
+    `${scheme}://${isAny ? "127.0.0.1" : urlHost(host)}:${port}/`,
   );
 }
 

@@ -1,5 +1,6 @@
 // What a start with certain settings would need, looked at one by one without starting: each with what mends it.
 
+import { urlHost } from "../core/shown.ts";
 import { dirname } from "node:path";
 import { AnswerError, request } from "../auth/http_get.ts";
 import { loadKeys } from "../auth/key_file.ts";
@@ -51,7 +52,7 @@ export async function examine(settings: Settings, nowMs: number): Promise<readon
 }
 
 function port(name: string, hostname: string, number: number, flag: string): Finding {
-  const address = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${number}`;
+  const address = `${urlHost(hostname)}:${number}`;
   try {
     Deno.listen({ hostname, port: number }).close();
     return { name, result: "ok", state: `${address} is free` };

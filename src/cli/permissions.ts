@@ -4,10 +4,8 @@ import { resolve } from "node:path";
 import { draftPath } from "../auth/key_file.ts";
 import { UsageError } from "../core/errors.ts";
 import { NO_LOG_FILE, type Settings } from "../core/settings.ts";
+import { quoteForShell, urlHost } from "../core/shown.ts";
 import { rotatedPath } from "../telemetry/rotation.ts";
-
-/** What a shell takes as it is, the address in `[::1]:80` included. */
-const PLAIN = /^([\p{L}\p{N}_./@:+,=-]|\[[\da-f.]*:[\da-f:.]*\])+$/iu;
 
 /**
  * The flags of `deno run` for a server with these settings, of which some may come from a file. Each is a word for a
@@ -37,7 +35,7 @@ export function permissionFlags(settings: Settings, configFile?: string): readon
 
 function neededAddresses(settings: Settings, runtimeDir: string): readonly string[] {
   const { host, echo, echoPort, secure, securePort, adminListen, jwksUrl } = settings;
-  const hostname = host.includes(":") ? `[${host}]` : host;
+  const hostname = urlHost(host);
   const addresses: string[] = [];
   if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
   if (secure) addresses.push(`${hostname}:${securePort}`, `unix:${resolve(runtimeDir, "secure.sock")}`);
@@ -94,9 +92,4 @@ function joinNames(names: readonly string[]): string {
     );
   }
   return [...new Set(names)].join(",");
-}
-
-/** A word as a POSIX shell takes it. */
-export function quoteForShell(word: string): string {
-  return PLAIN.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -3,7 +3,8 @@
 import { BUILT_BY } from "wsward/build";
 import { UsageError } from "../core/errors.ts";
 import { CONFIG_LABELS, parseSettings } from "../core/settings.ts";
-import { permissionFlags, quoteForShell } from "./permissions.ts";
+import { quoteForShell } from "../core/shown.ts";
+import { permissionFlags } from "./permissions.ts";
 import { readPlainFlags } from "./plain_flags.ts";
 import { ENV } from "./setting_options.ts";
 

@@ -1,5 +1,6 @@
 // The bad server: a listener of its own on loopback, capped in everything, which does what the paths of its clients say.
 
+import { urlHost } from "../../core/shown.ts";
 import { createServer, type Server, type Socket } from "node:net";
 import { StartError } from "../../core/errors.ts";
 import { latin1 } from "../../core/latin1.ts";
@@ -80,7 +81,7 @@ export class MisbehaveServer implements AsyncDisposable {
   /** The URL of the catalogue. */
   get url(): string {
     const { host } = this.#options;
-    return `http://${host.includes(":") ? `[${host}]` : host}:${this.port}/`;
+    return `http://${urlHost(host)}:${this.port}/`;
   }
 
   /** Ends everything. */
