@@ -64,7 +64,7 @@ export function parseError(reason: string): RpcError {
 }
 
 /** Error -32600: the JSON is not a request object. */
-function invalidRequest(data: NonNullable<RpcError["data"]>): RpcError {
+export function invalidRequest(data: NonNullable<RpcError["data"]>): RpcError {
   return { code: -32600, message: "Invalid Request", data };
 }
 
