@@ -14,7 +14,7 @@ export class UnreadableFile extends Error {
 }
 
 /** The most that a file named by a setting may hold, in bytes, where nothing else is said. */
-export const MAX_FILE_SIZE_BYTES = 16 * 2 ** 20;
+const MAX_FILE_SIZE_BYTES = 16 * 2 ** 20;
 
 /**
  * Reads a whole file of at most `maxBytes`. A pipe would hold up the whole program until somebody writes into it, and a
