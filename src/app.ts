@@ -6,12 +6,16 @@ import type { AdminServer } from "./admin/server.ts";
 import { createKeyFileIfMissing } from "./auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "./auth/key_ring.ts";
 import { createVerifier, type Verifier } from "./auth/token.ts";
+import { StartError } from "./core/errors.ts";
 import { Readiness } from "./core/readiness.ts";
 import { openRuntimeDir, type RuntimeDir } from "./core/runtime_dir.ts";
-import { NO_LOG_FILE, type Settings } from "./core/settings.ts";
+import { judgesTokens, NO_LOG_FILE, type Settings } from "./core/settings.ts";
 import { typed } from "./core/typed.ts";
+import { parseUpstreamUrl } from "./core/upstream_text.ts";
+import { SYSTEM_CLOCK } from "./endpoints/clock.ts";
 import { createEchoHandler } from "./endpoints/echo.ts";
 import { checkSocketPath, type Endpoint, type EndpointOptions, startEndpoint } from "./endpoints/endpoint.ts";
+import { Gateway, OpenGateway } from "./endpoints/gateway/gateway.ts";
 import { RevocationStore } from "./endpoints/revocation_store.ts";
 import { createSecureEndpoint, loadSessionProtocol } from "./endpoints/secure.ts";
 import { SecureCounters } from "./endpoints/secure_counters.ts";
@@ -204,19 +208,26 @@ class App {
       Array.from(this.#endpoints.keys()).filter((name) => !runtimeDir.holds(`${name}.sock`))
         .map((name) => `the private socket of the endpoint ${name} is gone`)
     );
+    this.#readiness.add(() => this.#firewall?.problems() ?? []);
   }
 
   async start(): Promise<void> {
     const settings = this.#settings;
     const isAdministered = settings.adminListen !== undefined;
-    const judges = settings.secure || isAdministered ? await this.#openJudges() : undefined;
+    const judges = judgesTokens(settings) || isAdministered ? await this.#openJudges() : undefined;
     // First, so that it can tell that the others are not there yet.
     if (judges !== undefined) await this.#startAdmin(judges);
     const guarded: GuardedEndpoint[] = [];
+    const hasUpstream = settings.upstream.length > 0;
     if (settings.echo) guarded.push(this.#guard("echo", settings.echoPort));
-    if (settings.secure) guarded.push(this.#guard("secure", settings.securePort));
+    if (hasUpstream) {
+      guarded.push({ name: "upstream", port: settings.securePort, inside: this.#createGate(judges) });
+      for (const url of settings.upstream) checkMayConnect(url);
+    } else if (settings.secure) {
+      guarded.push(this.#guard("secure", settings.securePort));
+    }
     // What could fail after the ready line has to fail before it.
-    for (const { socketPath } of guarded) checkSocketPath(socketPath);
+    for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     const addresses = this.#firewall.addresses.map(({ name, hostname, port }): Address => {
@@ -230,12 +241,14 @@ class App {
     if (settings.echo) {
       this.#startEndpoint("echo", { createHandler: createEchoHandler({ prefix: settings.echoPrefix }) });
     }
-    if (settings.secure && judges !== undefined) this.#startEndpoint("secure", this.#createSecure(judges));
+    if (settings.secure && !hasUpstream && judges !== undefined) {
+      this.#startEndpoint("secure", this.#createSecure(judges));
+    }
   }
 
   /** Loads what the first session would wait for otherwise. What can't be loaded ends the process, and not that session. */
   async loadRest(): Promise<void> {
-    if (this.#keys !== undefined) await loadSessionProtocol();
+    if (this.#endpoints.has("secure")) await loadSessionProtocol();
   }
 
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
@@ -260,7 +273,7 @@ class App {
   }
 
   #guard(name: EndpointName, port: number): GuardedEndpoint {
-    return { name, port, socketPath: this.#socketPath(name) };
+    return { name, port, inside: this.#socketPath(name) };
   }
 
   #startEndpoint(name: EndpointName, options: Pick<EndpointOptions, "createHandler" | "admit">): void {
@@ -349,6 +362,28 @@ class App {
     });
   }
 
+  /** Who decides about the clients of somebody else's server. */
+  #createGate(judges: Judges | undefined): Gateway | OpenGateway {
+    const settings = this.#settings;
+    if (judges === undefined || settings.upstreamAuth === "none") {
+      return new OpenGateway(settings.upstreamForwardToken);
+    }
+    return new Gateway({
+      verifier: this.#counters.timed(this.#createVerifier(judges)),
+      sessions: judges.sessions,
+      counters: this.#counters,
+      clock: SYSTEM_CLOCK,
+      authTimeoutMs: settings.authTimeout,
+      insecureTokenInQuery: settings.insecureTokenInQuery,
+      tokenCookie: settings.tokenCookie,
+      claims: settings.upstreamClaim,
+      claimsHeader: settings.upstreamClaimsHeader,
+      forwardToken: settings.upstreamForwardToken,
+      onFailedAuthentication: (address) => this.#firewall?.violation(address),
+      log: this.#log,
+    });
+  }
+
   #createSecure(judges: Judges): Pick<EndpointOptions, "createHandler" | "admit"> {
     const settings = this.#settings;
     return createSecureEndpoint({
@@ -361,6 +396,7 @@ class App {
       expiryWarningMs: settings.expiryWarning,
       maxRpcMessageSize: settings.maxRpcMessageSize,
       insecureTokenInQuery: settings.insecureTokenInQuery,
+      tokenCookie: settings.tokenCookie,
       onFailedAuthentication: (address) => this.#firewall?.violation(address),
     });
   }
@@ -391,6 +427,29 @@ function warnOfFewDescriptors({ maxConnections }: Settings, log: Log): void {
   if (!(limit < needed)) return;
   const hint = "raise it (ulimit -n, LimitNOFILE), or lower --max-connections";
   log("server.few_descriptors", { limit, value: needed, hint });
+}
+
+/**
+ * Asks the runtime whether an upstream may be connected to, so that a start and not the first client finds out.
+ *
+ * @throws {StartError} when it may not
+ */
+function checkMayConnect(url: string): void {
+  const address = parseUpstreamUrl(url)!;
+  if (address.kind === "unix") {
+    const { path } = address;
+    const isGranted = (["read", "write"] as const)
+      .every((name) => Deno.permissions.querySync({ name, path }).state === "granted");
+    if (isGranted) return;
+  } else {
+    const name = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
+    if (Deno.permissions.querySync({ name: "net", host: `${name}:${address.port}` }).state === "granted") {
+      return;
+    }
+  }
+  throw new StartError(
+    `Cannot use the upstream "${url}": permission was not granted; run with the flags that serve --print-permissions prints`,
+  );
 }
 
 /** The service manager that started the program and asks to be told how it is, or nothing. */

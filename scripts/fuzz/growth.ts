@@ -215,7 +215,7 @@ export async function checkGrowth({ name, mostSize, make }: Shape, measuring?: M
 
 function heads(lines: Readonly<Record<string, (size: number) => string>>): Shape[] {
   const rules = createRequestRules({
-    path: "/",
+    paths: ["/"],
     isLoopbackListener: true,
     settings: {
       allowHost: [],

@@ -4,6 +4,7 @@ import { ABNORMAL_CLOSURE, CLOSE_CODES, NO_STATUS_RECEIVED } from "../protocol/c
 import { countOf } from "../telemetry/histogram.ts";
 import type { Sample, Samples } from "../telemetry/metrics.ts";
 import type { EndpointCounters } from "../firewall/counters.ts";
+import type { Pool, UpstreamServer } from "../firewall/upstream/pool.ts";
 import type { Monitor, Snapshot } from "./monitor.ts";
 
 type Labels = Sample["labels"];
@@ -69,6 +70,7 @@ export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
       sample(sendQueueBytes, { endpoint: name })
     ),
     wsward_buffered_bytes: optional(firewall?.bufferedBytes),
+    ...upstreamSamples(firewall?.upstreams),
     wsward_sessions_open: [sample(sessions.size)],
     wsward_session_duration_seconds: [sample(counters.lifetimes)],
     wsward_authentications_total: fromCounts(counters.authentications, (result) => ({ result })),
@@ -80,6 +82,21 @@ export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
     wsward_log_records_lost_total: optional(lostRecords?.()),
     process_resident_memory_bytes: [sample(snapshot.residentBytes)],
     process_start_time_seconds: [sample(monitor.startedAtMs / 1000)],
+  };
+}
+
+function upstreamSamples(pool: Pool | undefined): Samples {
+  if (pool === undefined) return {};
+  const ofServers = (read: (server: UpstreamServer) => Sample["value"]) =>
+    pool.servers.map((server) => sample(read(server), { upstream: server.name }));
+  return {
+    wsward_upstream_connections_open: ofServers(({ open }) => open),
+    wsward_upstream_connects_total: pool.servers.flatMap(({ name, connects }) =>
+      fromCounts(connects, (result) => ({ upstream: name, result }))
+    ),
+    wsward_upstream_connect_seconds: ofServers(({ seconds }) => seconds),
+    wsward_upstream_up: ofServers(({ isUp }) => isUp ? 1 : 0),
+    wsward_upstream_retries_total: [sample(pool.retries)],
   };
 }
 

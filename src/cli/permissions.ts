@@ -3,8 +3,9 @@
 import { resolve } from "node:path";
 import { draftPath } from "../auth/key_file.ts";
 import { UsageError } from "../core/errors.ts";
-import { NO_LOG_FILE, type Settings } from "../core/settings.ts";
+import { judgesTokens, NO_LOG_FILE, type Settings } from "../core/settings.ts";
 import { quoteForShell, urlHost } from "../core/shown.ts";
+import { parseUpstreamUrl } from "../core/upstream_text.ts";
 import { rotatedPath } from "../telemetry/rotation.ts";
 
 /**
@@ -38,7 +39,13 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
   const hostname = urlHost(host);
   const addresses: string[] = [];
   if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
-  if (secure) addresses.push(`${hostname}:${securePort}`, `unix:${resolve(runtimeDir, "secure.sock")}`);
+  if (secure) addresses.push(`${hostname}:${securePort}`);
+  if (secure && settings.upstream.length === 0) addresses.push(`unix:${resolve(runtimeDir, "secure.sock")}`);
+  for (const url of settings.upstream) {
+    const address = parseUpstreamUrl(url)!;
+    if (address.kind === "unix") addresses.push(`unix:${address.path}`);
+    else addresses.push(`${urlHost(address.hostname)}:${address.port}`);
+  }
   if (adminListen !== undefined) addresses.push(adminListen);
   if (jwksUrl !== undefined && judgesTokens(settings)) {
     const issuer = hostAndPort(new URL(jwksUrl));
@@ -50,10 +57,17 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
 }
 
 function neededFiles(settings: Settings): { readonly read: string[]; readonly write: string[] } {
-  const { rulesFile, tlsCert, tlsKey, tlsClientCa } = settings;
+  const { rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey } = settings;
   const logFile = settings.logFile === NO_LOG_FILE ? undefined : settings.logFile;
-  const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa].filter((path) => path !== undefined);
+  const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey]
+    .filter((path) => path !== undefined);
   const write = logFile === undefined ? [] : [logFile];
+  for (const url of settings.upstream) {
+    const address = parseUpstreamUrl(url)!;
+    if (address.kind !== "unix") continue;
+    read.push(address.path);
+    write.push(address.path);
+  }
   if (logFile !== undefined && settings.logMaxSize !== Infinity) {
     // Each full file is looked for and renamed, but for the last one, which is replaced.
     const full = Array.from({ length: settings.logMaxFiles }, (_, i) => rotatedPath(logFile, i + 1));
@@ -73,11 +87,6 @@ function neededFiles(settings: Settings): { readonly read: string[]; readonly wr
     }
   }
   return { read, write };
-}
-
-/** Whether there are tokens to judge, and with them keys and revocations. */
-function judgesTokens({ secure, adminListen }: Settings): boolean {
-  return secure || adminListen !== undefined;
 }
 
 function hostAndPort({ protocol, hostname, port }: URL): string {

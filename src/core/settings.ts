@@ -3,6 +3,7 @@
 import { UsageError } from "./errors.ts";
 import { isKeySetUrl } from "./key_set_url.ts";
 import { isHostName, isLoopbackAddress, isNetwork, isOrigin } from "./network_text.ts";
+import { isClaimHeader, isCookieName, isFreeHeader, isPathPattern, isUpstreamUrl } from "./upstream_text.ts";
 import {
   byteRate,
   choice,
@@ -60,6 +61,99 @@ export const SETTINGS = {
     accepts: () => true,
     rule: "any text",
     default: "Server received: ",
+  }),
+  upstream: list({
+    group: "Your own server",
+    placeholder: "url",
+    help: "WebSocket server to stand in front of, in place of the secure endpoint; several are a pool",
+    accepts: isUpstreamUrl,
+    rule: "ws://host:port, wss://host:port or unix:///path.sock, without a path, query or credentials",
+  }),
+  upstreamAuth: choice({
+    group: "Your own server",
+    help: "whether a client needs a token; none: the firewall only",
+    choices: ["required", "none"],
+    default: "required",
+  }),
+  upstreamPath: list({
+    group: "Your own server",
+    placeholder: "path",
+    help: "path that clients may ask for, or the beginning of paths if it ends in *; without any, all may",
+    accepts: isPathPattern,
+    rule: "a path such as /chat, or /chat/*, without a query",
+  }),
+  upstreamTimeout: duration({
+    group: "Your own server",
+    help: "how long it may take to be connected to, TLS and its answer and all tries included",
+    default: "5s",
+    min: "100ms",
+    max: "1m",
+  }),
+  upstreamMaxConnections: integer({
+    group: "Your own server",
+    help: "most connections at once to each server",
+    default: "unlimited",
+    min: "1",
+    max: "1000000",
+    word: "unlimited",
+  }),
+  upstreamMaxMessageSize: size({
+    group: "Your own server",
+    help: "largest message from it, all its fragments together",
+    default: "16MiB",
+    min: "1B",
+    max: "1024GiB",
+  }),
+  upstreamHost: optionalText({
+    group: "Your own server",
+    placeholder: "name",
+    help: "the header Host that it is sent",
+    accepts: (given) => isHostName(given.replace(/:\d{1,5}$/, "")),
+    rule: "a host name, with or without a port",
+    unset: "what the client sent for ws and unix, the name in the URL for wss",
+  }),
+  upstreamClaim: list({
+    group: "Your own server",
+    placeholder: "claim=header",
+    help: "claim of the token that it is sent in a header",
+    accepts: isClaimHeader,
+    rule: "a claim, = and a header such as X-Role that has no meaning of its own",
+  }),
+  upstreamClaimsHeader: optionalText({
+    group: "Your own server",
+    placeholder: "header",
+    help: "header with all claims, as base64url of JSON",
+    accepts: isFreeHeader,
+    rule: "a header such as X-Claims that has no meaning of its own",
+    unset: "none",
+  }),
+  upstreamForwardToken: toggle({
+    group: "Your own server",
+    help: "pass the token on, in the header Authorization",
+    default: false,
+  }),
+  upstreamCa: optionalPath({
+    group: "Your own server",
+    help: "certificate authority in PEM to believe besides the usual ones, for wss; read again at SIGHUP",
+    unset: "the usual ones",
+  }),
+  upstreamServerName: optionalText({
+    group: "Your own server",
+    placeholder: "name",
+    help: "name that its certificate must be for, for wss",
+    accepts: isHostName,
+    rule: "a host name without a port",
+    unset: "the name in the URL",
+  }),
+  upstreamCert: optionalPath({
+    group: "Your own server",
+    help: "certificate chain in PEM to show to it, for wss; read again at SIGHUP",
+    unset: "none",
+  }),
+  upstreamKey: optionalPath({
+    group: "Your own server",
+    help: "private key of that certificate, in PEM; read again at SIGHUP",
+    unset: "none",
   }),
   keyFile: path({
     group: "Authentication",
@@ -123,6 +217,14 @@ export const SETTINGS = {
     group: "Sessions",
     help: "take a token out of the query too, where proxies, logs and browser histories keep it",
     default: false,
+  }),
+  tokenCookie: optionalText({
+    group: "Sessions",
+    placeholder: "name",
+    help: "cookie in which a token may be too; whoever sends one must send an Origin that may connect",
+    accepts: isCookieName,
+    rule: "a cookie name: letters, digits and !#$%&'*+-.^_`|~",
+    unset: "none",
   }),
   expiryWarning: duration({
     group: "Sessions",
@@ -513,6 +615,11 @@ export function declarationOf(name: SettingName): Setting {
   return SETTINGS[name];
 }
 
+/** Whether there are tokens to judge, and with them keys and revocations. */
+export function judgesTokens({ secure, upstream, upstreamAuth, adminListen }: Settings): boolean {
+  return secure && (upstream.length === 0 || upstreamAuth === "required") || adminListen !== undefined;
+}
+
 /** A rule that settings break together. */
 interface Combination {
   /** The settings that the rule is about; a mistake is where the first of them is that stands in the file. */
@@ -532,6 +639,61 @@ const COMBINATIONS: readonly Combination[] = [
     isBroken: ({ echoPort, securePort, echo, secure }) =>
       echo && secure && echoPort !== 0 && echoPort === securePort,
     mistake: "Cannot use one port for both endpoints: --echo-port and --secure-port must be two ports",
+  },
+  {
+    names: ["upstream", "secure"],
+    isBroken: ({ upstream, secure }) => upstream.length > 0 && !secure,
+    mistake: "Cannot use --upstream with --no-secure: it takes the place of the secure endpoint",
+  },
+  {
+    names: ["upstreamAuth", "upstream"],
+    isBroken: ({ upstreamAuth, upstream }) => upstreamAuth === "none" && upstream.length === 0,
+    mistake:
+      "Cannot use --upstream-auth none without --upstream: the secure endpoint always asks for a token",
+  },
+  {
+    names: ["upstreamTimeout", "handshakeTimeout", "upstream"],
+    isBroken: ({ upstreamTimeout, handshakeTimeout, upstream }) =>
+      upstream.length > 0 && upstreamTimeout >= handshakeTimeout,
+    mistake: "Cannot use --upstream-timeout: it must be shorter than --handshake-timeout",
+  },
+  {
+    names: ["upstreamClaim", "upstreamClaimsHeader", "upstreamAuth"],
+    isBroken: ({ upstreamClaim, upstreamClaimsHeader, upstreamAuth }) =>
+      upstreamAuth === "none" && (upstreamClaim.length > 0 || upstreamClaimsHeader !== undefined),
+    mistake: "Cannot pass claims on with --upstream-auth none: without a token there are none",
+  },
+  {
+    names: ["upstreamClaim", "upstreamClaimsHeader"],
+    isBroken: ({ upstreamClaim, upstreamClaimsHeader }) => {
+      const headers = [...upstreamClaim.map((given) => given.slice(given.lastIndexOf("=") + 1))];
+      if (upstreamClaimsHeader !== undefined) headers.push(upstreamClaimsHeader);
+      return new Set(headers.map((header) => header.toLowerCase())).size < headers.length;
+    },
+    mistake:
+      "Cannot pass two things on in one header: --upstream-claim and --upstream-claims-header name it twice",
+  },
+  {
+    names: ["upstreamCert", "upstreamKey"],
+    isBroken: ({ upstreamCert, upstreamKey }) => (upstreamCert === undefined) !== (upstreamKey === undefined),
+    mistake: "Cannot use only one of --upstream-cert and --upstream-key: both are needed",
+  },
+  {
+    names: ["upstreamServerName", "upstreamCert"],
+    isBroken: ({ upstreamServerName, upstreamCert }) =>
+      upstreamServerName !== undefined && upstreamCert !== undefined,
+    mistake:
+      "Cannot use --upstream-server-name with --upstream-cert: the runtime shows a certificate only to " +
+      "the name in the URL",
+  },
+  {
+    names: ["tokenCookie", "insecureAllowAnyOrigin", "insecureAllowNullOrigin"],
+    // A page in a sandbox, of whatever site, has no Origin but null.
+    isBroken: ({ tokenCookie, insecureAllowAnyOrigin, insecureAllowNullOrigin }) =>
+      tokenCookie !== undefined && (insecureAllowAnyOrigin || insecureAllowNullOrigin),
+    mistake:
+      "Cannot use --token-cookie with --insecure-allow-any-origin or --insecure-allow-null-origin: every web " +
+      "site could use the cookie",
   },
   {
     names: ["tlsCert", "tlsKey"],
@@ -655,6 +817,10 @@ export function checkSettings(
       if (!(error instanceof UsageError)) throw error;
       mistakes.push(error.message);
     }
+  }
+  // In front of somebody's own server there is no echo beside it, unless that was asked for.
+  if (values.get("upstream") instanceof Array && (values.get("upstream") as readonly string[]).length > 0) {
+    if (!given.has("echo") && !given.has("echoPort")) values.set("echo", false);
   }
   const settings = Object.fromEntries(values) as Settings;
   for (const { names, isBroken, mistake } of COMBINATIONS) {

@@ -34,3 +34,18 @@ export function judge(
   const ending = sessions.check(identity);
   return ending === undefined ? { ok: true, identity } : { ok: false, ending };
 }
+
+/** Undefined if it takes longer than that. */
+export async function beforeTimeout<T>(
+  promise: Promise<T>,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(timeoutMs, () => late.resolve(undefined));
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    cancel();
+  }
+}

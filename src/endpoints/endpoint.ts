@@ -5,7 +5,7 @@ import type { Log } from "../telemetry/log.ts";
 import { describeFailure } from "./failure.ts";
 
 /** The name of an endpoint, as in the log. */
-export type EndpointName = "echo" | "secure";
+export type EndpointName = "echo" | "secure" | "upstream";
 
 /** A whole message: text as a string, binary as a buffer that the receiver owns. */
 export type Message = string | ArrayBuffer;

@@ -3,7 +3,7 @@
 import { listElements } from "../protocol/handshake.ts";
 
 /** Where a token came from. */
-export type TokenSource = "header" | "subprotocol" | "query";
+export type TokenSource = "header" | "subprotocol" | "query" | "cookie";
 
 /** A token that came with the handshake. */
 export interface PresentedToken {
@@ -25,7 +25,7 @@ export interface Presentation {
 
 /** Why a handshake can't be accepted. The text never repeats what was sent. */
 export interface PresentationFault {
-  readonly status: 400 | 401;
+  readonly status: 400 | 401 | 403;
   /** For the log. */
   readonly why: string;
   /** One line for the peer. */
@@ -41,8 +41,10 @@ const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
 /** The name of a subprotocol. */
 export type Subprotocol = typeof SUBPROTOCOLS[number];
 
-const TOKEN_PREFIX = "bearer.";
-const QUERY_NAMES: readonly string[] = ["token", "access_token", "jwt"];
+/** What stands before a token in a subprotocol. */
+export const TOKEN_PREFIX = "bearer.";
+/** The names of a token in the query, in lower case. */
+export const QUERY_NAMES: readonly string[] = ["token", "access_token", "jwt"];
 
 const TWO_WAYS: PresentationFault = {
   status: 400,
@@ -55,16 +57,38 @@ const IN_QUERY: PresentationFault = {
   text: "a token must not be in the query, where proxies, logs and browser histories keep it: " +
     "send it as the first message, in the header Authorization, or as the subprotocol bearer.TOKEN",
 };
+const NO_ORIGIN: PresentationFault = {
+  status: 403,
+  why: "cookie without an Origin",
+  text: "who presents a token in a cookie must send the header Origin, as browsers do",
+};
 const OTHER_SCHEME: PresentationFault = {
   status: 401,
   why: "scheme is not Bearer",
   text: "the scheme of the header Authorization must be Bearer",
 };
 
-/** Reads how a handshake presents its token: `Authorization: Bearer` (RFC 6750 §2.1), a subprotocol, the query, or not at all. */
+/** What is read of a handshake; a `Request` is one. */
+export interface PresentingRequest {
+  /** A URL, or its part from the path on. */
+  readonly url: string;
+  readonly headers: { get(name: string): string | null };
+}
+
+/** Where else a token may be. */
+export interface PresentationOptions {
+  readonly insecureTokenInQuery: boolean;
+  /** The name of a cookie. */
+  readonly tokenCookie?: string | undefined;
+}
+
+/**
+ * Reads how a handshake presents its token: `Authorization: Bearer` (RFC 6750 §2.1), a subprotocol, a cookie, the query, or not
+ * at all. A browser sends a cookie whatever page asks it to, so there must be an Origin, which the firewall has checked then.
+ */
 export function readPresentation(
-  request: Request,
-  { insecureTokenInQuery }: { readonly insecureTokenInQuery: boolean },
+  request: PresentingRequest,
+  { insecureTokenInQuery, tokenCookie }: PresentationOptions,
 ): Presentation | PresentationFault {
   const inQuery = readQuery(request.url);
   if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;
@@ -80,8 +104,13 @@ export function readPresentation(
       tokens.push({ source: "subprotocol", token: name.slice(TOKEN_PREFIX.length) });
     }
   }
+  const inCookie = tokenCookie === undefined
+    ? []
+    : readCookie(request.headers.get("cookie") ?? "", tokenCookie);
+  for (const token of inCookie) tokens.push({ source: "cookie", token });
   for (const token of inQuery) tokens.push({ source: "query", token });
   if (tokens.length > 1) return TWO_WAYS;
+  if (inCookie.length > 0 && request.headers.get("origin") === null) return NO_ORIGIN;
   const holder = offered.find((name) => name.startsWith(TOKEN_PREFIX));
   return { presented: tokens[0], subprotocol: select(offered) ?? holder };
 }
@@ -92,6 +121,13 @@ function readBearer(authorization: string): string | null {
   const scheme = space < 0 ? authorization : authorization.slice(0, space);
   if (scheme.toLowerCase() !== "bearer") return null;
   return authorization.slice(scheme.length).trimStart();
+}
+
+/** The values of all cookies of that name (RFC 6265 §4.2.1). */
+function readCookie(cookie: string, name: string): readonly string[] {
+  const prefix = `${name}=`;
+  return cookie.split(";").map((pair) => pair.trim()).filter((pair) => pair.startsWith(prefix))
+    .map((pair) => pair.slice(prefix.length));
 }
 
 function readQuery(url: string): readonly string[] {

@@ -1,7 +1,7 @@
 // The secure endpoint: nothing is processed before a token is verified, however it was presented.
 import type { Identity, Verifier } from "../auth/token.ts";
 import type { Log } from "../telemetry/log.ts";
-import { authenticate, type Authentication, judge } from "./authenticate.ts";
+import { authenticate, type Authentication, beforeTimeout, judge } from "./authenticate.ts";
 import { type Cancel, type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import {
   type Admission,
@@ -39,6 +39,8 @@ export interface SecureOptions {
   readonly maxRpcMessageSize?: number;
   /** Whether a token may be in the query; false if left out. */
   readonly insecureTokenInQuery?: boolean;
+  /** The cookie in which a token may be; none if left out. */
+  readonly tokenCookie?: string | undefined;
   /** The machine's time if left out. */
   readonly clock?: Clock;
 }
@@ -58,7 +60,7 @@ interface Start {
 
 /** Why a handshake is not accepted. */
 interface HandshakeRefusal {
-  readonly status: 400 | 401 | 503;
+  readonly status: 400 | 401 | 403 | 503;
   readonly why: string;
   readonly text: string;
   readonly detail?: string | undefined;
@@ -102,6 +104,7 @@ function withDefaults(options: SecureOptions): Required<SecureOptions> {
     expiryWarningMs: 30_000,
     maxRpcMessageSize: 64 * 1024,
     insecureTokenInQuery: false,
+    tokenCookie: undefined,
     onFailedAuthentication: () => {},
     ...options,
     clock,
@@ -119,7 +122,11 @@ async function admit(request: Request, options: Required<SecureOptions>): Promis
   if (presented === undefined) return await accept({});
   if (presented.source !== "header") return await accept({ token: presented.token });
 
-  const authentication = await beforeTimeout(authenticate(presented.token, options), options);
+  const authentication = await beforeTimeout(
+    authenticate(presented.token, options),
+    options.clock,
+    options.authTimeoutMs,
+  );
   if (authentication === undefined) return refuseHandshake(request, TOO_LATE, options);
   if (authentication.ok) return await accept({ identity: authentication.identity });
   const { ending: { why, text = why, code }, detail } = authentication;
@@ -147,20 +154,6 @@ function refuseHandshake(
   if (challenge !== undefined) headers.set("www-authenticate", challenge);
   if (status === 503) headers.set("retry-after", "1");
   return new Response(`${text}\n`, { status, headers });
-}
-
-/** Undefined if it takes longer than a peer may take until its token is verified. */
-async function beforeTimeout<T>(
-  promise: Promise<T>,
-  { clock, authTimeoutMs }: Required<SecureOptions>,
-): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const cancel = clock.after(authTimeoutMs, () => late.resolve(undefined));
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    cancel();
-  }
 }
 
 class SecureHandler implements SocketHandler {

@@ -2,7 +2,7 @@
 import type { Identity } from "../auth/token.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Cancel, type Clock, ringAt } from "./clock.ts";
-import type { Message, Peer } from "./endpoint.ts";
+import type { EndpointName, Message, Peer } from "./endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 
 /** How a session speaks: plain text, or a protocol on top of it. */
@@ -21,6 +21,10 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** How long before the end `Conversation.expiring` is called, in milliseconds. */
   readonly expiryWarningMs: number;
+  /** Where it is; `secure` if left out. */
+  readonly endpoint?: EndpointName;
+  /** Counts the messages where they do not come through the session. */
+  readonly traffic?: { readonly messagesIn: number; readonly messagesOut: number };
   readonly createConversation: (session: Session) => Conversation;
   /** Called once, when the session takes no more messages: the server ends it or its connection is gone. */
   readonly onEnded: (session: Session) => void;
@@ -116,15 +120,15 @@ export class Session {
       connection,
       startedAtMs: this.startedAtMs,
       expiresAtMs: this.#identity.expiresAtMs,
-      messagesIn: this.#messagesIn,
-      messagesOut: this.#messagesOut,
+      ...this.#counts,
     };
   }
 
   /** The fields that name it in the log. */
-  logFields(): { connection: string; peer: string; endpoint: "secure"; session: string; user: string } {
+  logFields(): { connection: string; peer: string; endpoint: EndpointName; session: string; user: string } {
     const { connection, address: peer } = this.#peer;
-    return { connection, peer, endpoint: "secure", session: this.id, user: this.user };
+    const { endpoint = "secure" } = this.#options;
+    return { connection, peer, endpoint, session: this.id, user: this.user };
   }
 
   /** Answers one message; does nothing once the session has ended. */
@@ -162,14 +166,21 @@ export class Session {
   /** Ends it after its connection closed with this code. */
   close(code: number): void {
     this.#leave();
+    const { messagesIn, messagesOut } = this.#counts;
     this.#options.log("session.closed", {
       ...this.logFields(),
       code,
       reason: this.#ending?.why,
-      messages_in: this.#messagesIn,
-      messages_out: this.#messagesOut,
+      messages_in: messagesIn,
+      messages_out: messagesOut,
       duration: Math.round(this.durationMs) / 1000,
     });
+  }
+
+  get #counts(): { readonly messagesIn: number; readonly messagesOut: number } {
+    const { messagesIn, messagesOut } = this.#options.traffic ??
+      { messagesIn: this.#messagesIn, messagesOut: this.#messagesOut };
+    return { messagesIn, messagesOut };
   }
 
   #leave(): void {

@@ -2,6 +2,7 @@
 
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import { Histogram, LIFETIME_BOUNDS, SizeHistogram } from "../telemetry/histogram.ts";
+import type { Pool } from "./upstream/pool.ts";
 import type { Violation } from "./violation.ts";
 
 /** The counters of one endpoint, since the start of the firewall. */
@@ -46,4 +47,6 @@ export interface FirewallMetrics {
   readonly bansInForce: number;
   /** Bytes that are held because of peers, as --max-buffered-memory counts them. */
   readonly bufferedBytes: number;
+  /** Somebody else's servers, if there are any. */
+  readonly upstreams?: Pool | undefined;
 }

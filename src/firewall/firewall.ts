@@ -13,6 +13,8 @@ import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
 import type { TlsIdentity } from "./tls/tls_identity.ts";
+import type { Gate } from "./upstream/gate.ts";
+import { Upstream } from "./upstream/route.ts";
 import type { Served } from "./ways/served.ts";
 
 /** An endpoint to stand in front of. */
@@ -20,8 +22,8 @@ export interface GuardedEndpoint {
   readonly name: string;
   /** The public port; 0 for a free one. */
   readonly port: number;
-  /** The Unix socket on which the endpoint accepts. */
-  readonly socketPath: string;
+  /** The Unix socket on which the endpoint accepts, or who decides about the clients of somebody else's server. */
+  readonly inside: string | Gate;
 }
 
 /** What a firewall is made of. */
@@ -54,12 +56,16 @@ export class Firewall {
   readonly #tls: TlsAcceptor | undefined;
   readonly #listeners: readonly FirewallListener[];
   readonly #budget: MemoryBudget;
+  #upstream: Upstream | undefined;
 
   private constructor({ settings, endpoints, log }: FirewallOptions, tls: TlsAcceptor | undefined) {
     this.#settings = settings;
     this.#log = log;
     this.#tls = tls;
     this.#admission = new Admission(settings, log);
+    const insides = endpoints.map(({ inside }) =>
+      typeof inside === "string" ? inside : this.#upstream = new Upstream(settings, inside, log)
+    );
     const budget = this.#budget = new MemoryBudget(settings.maxBufferedMemory);
     const bound: Deno.TcpListener[] = [];
     try {
@@ -76,14 +82,14 @@ export class Firewall {
       });
     }
     this.addresses = endpoints.map(({ name }, i) => ({ name, ...hostAndPort(bound[i]!) }));
-    this.#listeners = endpoints.map(({ name, socketPath }, i) =>
+    this.#listeners = endpoints.map(({ name }, i) =>
       new FirewallListener({
         endpoint: name,
         listener: bound[i]!,
         tls: this.#tls,
-        socketPath,
+        inside: insides[i]!,
         requestRules: createRequestRules({
-          path: "/",
+          paths: typeof insides[i] === "string" ? ["/"] : settings.upstreamPath,
           isLoopbackListener: isLoopback(bound[i]!.addr.hostname),
           settings,
         }),
@@ -125,6 +131,7 @@ export class Firewall {
   /** Reads the files that the settings name again; what can't be used is logged and changes nothing. */
   reload(): void {
     this.#admission.reload();
+    this.#upstream?.reload();
     if (this.#tls === undefined) return;
     try {
       this.#tls.reload(readIdentity(this.#settings, this.#log)!);
@@ -149,6 +156,11 @@ export class Firewall {
     return this.#admission.unban(address);
   }
 
+  /** Why nobody can be served by somebody else's servers, if there are any. */
+  problems(): readonly string[] {
+    return this.#upstream?.pool.problems() ?? [];
+  }
+
   /** What has been counted so far. */
   metrics(): FirewallMetrics {
     return {
@@ -161,6 +173,7 @@ export class Firewall {
       bansBegun: this.#admission.bansBegun,
       bansInForce: this.#admission.bans().length,
       bufferedBytes: this.#budget.usedBytes,
+      upstreams: this.#upstream?.pool,
     };
   }
 

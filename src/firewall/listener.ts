@@ -1,6 +1,6 @@
 // One public listener: accepts, has each peer opened, checked and joined to the endpoint, and drains.
 
-import type { CloseReason } from "../protocol/close_code.ts";
+import { ABNORMAL_CLOSURE, type CloseReason } from "../protocol/close_code.ts";
 import { StandstillMeter } from "../core/standstill.ts";
 import { encodeClose } from "../protocol/frame.ts";
 import { checkHandshake, type Refusal } from "../protocol/handshake.ts";
@@ -18,10 +18,14 @@ import { open } from "./handshake/opening.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
-import type { Served } from "./ways/served.ts";
+import type { Crossing, Upstream } from "./upstream/route.ts";
+import { Served } from "./ways/served.ts";
 
 /** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
 const ACCEPT_RETRY_MS = 100;
+
+/** How long after the last connection the next one is closed at a drain, in milliseconds, unless there is less time. */
+const CLOSE_STEP_MS = 10;
 
 /** How long what was cut at the end of a drain may take to end, in milliseconds. */
 const DRAIN_GRACE_MS = 1000;
@@ -37,8 +41,8 @@ export interface ListenerOptions {
   readonly listener: Deno.TcpListener;
   /** Makes TLS of what is accepted; without it the listener speaks plain HTTP. */
   readonly tls?: TlsAcceptor | undefined;
-  /** The Unix socket of the endpoint. */
-  readonly socketPath: string;
+  /** Where the endpoint is: the Unix socket of one in this process, or somebody else's server. */
+  readonly inside: string | Upstream;
   /** Applied to each head that is a handshake. */
   readonly requestRules: readonly RequestRule[];
   readonly limits: ListenerLimits;
@@ -71,7 +75,7 @@ export class FirewallListener {
   readonly #connections = new Set<Connection>();
   readonly #handshakes = new Set<Handshake>();
   /** The ways to the endpoint, by connection, from when that is asked to the end. */
-  readonly #ways = new Map<string, Served>();
+  readonly #ways = new Map<string, Served | Crossing>();
   readonly #joining: JoiningOptions;
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #standstill: StandstillMeter | undefined;
@@ -106,7 +110,8 @@ export class FirewallListener {
 
   /** What ties an endpoint in this process to a connection, from when it is asked about it; undefined when there is none. */
   link(connection: string): Served | undefined {
-    return this.#ways.get(connection);
+    const way = this.#ways.get(connection);
+    return way instanceof Served ? way : undefined;
   }
 
   /**
@@ -126,10 +131,10 @@ export class FirewallListener {
       for (const connection of this.#connections) connection.cut();
       timer = setTimeout(() => this.#onEmpty?.(), DRAIN_GRACE_MS);
     }, timeoutMs);
-    // Their own deadlines would come first otherwise.
-    for (const connection of this.#connections) connection.close(close, timeoutMs);
+    const closer = this.#closeAll(close, timeoutMs);
     this.#checkEmpty();
     await ended;
+    clearInterval(closer);
     clearTimeout(timer);
     clearInterval(this.#sweeper);
   }
@@ -137,6 +142,26 @@ export class FirewallListener {
   #startSweeping(everyMs: number): void {
     this.#standstill = new StandstillMeter(everyMs, performance.now());
     this.#sweeper = setInterval(() => this.#sweep(), everyMs);
+  }
+
+  /**
+   * Closes one after the other, over the first half of the time at the most: all clients at once would all come back at once, to
+   * whoever serves them next.
+   */
+  #closeAll(close: CloseReason, timeoutMs: number): ReturnType<typeof setInterval> {
+    const startedMs = performance.now();
+    const connections = [...this.#connections];
+    const stepMs = Math.min(CLOSE_STEP_MS, timeoutMs / 2 / connections.length);
+    let next = 0;
+    const closeDue = () => {
+      const elapsedMs = performance.now() - startedMs;
+      // Their own deadlines would come first otherwise.
+      while (next < connections.length && next * stepMs <= elapsedMs) {
+        connections[next++]!.close(close, timeoutMs - elapsedMs);
+      }
+    };
+    closeDue();
+    return setInterval(closeDue, CLOSE_STEP_MS);
   }
 
   #sweep(): void {
@@ -201,7 +226,7 @@ export class FirewallListener {
       this.#handshakes.delete(handshake);
       if (handshake.connection !== undefined) this.#connections.delete(handshake.connection);
       if (handshake.id !== undefined) {
-        this.#ways.get(handshake.id)?.release();
+        this.#ways.get(handshake.id)?.release(handshake.connection?.result.code ?? ABNORMAL_CLOSURE);
         this.#ways.delete(handshake.id);
       }
       admission.end(handshake);

@@ -8,8 +8,11 @@ export type { RefusalStatus };
 
 /** What a refused client is told: an HTTP status and one line of text; never the client's own words. */
 export interface Refusal {
-  readonly status: RefusalStatus;
+  /** One of `RefusalStatus`, or what somebody's own server answered: 400 to 599. */
+  readonly status: number;
   readonly reason: string;
+  /** What the answer says in place of the reason. */
+  readonly text?: string;
   /** The rule that was broken, a word for the log; `handshake` if left out. */
   readonly rule?: RefusalRule;
   /** What the rule allows, in its own unit, where it is a limit. */
@@ -63,19 +66,30 @@ const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   "origin",
   "authorization",
   "content-length",
+  "sec-websocket-accept",
   "sec-websocket-key",
   "sec-websocket-version",
 ]);
 
+/** What joins several lines of one header where it is not a comma: both are lists of their own kind (RFC 6265 §4.2.1, §3). */
+const SEPARATORS: ReadonlyMap<string, string> = new Map([["cookie", "; "], ["set-cookie", "\n"]]);
+
 /** The headers that are kept, of requests and of responses. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set([
   ...SINGLE_HEADERS,
+  "accept-language",
   "connection",
+  "cookie",
   "expect",
   "retry-after",
+  "sec-websocket-extensions",
   "sec-websocket-protocol",
+  "set-cookie",
+  "traceparent",
+  "tracestate",
   "transfer-encoding",
   "upgrade",
+  "user-agent",
   "www-authenticate",
   "x-forwarded-for",
 ]);
@@ -195,7 +209,7 @@ function parseHeaders(lines: readonly string[], kept = KEPT_HEADERS): Map<string
       return badRequest(`the header "${name}" must not be repeated`);
     }
     const trimmed = trimBlanks(value);
-    headers.set(name, known === undefined ? trimmed : `${known}, ${trimmed}`);
+    headers.set(name, known === undefined ? trimmed : `${known}${SEPARATORS.get(name) ?? ", "}${trimmed}`);
   }
   return headers;
 }
@@ -301,11 +315,12 @@ export interface AnswerOptions {
 
 /** The answer to a refused client, after which the connection is closed. */
 export function encodeRefusal(
-  { status, reason, headers = {} }: Refusal,
+  { status, reason, text = `${reason}\n`, headers = {} }: Refusal,
   { date, hasBody }: AnswerOptions,
 ): Uint8Array<ArrayBuffer> {
-  const body = `${reason}\n`;
-  const lines = [`HTTP/1.1 ${status} ${REFUSAL_STATUSES[status].name}`];
+  const body = new TextEncoder().encode(text);
+  const name = isRefusalStatus(status) ? REFUSAL_STATUSES[status].name : "Refused";
+  const lines = [`HTTP/1.1 ${status} ${name}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   lines.push(
     `Date: ${date}`,
@@ -313,7 +328,7 @@ export function encodeRefusal(
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${body.length}`,
     "",
-    hasBody ? body : "",
+    hasBody ? text : "",
   );
   return new TextEncoder().encode(lines.join("\r\n"));
 }
@@ -331,6 +346,7 @@ const FORWARDED_HEADERS = [
   "host",
   "origin",
   "authorization",
+  "cookie",
   "sec-websocket-key",
   "sec-websocket-protocol",
 ] as const;
@@ -366,7 +382,7 @@ export function parseResponseHead(
   end: number,
 ): { readonly status: number; readonly headers: ReadonlyMap<string, string> } | undefined {
   const lines = latin1(bytes, start, end - 4).split("\r\n");
-  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(lines[0]!)?.[1];
+  const status = /^HTTP\/1\.1 ([1-9]\d\d)(?: |$)/.exec(lines[0]!)?.[1];
   const headers = parseHeaders(lines);
   return status === undefined || !(headers instanceof Map) ? undefined : { status: Number(status), headers };
 }
@@ -376,6 +392,7 @@ export function isRefusalStatus(status: number): status is RefusalStatus {
   return status in REFUSAL_STATUSES;
 }
 
-function hasToken(value: string | undefined, token: string): boolean {
+/** Whether a list header has this element, in lower case, in any case. */
+export function hasToken(value: string | undefined, token: string): boolean {
   return listElements(value).some((element) => element.toLowerCase() === token);
 }

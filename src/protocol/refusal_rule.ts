@@ -34,7 +34,11 @@ export const REFUSAL_RULES = {
     cause: "DNS rebinding, or a name that the server was not told of",
     settings: ["allowHost"],
   },
-  path: { meaning: "the endpoint is at one path only", cause: "a URL with another path" },
+  path: {
+    meaning: "the endpoint is at one path, an upstream at those that --upstream-path names",
+    cause: "a URL with another path, or one with dots that could lead out of it",
+    settings: ["upstreamPath"],
+  },
   origin: {
     meaning: "web pages of other origins may not connect",
     cause: "a page of another site, or of an own one that the server was not told of",
@@ -73,6 +77,11 @@ export const REFUSAL_RULES = {
   endpoint: {
     meaning: "the endpoint itself refused, or could not be reached",
     cause: "a token that is not valid, or a failure on the server's side; the log has more",
+  },
+  upstream: {
+    meaning: "somebody's own server behind this one refused, or could not be used",
+    cause: "its own refusal, or a failure there; upstream.refused or upstream.unreachable has more",
+    settings: ["upstream", "upstreamTimeout"],
   },
   draining: { meaning: "a server that stops takes no new connections", cause: "SIGINT or SIGTERM" },
 } as const satisfies Record<string, RefusalRuleDeclaration>;

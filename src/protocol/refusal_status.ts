@@ -73,13 +73,25 @@ export const REFUSAL_STATUSES = {
     meaning: "a failure on the server's side",
     cause: "a fault in wsward itself; the log has the details",
   },
+  502: {
+    name: "Bad Gateway",
+    meaning: "the server behind this one can't be used",
+    cause: "it refused the connection, TLS to it failed, or its answer was no WebSocket handshake",
+    settings: ["upstream", "upstreamCa"],
+  },
   503: {
     name: "Service Unavailable",
     meaning: "the server can't take the connection now; the header Retry-After says when to try again",
     cause:
-      "too many open connections, a server that is stopping, an endpoint that is down, a late verification, or a " +
+      "too many open connections, a server that is stopping, an endpoint or all upstreams down, a late verification, or a " +
       "token whose key the issuer could not be asked for",
-    settings: ["maxConnections", "drainTimeout", "authTimeout", "jwksUrl"],
+    settings: ["maxConnections", "drainTimeout", "authTimeout", "jwksUrl", "upstreamMaxConnections"],
+  },
+  504: {
+    name: "Gateway Timeout",
+    meaning: "the server behind this one did not answer in time",
+    cause: "it is stuck, too busy, or not reachable",
+    settings: ["upstreamTimeout"],
   },
   505: {
     name: "HTTP Version Not Supported",

@@ -351,6 +351,66 @@ export const EVENTS = {
     fields: ["endpoint", "reason"],
     cause: "a fault in the runtime, or no file descriptors",
   },
+  "upstream.unreachable": {
+    level: "error",
+    text: "An upstream can't be connected to",
+    fields: ["connection", "endpoint", "upstream", "status", "reason", "error", "hint", "count"],
+    cause:
+      "nobody listens there, TLS failed, it did not answer in time, or not with a WebSocket handshake; at most a record a second",
+    settings: ["upstream", "upstreamTimeout", "upstreamCa", "upstreamServerName"],
+  },
+  "upstream.refused": {
+    level: "warning",
+    text: "An upstream refused a handshake",
+    fields: ["connection", "endpoint", "upstream", "status", "count"],
+    cause:
+      "its own status, which the client gets too: 404 for a path, 403 for an origin; at most a record a second",
+    settings: ["upstream", "upstreamPath"],
+  },
+  "upstream.lost": {
+    level: "error",
+    text: "An upstream was lost",
+    fields: [...CONNECTION, "upstream", "reason"],
+    cause:
+      "it ended a connection without a Close frame, does not read, or does not answer a Ping; the peer gets 1011",
+    settings: ["pingInterval", "pingTimeout", "sendTimeout"],
+  },
+  "upstream.protocol_error": {
+    level: "error",
+    text: "An upstream broke the protocol",
+    fields: [...CONNECTION, "upstream", "rule", "code", "reason", "limit", "value"],
+    cause:
+      "its frames break RFC 6455 or a limit: it gets the code, the peer gets 1011; the rule says which, see that",
+    settings: ["upstreamMaxMessageSize"],
+  },
+  "upstream.down": {
+    level: "error",
+    text: "An upstream is left out for a time",
+    fields: ["upstream", "duration"],
+    cause: "three attempts in a row failed, or one more after such a time; open connections to it go on",
+    settings: ["upstream"],
+  },
+  "upstream.up": {
+    level: "info",
+    text: "An upstream can be used again",
+    fields: ["upstream"],
+    cause: "it has accepted a handshake, or refused one, after upstream.down",
+    settings: ["upstream"],
+  },
+  "upstream.reloaded": {
+    level: "info",
+    text: "Read the files for TLS to the upstreams again",
+    fields: [],
+    cause: "SIGHUP",
+    settings: ["upstreamCa", "upstreamCert", "upstreamKey"],
+  },
+  "upstream.reload_failed": {
+    level: "error",
+    text: "Kept the old files for TLS to the upstreams",
+    fields: ["reason"],
+    cause: "SIGHUP, while one of them can't be read",
+    settings: ["upstreamCa", "upstreamCert", "upstreamKey"],
+  },
   "admin.refused": {
     level: "warning",
     text: "A request to the admin listener was refused",

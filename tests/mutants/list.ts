@@ -8,6 +8,7 @@ import { CONNECTION } from "./connection.ts";
 import { CORE } from "./core.ts";
 import { PROTOCOL } from "./protocol.ts";
 import { RECORDS } from "./records.ts";
+import { UPSTREAM } from "./upstream.ts";
 import { WAYS } from "./ways.ts";
 
 /** All faults, the walls first. */
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADMINISTRATION,
   ...CORE,
   ...RECORDS,
+  ...UPSTREAM,
 ];

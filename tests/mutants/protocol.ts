@@ -41,7 +41,7 @@ export const PROTOCOL = [
     ["a target that is no path", 'target.startsWith("/") ?', "true ?"],
     ["Host beside an absolute target", 'headers.set("host", split.authority)', "undefined"],
     ["an absolute target in place of Host", ' && headers.has("host")) headers.set', ") headers.set"],
-    ["a body after HEAD", 'hasBody ? body : ""', "body"],
+    ["a body after HEAD", 'hasBody ? text : ""', "text"],
     [
       "the client's own X-Forwarded-For",
       "`X-Forwarded-For: ${facts.address}`",

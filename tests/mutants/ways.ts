@@ -11,7 +11,7 @@ export const WAYS = [
     ["the endpoint is not cut after the deadline", "if (this.#isPeerGone) this.#way.cut();", ""],
     [
       "the endpoint is not told of the end",
-      "      this.#way.tell(this.#closing.received ?? this.#closing.own);\n",
+      "      this.#way.tell(received ?? own, received !== undefined);\n",
       "",
     ],
     ["a standstill is not excused", "    excuse(this.#times, byMs);\n", ""],
@@ -33,8 +33,8 @@ export const WAYS = [
     ],
     [
       "the endpoint that closes is not told what the peer said",
-      'if (state !== "closing by the endpoint") this.#way.tell(own);',
-      "this.#way.tell(own);",
+      'if (state !== "closing by the endpoint") this.#way.tell(own, state === "closing by the peer");',
+      'this.#way.tell(own, state === "closing by the peer");',
     ],
     [
       "one byte is progress",
@@ -203,8 +203,8 @@ export const WAYS = [
     ["sizes are not observed", "    this.#sizes.observe(message.bytes);\n", ""],
     [
       "a header is refused only when it is whole",
-      "this.violation = firstViolation(FIRST_BYTES_RULES",
-      "this.violation = !isWhole ? undefined : firstViolation(FIRST_BYTES_RULES",
+      "this.violation = firstViolation(this.#firstBytesRules",
+      "this.violation = !isWhole ? undefined : firstViolation(this.#firstBytesRules",
     ],
   ]),
   ...faultsOf("src/protocol/masking.ts", ["tests/firewall/connection/message_reader_test.ts"], [

@@ -186,6 +186,7 @@ Deno.test("the endpoint is told what the firewall knows, and nothing that the cl
     "host: server.example",
     "origin: http://a.example",
     "authorization: Bearer x",
+    "cookie: a=b",
     "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
     "sec-websocket-protocol: a, b",
     "",

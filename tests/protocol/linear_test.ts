@@ -34,7 +34,7 @@ type Reader = (shape: string) => () => unknown;
 const encoder = new TextEncoder();
 const facts = { connection: "1", address: "192.0.2.1", isSecure: false };
 const rules = createRequestRules({
-  path: "/",
+  paths: ["/"],
   isLoopbackListener: true,
   settings: {
     allowHost: ["a.example"],

@@ -92,8 +92,8 @@ export function startHarness(
   const firewall = new FirewallListener({
     endpoint: "echo",
     listener,
-    socketPath,
-    requestRules: createRequestRules({ path: "/", isLoopbackListener: true, settings }),
+    inside: socketPath,
+    requestRules: createRequestRules({ paths: ["/"], isLoopbackListener: true, settings }),
     limits: { ...LIMITS, ...limits },
     admission,
     budget,

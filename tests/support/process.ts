@@ -140,7 +140,7 @@ export class Program implements AsyncDisposable {
   }
 
   /** The port in an endpoint's ready line, once it is there. */
-  async port(endpoint: "echo" | "secure"): Promise<number> {
+  async port(endpoint: "echo" | "secure" | "upstream"): Promise<number> {
     // Where the log is JSON, the ready line is its first record.
     const [, port] = await this.#bounded(
       `the ready line of ${endpoint}`,
@@ -150,6 +150,11 @@ export class Program implements AsyncDisposable {
       ]),
     );
     return Number(port);
+  }
+
+  /** Resolves when what it prints matches. */
+  async printed(pattern: RegExp): Promise<RegExpExecArray> {
+    return await this.#bounded(`${pattern} on stdout`, this.stdout.until(pattern));
   }
 
   /** Resolves when the log on the terminal matches. */

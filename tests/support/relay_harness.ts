@@ -59,7 +59,15 @@ export async function startRelay(limits: Partial<ConnectionLimits> = {}): Promis
     );
     const check = new FrameCheck({ ...LIMITS, ...limits }, counters.messagesIn);
     const outbox = new Outbox(peer, counters, (bytes) => budget.change(bytes));
-    const way = new Relayed({ check, outbox, inner, fromEndpoint, sizes: counters.messagesOut });
+    const way = new Relayed({
+      check,
+      outbox,
+      inner,
+      fromEndpoint,
+      sizes: counters.messagesOut,
+      maxMessageSize: 2 ** 24,
+      upstream: "ws",
+    });
     const connection = new Connection({
       id: `${connections.length}`,
       endpoint: "relay",

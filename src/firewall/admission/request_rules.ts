@@ -10,8 +10,8 @@ export type RequestRule = (head: RequestHead) => Refusal | undefined;
 
 /** What the rules of one listener are made from. */
 export interface RequestRuleOptions {
-  /** The path of the endpoint, exactly. */
-  readonly path: string;
+  /** The paths that there are: exactly, or the beginning of some with a `*` at its end; any if there are none. */
+  readonly paths: readonly string[];
   /** Whether the listener is bound to a loopback address, so that every peer is on this machine. */
   readonly isLoopbackListener: boolean;
   readonly settings: Pick<
@@ -62,11 +62,16 @@ const WRONG_ORIGIN: Refusal = {
  * - What --allow-origin lists passes, to the letter.
  */
 export function createRequestRules(options: RequestRuleOptions): readonly RequestRule[] {
-  const { path, isLoopbackListener, settings } = options;
+  const { paths, isLoopbackListener, settings } = options;
   const hosts = new Set(settings.allowHost.map((name) => name.toLowerCase()));
   const origins = new Set(settings.allowOrigin);
   if (settings.insecureAllowNullOrigin) origins.add("null");
-  const wrongPath: Refusal = { status: 404, reason: `the endpoint is at the path ${path}`, rule: "path" };
+  const exact = new Set(paths.filter((path) => !path.endsWith("*")));
+  const prefixes = paths.filter((path) => path.endsWith("*")).map((path) => path.slice(0, -1));
+  const reason = paths.length === 1 && exact.size === 1
+    ? `the endpoint is at the path ${paths[0]}`
+    : "there is nothing at this path";
+  const wrongPath: Refusal = { status: 404, reason, rule: "path" };
 
   function checkHost(head: RequestHead): Refusal | undefined {
     const text = head.headers.get("host") ?? "";
@@ -82,7 +87,10 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   }
 
   function checkPath(head: RequestHead): Refusal | undefined {
-    return head.path === path ? undefined : { ...wrongPath, detail: detailOf(head.path) };
+    const { path } = head;
+    const isRight = exact.has(path) ||
+      prefixes.some((prefix) => path.startsWith(prefix)) && !leadsElsewhere(path);
+    return isRight ? undefined : { ...wrongPath, detail: detailOf(head.path) };
   }
 
   function checkOrigin(head: RequestHead): Refusal | undefined {
@@ -99,7 +107,13 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   }
 
   // Host comes first: the rule about origins compares with it.
-  return settings.insecureAllowAnyOrigin ? [checkHost, checkPath] : [checkHost, checkPath, checkOrigin];
+  const rules = paths.length === 0 ? [checkHost] : [checkHost, checkPath];
+  return settings.insecureAllowAnyOrigin ? rules : [...rules, checkOrigin];
+}
+
+/** Whether a server may take a path for another one than it begins like: by its dots, or by what it decodes to. */
+function leadsElsewhere(path: string): boolean {
+  return /(?:^|\/)\.{1,2}(?:[/;]|$)|\\|%(?:2e|2f|5c|00)/i.test(path);
 }
 
 /** The first refusal among `rules`. */

@@ -2,12 +2,12 @@
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { describeFault } from "../../telemetry/fault.ts";
-import type { Log } from "../../telemetry/log.ts";
+import type { Log, LogFields } from "../../telemetry/log.ts";
 import { type ByteSocket, closeQuietly, isConnectionLost } from "../byte_socket.ts";
 import { countUp, type EndpointCounters } from "../counters.ts";
 import type { Holder, MemoryBudget } from "../memory_budget.ts";
 import type { Violation } from "../violation.ts";
-import type { Host, Way } from "../ways/way.ts";
+import type { Host, UpstreamFailure, Way } from "../ways/way.ts";
 import { Closing } from "./closing.ts";
 import type { FrameLimits } from "./frame_rules.ts";
 import { excuse, judgeTimes, MESSAGE_PROGRESS, type TimeLimits, type Times } from "./liveness.ts";
@@ -117,6 +117,11 @@ export class Connection implements Holder, Host {
     return this.#closing.isOpen;
   }
 
+  /** What the end is known by, once it has ended. */
+  get result(): CloseReason {
+    return this.#closing.result;
+  }
+
   /** Bytes of the unfinished message and of what the peer has not taken. */
   get heldBytes(): number {
     return this.#countedBytes + this.#outbox.pendingBytes;
@@ -145,7 +150,8 @@ export class Connection implements Holder, Host {
       this.#outbox.drop();
       closeQuietly(peer);
       this.#deadlineMs = performance.now() + this.#limits.closeTimeout;
-      this.#way.tell(this.#closing.received ?? this.#closing.own);
+      const { received, own } = this.#closing;
+      this.#way.tell(received ?? own, received !== undefined);
       await this.#way.ended;
       clearTimeout(this.#endpointTimer);
       this.#closing.end();
@@ -202,9 +208,10 @@ export class Connection implements Holder, Host {
     this.endpointCloses(INTERNAL_ERROR);
   }
 
-  endpointFailed(reason: string): void {
-    this.#log("endpoint.lost", { reason });
-    this.endpointCloses(INTERNAL_ERROR);
+  endpointFailed(event: UpstreamFailure, fields: LogFields, close: CloseReason): void {
+    if (!this.#closing.isOpen) return this.resume();
+    this.#log(event, fields);
+    this.endpointCloses(close);
   }
 
   /** A fault of our own costs this connection and nothing else. */
@@ -223,13 +230,13 @@ export class Connection implements Holder, Host {
   sweep(nowMs: number): void {
     if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
     if (!this.#closing.isOpen) return;
+    this.#way.sweep(nowMs, this.#limits);
     this.#updateTimes(nowMs);
     const due = judgeTimes(this.#times, this.#limits, nowMs);
     if (due === undefined) return;
     if (due === "ping") {
       this.#times.pingMs = nowMs;
-      this.#outbox.ping();
-      this.#way.ping();
+      this.#outbox.ping(this.#way.ping());
       return;
     }
     this.#breakRule("limit.reached", due);
@@ -391,7 +398,7 @@ export class Connection implements Holder, Host {
     if (own === undefined) this.#outbox.end();
     else this.#outbox.close(own);
     // The endpoint that closes first waits for what the peer answers.
-    if (state !== "closing by the endpoint") this.#way.tell(own);
+    if (state !== "closing by the endpoint") this.#way.tell(own, state === "closing by the peer");
     this.resume();
   }
 

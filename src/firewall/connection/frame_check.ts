@@ -10,6 +10,7 @@ import {
   FIRST_BYTES_RULES,
   firstViolation,
   FrameLimits,
+  FrameRule,
   MessageState,
   WHOLE_HEADER_RULES,
 } from "./frame_rules.ts";
@@ -31,7 +32,7 @@ const BAD_CLOSE_CODE: Violation = {
   reason: "the close code must not be sent",
 };
 
-/** Follows the frames of one client. Whoever reads the payloads says when a frame is taken and a message is whole. */
+/** Follows the frames of one client, or of one server. Whoever reads the payloads says when a frame is taken and a message is whole. */
 export class FrameCheck {
   /** The last header that was read. */
   readonly header = new FrameHeader();
@@ -48,11 +49,16 @@ export class FrameCheck {
 
   readonly #limits: FrameLimits;
   readonly #sizes: SizeHistogram;
+  readonly #firstBytesRules: readonly FrameRule[];
 
-  /** @param sizes counts the sizes of the data messages that are whole. */
-  constructor(limits: FrameLimits, sizes: SizeHistogram) {
+  /**
+   * @param sizes counts the sizes of the data messages that are whole.
+   * @param firstBytesRules are those for a client's frames if left out.
+   */
+  constructor(limits: FrameLimits, sizes: SizeHistogram, firstBytesRules = FIRST_BYTES_RULES) {
     this.#limits = limits;
     this.#sizes = sizes;
+    this.#firstBytesRules = firstBytesRules;
   }
 
   /**
@@ -64,7 +70,7 @@ export class FrameCheck {
     const { header, message } = this;
     const isWhole = readFrameHeader(bytes, at, end, header);
     if (header.size === 0) return false;
-    this.violation = firstViolation(FIRST_BYTES_RULES, header, message, this.#limits) ??
+    this.violation = firstViolation(this.#firstBytesRules, header, message, this.#limits) ??
       (isWhole ? firstViolation(WHOLE_HEADER_RULES, header, message, this.#limits) : undefined);
     return isWhole && this.violation === undefined;
   }

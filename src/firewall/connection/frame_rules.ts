@@ -1,4 +1,4 @@
-// What a client's frame header may be (RFC 6455 §5). A new rule is one function and one line in a list.
+// What a client's, or a server's, frame header may be (RFC 6455 §5). A new rule is one function and one line in a list.
 
 import { FrameHeader, isControl, MAX_CONTROL_PAYLOAD, OPCODE } from "../../protocol/frame.ts";
 import type { Violation } from "../violation.ts";
@@ -29,6 +29,7 @@ export type FrameRule = (
 ) => Violation | undefined;
 
 const UNMASKED: Violation = { rule: "masking", code: 1002, reason: "frames from a client must be masked" };
+const MASKED: Violation = { rule: "masking", code: 1002, reason: "frames from a server must not be masked" };
 const RESERVED_BITS: Violation = {
   rule: "reserved_bits",
   code: 1002,
@@ -67,10 +68,8 @@ const INTERLEAVED: Violation = {
   reason: "a new message began before the last one was finished",
 };
 
-/** Rules about the first two bytes: applied as soon as those are there. */
-export const FIRST_BYTES_RULES: readonly FrameRule[] = [
-  // RFC 6455 §5.1: a server must close the connection upon an unmasked frame.
-  (header) => header.masked ? undefined : UNMASKED,
+/** What is the same for both sides. */
+const COMMON_RULES: readonly FrameRule[] = [
   // RFC 6455 §5.2: no extension is ever negotiated here, so all three bits must be 0.
   (header) => header.rsv === 0 ? undefined : RESERVED_BITS,
   (header) =>
@@ -87,6 +86,19 @@ export const FIRST_BYTES_RULES: readonly FrameRule[] = [
     header.opcode !== OPCODE.continuation && !isControl(header.opcode) && message.opcode !== 0
       ? INTERLEAVED
       : undefined,
+];
+
+/** Rules about the first two bytes: applied as soon as those are there. */
+export const FIRST_BYTES_RULES: readonly FrameRule[] = [
+  // RFC 6455 §5.1: a server must close the connection upon an unmasked frame.
+  (header) => header.masked ? undefined : UNMASKED,
+  ...COMMON_RULES,
+];
+
+/** The same for the frames of a server, which a client must close upon a masked one. */
+export const SERVER_FIRST_BYTES_RULES: readonly FrameRule[] = [
+  (header) => header.masked ? MASKED : undefined,
+  ...COMMON_RULES,
 ];
 
 /** Rules that need the whole header. */

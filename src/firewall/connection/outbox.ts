@@ -34,7 +34,7 @@ class Chunk {
 }
 
 const encoder = new TextEncoder();
-const PING = encodeFrame(OPCODE.ping, new Uint8Array(0));
+const PING: Uint8Array = encodeFrame(OPCODE.ping, new Uint8Array(0));
 
 /**
  * The way to one peer, from the handshake to the end of the connection: one order for everything.
@@ -64,7 +64,7 @@ export class Outbox {
   #isHeld = false;
   /** Whether what was put in last ended a frame, and what waits for that. */
   #isAtBoundary = true;
-  #isPingDue = false;
+  #pingDue: Uint8Array | undefined;
   #closeDue: Uint8Array | undefined;
   #isEnded = false;
 
@@ -120,9 +120,9 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Sends an empty Ping, as soon as a frame ends. */
-  ping(): void {
-    this.#isPingDue = true;
+  /** Sends a Ping, an empty one unless told otherwise, as soon as a frame ends. */
+  ping(frame = PING): void {
+    this.#pingDue = frame;
     this.#addDue();
     this.#flush();
   }
@@ -141,7 +141,7 @@ export class Outbox {
    */
   relay(bytes: Uint8Array, boundary: number): void {
     if (this.#isEnded) return;
-    const isDue = this.#closeDue !== undefined || this.#isPingDue;
+    const isDue = this.#closeDue !== undefined || this.#pingDue !== undefined;
     if (isDue && boundary >= 0) {
       this.#addBytes(bytes.subarray(0, boundary));
       this.#isAtBoundary = true;
@@ -178,8 +178,8 @@ export class Outbox {
 
   #addDue(): void {
     if (!this.#isAtBoundary || this.#isEnded) return;
-    if (this.#isPingDue) this.#addBytes(PING);
-    this.#isPingDue = false;
+    if (this.#pingDue !== undefined) this.#addBytes(this.#pingDue);
+    this.#pingDue = undefined;
     if (this.#closeDue === undefined) return;
     this.#addBytes(this.#closeDue);
     this.#isEnded = true;

@@ -25,6 +25,8 @@ export class Handshake implements Admitted {
   id: string | undefined;
   /** The private hop, from then on. */
   inner: ByteSocket | undefined;
+  /** The way to somebody else's server, from then on. */
+  crossing: { cut(): void } | undefined;
   connection: Connection | undefined;
 
   constructor(peer: ByteSocket, address: string) {
@@ -41,5 +43,6 @@ export class Handshake implements Admitted {
   cut(): void {
     closeQuietly(this.peer);
     if (this.inner !== undefined) closeQuietly(this.inner);
+    this.crossing?.cut();
   }
 }

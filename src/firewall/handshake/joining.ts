@@ -15,6 +15,7 @@ import type { EndpointCounters } from "../counters.ts";
 import type { MemoryBudget } from "../memory_budget.ts";
 import { FrameCheck } from "../connection/frame_check.ts";
 import { Outbox } from "../connection/outbox.ts";
+import { Crossing, type Entered, type Upstream } from "../upstream/route.ts";
 import { Served } from "../ways/served.ts";
 import type { Handshake } from "./handshake.ts";
 import { HeadBuffer } from "./head_buffer.ts";
@@ -30,8 +31,8 @@ export interface JoiningLimits extends ConnectionLimits {
 /** What joining depends on. */
 export interface JoiningOptions {
   readonly endpoint: string;
-  /** The Unix socket of the endpoint. */
-  readonly socketPath: string;
+  /** Where the endpoint is: the Unix socket of one in this process, or somebody else's server. */
+  readonly inside: string | Upstream;
   /** Whether clients come over TLS. */
   readonly isSecure: boolean;
   readonly limits: JoiningLimits;
@@ -39,7 +40,7 @@ export interface JoiningOptions {
   readonly budget: MemoryBudget;
   readonly counters: EndpointCounters;
   /** The ways to the endpoint, by connection; whoever ends the connection takes its own out. */
-  readonly ways: Map<string, Served>;
+  readonly ways: Map<string, Served | Crossing>;
   readonly log: Log;
 }
 
@@ -75,19 +76,28 @@ export async function join(
   { head, rest }: Opening,
   options: JoiningOptions,
 ): Promise<Connection | Refusal> {
-  const { endpoint, limits, admission, budget, counters, ways, log } = options;
+  const { endpoint, inside, isSecure, limits, admission, budget, counters, ways, log } = options;
   const id = `${runId}-${(++lastConnection).toString(36)}`;
   const outbox = new Outbox(handshake.peer, counters, (bytes) => budget.change(bytes));
-  const way = new Served(new FrameCheck(limits, counters.messagesIn), outbox);
-  ways.set(id, way);
+  const check = new FrameCheck(limits, counters.messagesIn);
+  let entered: Entered | Refusal;
   handshake.id = id;
-  const asked = await ask(handshake, id, head, options);
-  if (!("inner" in asked)) return asked;
-  const { inner, welcome } = asked;
+  if (typeof inside === "string") {
+    const way = new Served(check, outbox);
+    ways.set(id, way);
+    entered = await serve(handshake, id, head, way, inside, options);
+  } else {
+    const { address } = handshake;
+    const crossing = new Crossing(inside, { id, address, isSecure, outbox, check, counters });
+    ways.set(id, crossing);
+    handshake.crossing = crossing;
+    entered = await crossing.enter(head);
+  }
+  if ("status" in entered) return entered;
+  const { way, welcome } = entered;
   try {
     handshake.isWelcomed = true;
-    await writeAll(handshake.peer, welcome.head);
-    way.join(inner);
+    await writeAll(handshake.peer, welcome);
     return new Connection({
       id,
       endpoint,
@@ -104,9 +114,23 @@ export async function join(
       log,
     });
   } catch (error) {
-    closeQuietly(inner);
+    if (handshake.inner !== undefined) closeQuietly(handshake.inner);
     throw error;
   }
+}
+
+async function serve(
+  handshake: Handshake,
+  id: string,
+  head: Opening["head"],
+  way: Served,
+  socketPath: string,
+  options: JoiningOptions,
+): Promise<Entered | Refusal> {
+  const asked = await ask(handshake, id, head, socketPath, options);
+  if (!("inner" in asked)) return asked;
+  way.join(asked.inner);
+  return { way, welcome: asked.welcome.head };
 }
 
 /** Opens the private hop. Resolves with it and its 101, or with why the endpoint does not want the peer. */
@@ -114,7 +138,8 @@ async function ask(
   handshake: Handshake,
   id: string,
   head: Opening["head"],
-  { socketPath, isSecure, endpoint, limits, log }: JoiningOptions,
+  socketPath: string,
+  { isSecure, endpoint, limits, log }: JoiningOptions,
 ): Promise<{ readonly inner: ByteSocket; readonly welcome: Welcome } | Refusal> {
   let inner: ByteSocket;
   try {

@@ -1,40 +1,55 @@
-// The bytes of an endpoint, frame by frame: where a frame ends, and whether the endpoint closes. No I/O.
+// The bytes of somebody else's server, frame by frame: what may be sent on, where a frame ends, what breaks a rule. No I/O.
 
-import { CloseReason, NO_STATUS_RECEIVED } from "../../protocol/close_code.ts";
-import { FrameHeader, isControl, OPCODE, readFrameHeader } from "../../protocol/frame.ts";
-import { SizeHistogram } from "../../telemetry/histogram.ts";
+import { isControl, OPCODE } from "../../protocol/frame.ts";
+import { Utf8Validator } from "../../protocol/utf8.ts";
+import type { SizeHistogram } from "../../telemetry/histogram.ts";
+import { BAD_TEXT, FrameCheck } from "../connection/frame_check.ts";
+import { SERVER_FIRST_BYTES_RULES } from "../connection/frame_rules.ts";
 
 /**
- * Follows the frames that an endpoint sends. The endpoint is our own side, so nothing is checked; what matters is
- * where frames end, because only there may the firewall put in a frame of its own.
+ * Most frames of one message: a server may stream one in small pieces, so it is far more than for a client, and an end to one
+ * without any.
+ */
+const MAX_FRAGMENTS = 65_536;
+
+/**
+ * Follows the frames that a server sends, holds them to RFC 6455, and knows where they end, because only there may the
+ * firewall put in a frame of its own. Nothing that breaks a rule is before `forwardEnd`.
  */
 export class EndpointFrames {
   /** After `inspect`: the bytes from the given start to here may be sent. */
   forwardEnd = 0;
   /** After `inspect`: the end of the last whole frame in the given bytes, at least their start if that is one, otherwise -1. */
   boundary = 0;
-  /** The endpoint's Close frame, if it came; it and what follows it are not before `forwardEnd`. */
-  close: CloseReason | undefined;
   /** Data messages finished so far. */
   messages = 0;
   /** Marks that have come back; the caller sets it back. */
   marks = 0;
+  /** The rule that was broken, or the Close, which is not before `forwardEnd`; after either of them nothing may be read. */
+  readonly check: FrameCheck;
 
-  readonly #header = new FrameHeader();
-  readonly #sizes: SizeHistogram;
   readonly #mark: Uint8Array;
+  #utf8: Utf8Validator | undefined;
   #bytesLeft = 0;
   #fin = false;
-  /** Payload bytes of the message so far. */
-  #messageBytes = 0;
 
   /**
    * @param sizes counts the sizes of the data messages that are whole.
    * @param mark is the payload of a Pong that is meant for the firewall: it is counted and taken out.
+   * @param maxMessageSize in bytes of payload, over all fragments.
    */
-  constructor(sizes: SizeHistogram, mark: Uint8Array) {
-    this.#sizes = sizes;
+  constructor(sizes: SizeHistogram, mark: Uint8Array, maxMessageSize: number) {
+    this.check = new FrameCheck(
+      { maxMessageSize, maxFragments: MAX_FRAGMENTS },
+      sizes,
+      SERVER_FIRST_BYTES_RULES,
+    );
     this.#mark = mark;
+  }
+
+  /** Whether a data frame has begun whose end has not come. */
+  get isInFrame(): boolean {
+    return this.#bytesLeft > 0;
   }
 
   /**
@@ -43,29 +58,32 @@ export class EndpointFrames {
    * @returns Where the bytes end now, for what is taken out is closed up.
    */
   inspect(bytes: Uint8Array, start: number, end: number): number {
-    let at = start;
+    const { check } = this;
+    const { header } = check;
+    let at = this.forwardEnd = start;
     this.boundary = -1;
     if (this.#bytesLeft > 0) {
-      const size = Math.min(this.#bytesLeft, end - start);
-      this.#bytesLeft -= size;
-      at += size;
-      if (this.#bytesLeft > 0) {
-        this.forwardEnd = at;
+      at = Math.min(start + this.#bytesLeft, end);
+      if (!this.#acceptPayload(bytes, start, at)) return end;
+      this.#bytesLeft -= at - start;
+      this.forwardEnd = at;
+      if (this.#bytesLeft > 0) return end;
+      if (this.#fin && !this.#finishMessage()) {
+        // The end of the frame must not reach anybody: with it the message would be whole.
+        this.forwardEnd = start;
+        this.#bytesLeft = 1;
         return end;
       }
-      if (this.#fin) this.#finishMessage();
     }
-    const header = this.#header;
-    this.boundary = at;
     while (at < end) {
-      if (!readFrameHeader(bytes, at, end, header)) break;
+      this.forwardEnd = this.boundary = at;
+      if (!check.readHeader(bytes, at, end)) return end;
       const payloadStart = at + header.size;
       const frameEnd = payloadStart + header.payloadLength;
       if (isControl(header.opcode)) {
-        if (frameEnd > end) break;
+        if (frameEnd > end) return end;
         if (header.opcode === OPCODE.close) {
-          this.close = readClose(bytes, payloadStart, frameEnd);
-          this.forwardEnd = at;
+          check.readClose(bytes, payloadStart, frameEnd);
           return end;
         }
         if (header.opcode === OPCODE.pong && this.#isMark(bytes, payloadStart, frameEnd)) {
@@ -74,20 +92,42 @@ export class EndpointFrames {
           end -= frameEnd - at;
           continue;
         }
-      } else {
-        this.#messageBytes += header.payloadLength;
-        if (frameEnd > end) {
-          this.#bytesLeft = frameEnd - end;
-          this.#fin = header.fin;
-          this.forwardEnd = end;
-          return end;
-        }
-        if (header.fin) this.#finishMessage();
+        at = frameEnd;
+        continue;
       }
-      at = this.boundary = frameEnd;
+      check.beginFrame();
+      const isWhole = frameEnd <= end;
+      if (!this.#acceptPayload(bytes, payloadStart, isWhole ? frameEnd : end)) return end;
+      if (!isWhole) {
+        this.#bytesLeft = frameEnd - end;
+        this.#fin = header.fin;
+        this.forwardEnd = end;
+        return end;
+      }
+      if (header.fin && !this.#finishMessage()) return end;
+      at = frameEnd;
     }
-    this.forwardEnd = at;
+    this.forwardEnd = this.boundary = at;
     return end;
+  }
+
+  /** Text must be UTF-8 over all its fragments (RFC 6455 §8.1); binary is not looked at. */
+  #acceptPayload(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.check.message.opcode !== OPCODE.text) return true;
+    this.#utf8 ??= new Utf8Validator();
+    if (this.#utf8.accepts(bytes, start, end, 0)) return true;
+    this.check.violation = BAD_TEXT;
+    return false;
+  }
+
+  #finishMessage(): boolean {
+    if (this.check.message.opcode === OPCODE.text && !this.#utf8!.isComplete) {
+      this.check.violation = BAD_TEXT;
+      return false;
+    }
+    this.messages++;
+    this.check.finishMessage();
+    return true;
   }
 
   #isMark(bytes: Uint8Array, start: number, end: number): boolean {
@@ -98,18 +138,4 @@ export class EndpointFrames {
     }
     return true;
   }
-
-  #finishMessage(): void {
-    this.messages++;
-    this.#sizes.observe(this.#messageBytes);
-    this.#messageBytes = 0;
-  }
-}
-
-function readClose(bytes: Uint8Array, start: number, end: number): CloseReason {
-  if (end - start < 2) return { code: NO_STATUS_RECEIVED, reason: "" };
-  return {
-    code: (bytes[start]! << 8) | bytes[start + 1]!,
-    reason: new TextDecoder().decode(bytes.subarray(start + 2, end)),
-  };
 }

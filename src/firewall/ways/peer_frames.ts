@@ -9,6 +9,7 @@ import {
   writeFrameHeader,
 } from "../../protocol/frame.ts";
 import { Utf8Validator } from "../../protocol/utf8.ts";
+import { unmask } from "../../protocol/masking.ts";
 import { BAD_TEXT, FrameCheck } from "../connection/frame_check.ts";
 
 /**
@@ -31,16 +32,25 @@ export class PeerFrames {
   /** After `inspect`: the bytes from here to the given end must be put before the next ones. */
   carryStart = 0;
 
+  /** Pings of ours that the client has not answered; the caller counts them up. */
+  pings = 0;
+
   readonly #check: FrameCheck;
+  /** The payload of those Pings: their Pongs are nobody else's business. */
+  readonly #mark: Uint8Array;
   #utf8: Utf8Validator | undefined;
   /** The data frame that is being passed on in pieces: payload bytes to come, its FIN, its mask for the next byte. */
   #bytesLeft = 0;
   #fin = false;
   #maskKey = 0;
 
-  /** @param check says which rule was broken, and whether the Close came: that one does not go on by itself. */
-  constructor(check: FrameCheck) {
+  /**
+   * @param check says which rule was broken, and whether the Close came: that one does not go on by itself.
+   * @param mark is the payload of a Pong that does not go on, as often as `pings` says.
+   */
+  constructor(check: FrameCheck, mark: Uint8Array = new Uint8Array(0)) {
     this.#check = check;
+    this.#mark = mark;
   }
 
   /** Payload bytes of the unfinished message so far. */
@@ -104,6 +114,12 @@ export class PeerFrames {
           return true;
         }
         check.frames++;
+        if (header.opcode === OPCODE.pong && this.pings > 0 && this.#isMark(bytes, payloadStart, frameEnd)) {
+          this.pings--;
+          // What was before it closes up to what is after it.
+          bytes.copyWithin(this.forwardStart + frameEnd - at, this.forwardStart, at);
+          this.forwardStart += frameEnd - at;
+        }
         at = frameEnd;
         continue;
       }
@@ -123,6 +139,16 @@ export class PeerFrames {
     }
     this.forwardEnd = at;
     return true;
+  }
+
+  #isMark(bytes: Uint8Array, start: number, end: number): boolean {
+    const mark = this.#mark;
+    if (end - start !== mark.length) return false;
+    const { maskKey } = this.#check.header;
+    unmask(bytes, start, end, maskKey);
+    const isMark = mark.every((byte, i) => bytes[start + i] === byte);
+    unmask(bytes, start, end, maskKey);
+    return isMark;
   }
 
   /** Turns the frame at `at`, of whose payload the part up to `end` is there, into a fragment of that part. */

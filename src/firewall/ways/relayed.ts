@@ -2,14 +2,15 @@
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose, encodeFrame, OPCODE } from "../../protocol/frame.ts";
+import type { SizeHistogram } from "../../telemetry/histogram.ts";
 import { type ByteSocket, closeQuietly, isConnectionLost, writeAll } from "../byte_socket.ts";
 import type { FrameCheck } from "../connection/frame_check.ts";
 import type { Outbox } from "../connection/outbox.ts";
+import type { TimeLimits } from "../connection/liveness.ts";
 import { ReadBuffer } from "../connection/read_buffer.ts";
 import { EndpointFrames } from "./endpoint_frames.ts";
 import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import type { Host, Taken, Way } from "./way.ts";
-import type { SizeHistogram } from "../../telemetry/histogram.ts";
 
 /**
  * What comes back to the relay when the endpoint has caught up; no client knows it. Two of them may be under way, so no more
@@ -20,7 +21,22 @@ const MARK_EVERY_BYTES = 32_768;
 const MARK_EVERY_FRAMES = 64;
 const MAX_MARKS = 2;
 
-const GOING_AWAY = { code: 1001, reason: "the client is gone" };
+/** The Ping for the client, whose Pong is known by this; a client that knew the other could answer for the endpoint. */
+const PEER_PING_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
+const PEER_PING = encodeFrame(OPCODE.ping, PEER_PING_PAYLOAD);
+
+/** What a server is told when its client is gone. */
+export const GOING_AWAY = { code: 1001, reason: "the client is gone" };
+const LOST = { code: 1011, reason: "the upstream is lost" };
+const BROKEN = { code: 1011, reason: "the upstream broke the protocol" };
+
+/** Our own codes that mean the same to a server; for the others, which speak of a client, it is told 1008. */
+const CODES_FOR_SERVERS: ReadonlySet<number> = new Set([1000, 1001, 1011, 1012, 1013]);
+
+/** What is still read of a server that has closed or failed, in bytes, while it ends. */
+const MOST_LINGERING = 1_048_576;
+/** A sweep that comes this much late shows that the process stood still, for which the server is not to blame. */
+const STANDSTILL_MS = 1500;
 
 /** What a relay is made of. */
 export interface RelayedOptions {
@@ -32,6 +48,12 @@ export interface RelayedOptions {
   readonly fromEndpoint: Uint8Array;
   /** Counts the sizes of the endpoint's messages. */
   readonly sizes: SizeHistogram;
+  /** The largest message that the endpoint may send, in bytes. */
+  readonly maxMessageSize: number;
+  /** What the endpoint is called in records. */
+  readonly upstream: string;
+  /** Told what the way belongs to, when that is there. */
+  readonly onStart?: (host: Host) => void;
 }
 
 /**
@@ -62,15 +84,30 @@ export class Relayed implements Way {
   #unmarkedFrames = 0;
   #marksUnderWay = 0;
   #onAnswered: (() => void) | undefined;
+  readonly #upstream: string;
+  readonly #onStart: RelayedOptions["onStart"];
+  /** What is known about the endpoint's life: bytes read, writes done, and when that last changed. */
+  #bytesRead = 0;
+  #writesDone = 0;
+  #seenBytesRead = 0;
+  #seenWritesDone = 0;
+  #heardMs = Infinity;
+  #writtenMs = Infinity;
+  #askedMs = Infinity;
+  #sweptMs = -Infinity;
   /** Ends the wait of the endpoint's loop for the outbox. */
   #onWritten: (() => void) | undefined;
 
-  constructor({ check, outbox, inner, fromEndpoint, sizes }: RelayedOptions) {
+  constructor(
+    { check, outbox, inner, fromEndpoint, sizes, maxMessageSize, upstream, onStart }: RelayedOptions,
+  ) {
+    this.#onStart = onStart;
     this.check = check;
     this.#outbox = outbox;
     this.#inner = inner;
-    this.#peerFrames = new PeerFrames(check);
-    this.#endpointFrames = new EndpointFrames(sizes, MARK_PAYLOAD);
+    this.#upstream = upstream;
+    this.#peerFrames = new PeerFrames(check, PEER_PING_PAYLOAD);
+    this.#endpointFrames = new EndpointFrames(sizes, MARK_PAYLOAD, maxMessageSize);
     this.#buffer = new ReadBuffer(0, fromEndpoint);
     this.ended = this.#end.promise;
   }
@@ -93,6 +130,7 @@ export class Relayed implements Way {
 
   start(host: Host): void {
     this.#host = host;
+    this.#onStart?.(host);
     void this.#readEndpoint();
   }
 
@@ -141,8 +179,36 @@ export class Relayed implements Way {
     this.#isDiscarding = true;
   }
 
-  ping(): void {
-    this.#sendMark();
+  ping(): Uint8Array {
+    this.#peerFrames.pings++;
+    return PEER_PING;
+  }
+
+  /** A server that is silent is asked, and one that does not answer, or takes nothing, is lost. */
+  sweep(nowMs: number, { pingInterval, pingTimeout, sendTimeout }: TimeLimits): void {
+    const isRead = this.#onWritten === undefined;
+    const isExcused = !isRead || !(nowMs - this.#sweptMs <= STANDSTILL_MS);
+    this.#sweptMs = nowMs;
+    const isHeard = this.#bytesRead !== this.#seenBytesRead;
+    if (isExcused || isHeard) {
+      this.#seenBytesRead = this.#bytesRead;
+      this.#heardMs = nowMs;
+      this.#askedMs = Infinity;
+    }
+    // What was written may still be on the way; the marks tell.
+    const isStuck = this.#marksUnderWay >= MAX_MARKS
+      ? !isHeard
+      : this.#write !== undefined && this.#writesDone === this.#seenWritesDone;
+    if (isExcused || !isStuck) {
+      this.#seenWritesDone = this.#writesDone;
+      this.#writtenMs = nowMs;
+    }
+    if (nowMs - this.#askedMs >= pingTimeout) return this.#lose("it does not answer a Ping");
+    if (nowMs - this.#writtenMs >= sendTimeout) return this.#lose("it does not read");
+    if (nowMs - this.#heardMs >= pingInterval && this.#askedMs === Infinity) {
+      this.#askedMs = nowMs;
+      if (this.#marksUnderWay < MAX_MARKS) this.#sendMark();
+    }
   }
 
   resume(): void {
@@ -151,15 +217,27 @@ export class Relayed implements Way {
     onWritten?.();
   }
 
-  tell(close: CloseReason | undefined): void {
+  tell(close: CloseReason | undefined, isPeers: boolean): void {
     if (this.#isTold) return;
-    const frame = encodeClose(close ?? GOING_AWAY, newMaskKey());
-    this.#send(frame, 0, frame.length);
-    this.#isTold = true;
+    const isExact = isPeers || close === undefined || this.#endpointFrames.check.close === close ||
+      CODES_FOR_SERVERS.has(close.code);
+    this.#sendClose(isExact ? close ?? GOING_AWAY : { code: 1008, reason: close.reason });
   }
 
   cut(): void {
     closeQuietly(this.#inner);
+  }
+
+  #sendClose(close: CloseReason): void {
+    const frame = encodeClose(close, newMaskKey());
+    this.#send(frame, 0, frame.length);
+    this.#isTold = true;
+  }
+
+  /** The endpoint is there no more, though its connection may be. */
+  #lose(reason: string): void {
+    this.#host!.endpointFailed("upstream.lost", { upstream: this.#upstream, reason }, LOST);
+    this.cut();
   }
 
   /**
@@ -186,6 +264,7 @@ export class Relayed implements Way {
       this.#isTold = true;
       if (!isConnectionLost(error)) this.#host!.fault(error);
     }).then(() => {
+      this.#writesDone++;
       if (this.#write !== last) return;
       this.#write = undefined;
       this.#host!.resume();
@@ -194,10 +273,12 @@ export class Relayed implements Way {
 
   async #readEndpoint(): Promise<void> {
     const frames = this.#endpointFrames;
+    const { check } = frames;
     const buffer = this.#buffer;
     const host = this.#host!;
+    let reason = "it ended the connection without a Close frame";
     try {
-      while (frames.close === undefined) {
+      for (;;) {
         const { messages } = frames;
         const size = buffer.end - buffer.start;
         buffer.end = frames.inspect(buffer.bytes, buffer.start, buffer.end);
@@ -209,26 +290,53 @@ export class Relayed implements Way {
             frames.boundary - buffer.start,
           );
         }
-        if (frames.close !== undefined) break;
+        if (check.close !== undefined || check.violation !== undefined) break;
         buffer.carry(frames.forwardEnd);
         while (this.#outbox.isWriting) await new Promise<void>((resolve) => this.#onWritten = resolve);
         const read = await this.#inner.read(buffer.room());
         if (read === null) break;
+        this.#bytesRead += read;
         buffer.end += read;
       }
     } catch (error) {
       if (!isConnectionLost(error)) host.fault(error);
+      reason = "its connection broke";
     }
     this.#onAnswered?.();
-    if (frames.close !== undefined) host.endpointCloses(frames.close);
-    else host.endpointEnded();
+    if (check.close !== undefined) host.endpointCloses(check.close);
+    else this.#fail(reason);
     await this.#finish();
+  }
+
+  /** The endpoint has broken a rule, or has ended without a Close. */
+  #fail(reason: string): void {
+    const host = this.#host!;
+    const { check: { violation }, isInFrame } = this.#endpointFrames;
+    const upstream = this.#upstream;
+    if (violation === undefined) {
+      host.endpointFailed("upstream.lost", { upstream, reason }, LOST);
+    } else {
+      const { rule, code, limit, value } = violation;
+      host.endpointFailed(
+        "upstream.protocol_error",
+        { upstream, rule, code, reason: violation.reason, limit, value },
+        BROKEN,
+      );
+      if (!this.#isTold) this.#sendClose(violation);
+    }
+    // Inside a frame nothing can be said any more: a Close would be taken for a part of it.
+    if (isInFrame) this.#outbox.end();
+    host.resume();
   }
 
   /** Waits for the endpoint to end its stream, as a server does first (RFC 6455 §7.1.1), or to be cut. */
   async #finish(): Promise<void> {
     try {
-      while (await this.#inner.read(this.#buffer.bytes) !== null);
+      for (let left = MOST_LINGERING; left > 0;) {
+        const size = await this.#inner.read(this.#buffer.bytes);
+        if (size === null) break;
+        left -= size;
+      }
     } catch (error) {
       if (!isConnectionLost(error)) this.#host!.fault(error);
     }
@@ -241,7 +349,8 @@ export class Relayed implements Way {
   }
 
   #marksReturned(): void {
-    this.#marksUnderWay -= this.#endpointFrames.marks;
+    // A server could send more of them than it was asked for.
+    this.#marksUnderWay = Math.max(0, this.#marksUnderWay - this.#endpointFrames.marks);
     this.#endpointFrames.marks = 0;
     if (this.#marksUnderWay === 0) this.#onAnswered?.();
     this.#host!.resume();
@@ -255,7 +364,7 @@ export class Relayed implements Way {
 }
 
 /** A client's frames are masked with keys that can't be guessed (RFC 6455 §5.3). */
-function newMaskKey(): number {
+export function newMaskKey(): number {
   return crypto.getRandomValues(keys)[0]!;
 }
 const keys = new Uint32Array(1);

@@ -158,7 +158,11 @@ export class Served implements Way {
     this.#reader.release();
   }
 
-  ping(): void {
+  ping(): undefined {
+    // An empty one will do: no Pong goes on to the endpoint.
+  }
+
+  sweep(): void {
     // It is in this process: whether it is there is no question.
   }
 

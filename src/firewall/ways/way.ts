@@ -1,8 +1,13 @@
 // The two ways to an endpoint, as a connection sees them: served in this process, or relayed to somebody else's server.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
+import type { LogFields } from "../../telemetry/events.ts";
 import type { FrameCheck } from "../connection/frame_check.ts";
+import type { TimeLimits } from "../connection/liveness.ts";
 import type { ReadBuffer } from "../connection/read_buffer.ts";
+
+/** The records of a server that fails. */
+export type UpstreamFailure = "upstream.lost" | "upstream.protocol_error";
 
 /** What a way needs of the connection that it belongs to. */
 export interface Host {
@@ -14,8 +19,10 @@ export interface Host {
   endpointCloses(close: CloseReason): void;
   /** The endpoint has ended, with or without a Close before. */
   endpointEnded(): void;
-  /** The endpoint has broken a rule: the connection ends, and that is not the peer's fault. */
-  endpointFailed(reason: string): void;
+  /** Somebody else's server has broken a rule or is lost: the peer is told so, and it is not the peer's fault. */
+  endpointFailed(event: UpstreamFailure, fields: LogFields<UpstreamFailure>, close: CloseReason): void;
+  /** Ends the connection from our side. */
+  close(close: CloseReason): void;
   /** Something that nobody expected was thrown: a fault of our own. */
   fault(error: unknown): void;
 }
@@ -54,10 +61,12 @@ export interface Way {
   answered(): Promise<void> | undefined;
   /** From now on nothing reaches the endpoint: frames are only read for the peer's Close. */
   discard(): void;
-  /** Sends the endpoint a Ping if it is somebody else's: to find out whether it is there. */
-  ping(): void;
-  /** Tells the endpoint of the end, with a Close if there is one. Harmless when repeated. */
-  tell(close: CloseReason | undefined): void;
+  /** The Ping that the peer is to be sent, whose Pong stays here; an empty one if undefined. */
+  ping(): Uint8Array | undefined;
+  /** Looks whether the endpoint is still there, if it is somebody else's; called again and again with the time. */
+  sweep(nowMs: number, limits: TimeLimits): void;
+  /** Tells the endpoint of the end, with a Close if there is one: the peer's own, or ours. Harmless when repeated. */
+  tell(close: CloseReason | undefined, isPeers: boolean): void;
   /** Ends the endpoint's side at once. */
   cut(): void;
 }

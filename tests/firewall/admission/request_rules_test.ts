@@ -15,7 +15,7 @@ interface Listener {
 /** The status that a handshake gets: 101 when no rule refuses it. */
 function statusOf(listener: Listener, host: string, origin?: string, path = "/"): number {
   const rules = createRequestRules({
-    path: "/",
+    paths: ["/"],
     isLoopbackListener: listener.loopback ?? false,
     settings: {
       allowHost: listener.allowHost ?? [],
@@ -215,7 +215,7 @@ Deno.test("no text in Host and Origin makes the rules throw", () => {
 
 Deno.test("refusals repeat no word of the client", () => {
   const rules = createRequestRules({
-    path: "/",
+    paths: ["/"],
     isLoopbackListener: true,
     settings: {
       allowHost: [],

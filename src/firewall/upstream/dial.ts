@@ -1,0 +1,132 @@
+// A connection to somebody else's server, within a time limit: TCP, TLS or a Unix socket.
+
+import { StartError } from "../../core/errors.ts";
+import type { Settings } from "../../core/settings.ts";
+import type { UpstreamAddress } from "../../core/upstream_text.ts";
+import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
+
+/** What TLS to a server needs; texts in PEM. */
+export interface UpstreamTls {
+  readonly caCerts: string[];
+  readonly serverName: string | undefined;
+  readonly identity: { readonly cert: string; readonly key: string } | undefined;
+}
+
+/** Why there is no connection. */
+export interface DialFailure {
+  readonly result: "unreachable" | "tls" | "timeout";
+  /** The system's words. */
+  readonly error: string;
+  readonly hint?: string;
+}
+
+/**
+ * Reads what the settings name.
+ *
+ * @throws {StartError} when a file can't be read.
+ */
+export function readUpstreamTls(settings: Settings): UpstreamTls {
+  const { upstreamCa, upstreamServerName, upstreamCert, upstreamKey } = settings;
+  return {
+    caCerts: upstreamCa === undefined ? [] : [readPem("upstream CA", upstreamCa)],
+    serverName: upstreamServerName,
+    identity: upstreamCert === undefined || upstreamKey === undefined ? undefined : {
+      cert: readPem("upstream certificate", upstreamCert),
+      key: readPem("upstream key", upstreamKey),
+    },
+  };
+}
+
+function readPem(what: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new StartError(`Cannot read the ${what} "${path}": ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Connects, TLS included, until `signal` says not to. Names are looked up anew each time. Never rejects. */
+export async function dial(
+  address: UpstreamAddress,
+  tls: UpstreamTls,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<ByteSocket | DialFailure> {
+  const attempt = new Attempt(address, tls);
+  const late = Promise.withResolvers<DialFailure>();
+  const giveUp = () => {
+    attempt.abort();
+    late.resolve({ result: "timeout", error: "no connection in time" });
+  };
+  const timer = setTimeout(giveUp, timeoutMs);
+  signal.addEventListener("abort", giveUp);
+  try {
+    return await Promise.race([attempt.run(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+class Attempt {
+  readonly #address: UpstreamAddress;
+  readonly #tls: UpstreamTls;
+  readonly #abortion = new AbortController();
+  #socket: ByteSocket | undefined;
+  #isInTls = false;
+
+  constructor(address: UpstreamAddress, tls: UpstreamTls) {
+    this.#address = address;
+    this.#tls = tls;
+  }
+
+  /** Ends it; what comes all the same is closed. */
+  abort(): void {
+    this.#abortion.abort();
+    if (this.#socket !== undefined) closeQuietly(this.#socket);
+  }
+
+  async run(): Promise<ByteSocket | DialFailure> {
+    try {
+      const socket = await this.#connect();
+      if (!this.#abortion.signal.aborted) return socket;
+      closeQuietly(socket);
+      return { result: "timeout", error: "no connection in time" };
+    } catch (error) {
+      if (this.#socket !== undefined) closeQuietly(this.#socket);
+      if (error instanceof Deno.errors.NotCapable) {
+        const { message } = error;
+        return { result: "unreachable", error: message, hint: "run with the flags of --print-permissions" };
+      }
+      return { result: this.#isInTls ? "tls" : "unreachable", error: (error as Error).message };
+    }
+  }
+
+  async #connect(): Promise<ByteSocket> {
+    const address = this.#address;
+    if (address.kind === "unix") {
+      return this.#socket = await Deno.connect({ transport: "unix", path: address.path });
+    }
+    const { hostname, port } = address;
+    const { signal } = this.#abortion;
+    const { caCerts, serverName, identity } = this.#tls;
+    const options = { caCerts, alpnProtocols: ["http/1.1"] };
+    if (address.kind === "tls" && identity !== undefined) {
+      this.#isInTls = true;
+      const conn = await Deno.connectTls({ hostname, port, ...options, ...identity });
+      this.#socket = conn;
+      await conn.handshake();
+      return conn;
+    }
+    const conn = await Deno.connect({ hostname, port, signal });
+    this.#socket = conn;
+    // Small messages must not wait for the acknowledgement of the last one.
+    conn.setNoDelay(true);
+    if (address.kind === "tcp") return conn;
+    this.#isInTls = true;
+    const secure = await Deno.startTls(conn, { hostname: serverName ?? hostname, ...options });
+    this.#socket = secure;
+    await secure.handshake();
+    return secure;
+  }
+}

@@ -1,0 +1,100 @@
+// Faults of the walls around somebody else's server.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+const FOLDER = "src/firewall/upstream";
+const TESTS = "tests/upstream";
+
+export const UPSTREAM = [
+  ...faultsOf(`${FOLDER}/request.ts`, [`${TESTS}/relay_test.ts`], [
+    [
+      "who the client is",
+      "`X-Forwarded-For: ${address}`",
+      '`X-Forwarded-For: ${headers.get("x-forwarded-for")}`',
+    ],
+    [
+      "what the token says",
+      "for (const [name, value] of ticket.headers)",
+      "for (const [name, value] of [] as [string, string][])",
+    ],
+    ["the query without the token", "${path}${pass.query}", "${path}${request.head.query}"],
+  ]),
+  ...faultsOf(`${FOLDER}/answer.ts`, [`${TESTS}/hostile_test.ts`], [
+    ["the Accept", 'headers.get("sec-websocket-accept") !== accept', "false"],
+    ["extensions", 'listElements(headers.get("sec-websocket-extensions")).length > 0', "false"],
+    [
+      "subprotocols that were not offered",
+      "subprotocol !== undefined && !offered.includes(subprotocol)",
+      "false",
+    ],
+    ["the Upgrade", '!hasToken(headers.get("upgrade"), "websocket") || ', ""],
+    ["other statuses", "status < 400 || status > 599", "false"],
+    ["how long a body may be", "Math.min(Number(length), MAX_BODY_SIZE)", "Number(length)"],
+  ]),
+  ...faultsOf(`${FOLDER}/pool.ts`, [`${TESTS}/pool_test.ts`], [
+    ["the most connections", "server.open >= this.#maxConnections", "false"],
+    ["the fewest connections", "server.open < best!.open", "false"],
+    ["who fails is left out", "server.failures < MOST_FAILURES || ", "true || "],
+    ["one trial at a time", " && !server.isTried", ""],
+    ["a lone server is always tried", " || this.servers.length === 1", ""],
+    ["the pause doubles", "server.pauseMs * 2", "server.pauseMs"],
+    ["a refusal is an answer", 'result === "ok" || result === "refused"', 'result === "ok"'],
+    ["slow is not dead", "return server.isListening ? 1 : Infinity;", "return Infinity;"],
+  ]),
+  ...faultsOf(`${FOLDER}/route.ts`, [
+    `${TESTS}/hostile_test.ts`,
+    `${TESTS}/sessions_test.ts`,
+    `${TESTS}/pool_test.ts`,
+  ], [
+    [
+      "places are given back",
+      "    if (this.#server !== undefined) this.#upstream.pool.release(this.#server);\n",
+      "",
+    ],
+    ["the session is given back", "    this.#ticket?.closed(code);\n", ""],
+    ["only a 503 is asked of the next", "mayRetry: answer.status === 503", "mayRetry: true"],
+  ]),
+  ...faultsOf("src/firewall/ways/endpoint_frames.ts", [`${TESTS}/hostile_test.ts`], [
+    ["UTF-8", "if (this.#utf8.accepts(bytes, start, end, 0)) return true;", "return true;"],
+    ["the end of a text", "this.check.message.opcode === OPCODE.text && !this.#utf8!.isComplete", "false"],
+    [
+      "the size",
+      "{ maxMessageSize, maxFragments: MAX_FRAGMENTS }",
+      "{ maxMessageSize: Infinity, maxFragments: MAX_FRAGMENTS }",
+    ],
+    ["the number of fragments", "maxFragments: MAX_FRAGMENTS", "maxFragments: Infinity"],
+    ["the rules", "      SERVER_FIRST_BYTES_RULES,\n", "      [],\n"],
+  ]),
+  ...faultsOf("src/firewall/ways/relayed.ts", [`${TESTS}/hostile_test.ts`, `${TESTS}/sessions_test.ts`], [
+    ["the server is told its code", "if (!this.#isTold) this.#sendClose(violation);", ""],
+    ["what a server is told of a client's session", "{ code: 1008, reason: close.reason }", "close!"],
+    [
+      "a silent server is lost",
+      'if (nowMs - this.#askedMs >= pingTimeout) return this.#lose("it does not answer a Ping");',
+      "",
+    ],
+    ["no Close inside a frame", "if (isInFrame) this.#outbox.end();", ""],
+  ]),
+  ...faultsOf("src/firewall/ways/peer_frames.ts", [`${TESTS}/relay_test.ts`], [
+    ["our own Pongs", "this.pings > 0 && ", "false && "],
+  ]),
+  ...faultsOf("src/firewall/admission/request_rules.ts", [`${TESTS}/relay_test.ts`], [
+    ["dots in paths", " && !leadsElsewhere(path)", ""],
+  ]),
+  ...faultsOf("src/endpoints/gateway/gateway.ts", [`${TESTS}/relay_test.ts`, `${TESTS}/sessions_test.ts`], [
+    [
+      "the limit of sessions",
+      "if (refusal !== undefined) return refusal;\n    const session",
+      "const session",
+    ],
+    ["how much a server is told", "> MAX_CLAIMS_SIZE", "> Infinity"],
+    ["the token in the cookie", "!pair.startsWith(`${tokenCookie}=`)", "true"],
+  ]),
+  ...faultsOf("src/endpoints/gateway/header_value.ts", [`${TESTS}/relay_test.ts`], [
+    ["a value is one line", "code > 0x20 && code < 0x7f", "code < 0x7f"],
+    ["no two are the same", " && code !== 0x25", ""],
+  ]),
+  ...faultsOf("src/endpoints/presentation.ts", [`${TESTS}/relay_test.ts`], [
+    ["a cookie needs an Origin", 'inCookie.length > 0 && request.headers.get("origin") === null', "false"],
+  ]),
+];
