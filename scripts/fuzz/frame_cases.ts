@@ -4,7 +4,7 @@ import { closePayload, concat, frame, type FrameInit, OPCODE } from "../../tests
 import type { ModelLimits } from "./frame_model.ts";
 import type { Random } from "./random.ts";
 
-/** What a client sends after the handshake. */
+/** What one side sends after the handshake. */
 export interface StreamCase {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** How many frames were put into it. */
@@ -62,7 +62,12 @@ const CLOSE_CODES = [
 const encoder = new TextEncoder();
 
 /** A stream of up to about `mostFrames` frames; half of all streams are right from the first to the last frame. */
-export function makeStream(random: Random, mostFrames: number, limits: ModelLimits): StreamCase {
+export function makeStream(
+  random: Random,
+  mostFrames: number,
+  limits: ModelLimits,
+  isFromClient = true,
+): StreamCase {
   const frames: FrameInit[] = [];
   const isClean = random.chance(0.5);
   const wanted = 1 + random.below(mostFrames);
@@ -72,7 +77,8 @@ export function makeStream(random: Random, mostFrames: number, limits: ModelLimi
   }
   if (!isClean) breakSomething(random, frames);
   if (isClean || random.chance(0.3)) frames.push(makeClose(random, isClean));
-  const encoded = frames.map(frame);
+  // What is wrong for a client is right for a server.
+  const encoded = frames.map((init) => frame(isFromClient ? init : { ...init, mask: init.mask === false }));
   if (!isClean && encoded.length > 0 && random.chance(0.1)) {
     const broken = random.pick(encoded);
     if (broken.length > 0) broken[random.below(Math.min(broken.length, 16))]! ^= 1 << random.below(8);

@@ -19,6 +19,7 @@ import { judge, type ModelLimits, type ModelMessage, type Verdict } from "./fram
 import { makeHead, makePreamble } from "./head_cases.ts";
 import { fuzzJson } from "./json_cases.ts";
 import { Random } from "./random.ts";
+import { fuzzServerStream } from "./server_frames.ts";
 
 const NO_LIMITS: ModelLimits = { maxMessageSize: 2 ** 52, maxFragments: 2 ** 52 };
 /** The longest input that is cut in two at each of its bytes. */
@@ -30,6 +31,7 @@ export function fuzzParsers(seed: number, index: number): number {
   const kind = random.below(20);
   if (kind === 0) return fuzzPreamble(random);
   if (kind === 1) return fuzzJson(random);
+  if (kind < 4 && random.chance(0.5)) return fuzzServerStream(random);
   return kind < 4 ? fuzzHead(random) : fuzzStream(random);
 }
 
