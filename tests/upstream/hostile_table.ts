@@ -120,7 +120,7 @@ export const MISDEEDS: readonly Misdeed[] = [
   ...([
     [403, head("403 Forbidden", "Content-Length: 3") + "no!"],
     [404, head("404 Not Found")],
-    [418, head("418 I'm a teapot", "Content-Length: 1000000000") + "x".repeat(10_000)],
+    [418, head("418 I'm a teapot", "Content-Length: 100000000") + "x".repeat(10_000)],
     [401, head("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"', "X-Secret: 1")],
     [503, head("503 Busy", "Retry-After: 7")],
     [500, head("500 Oops", "Transfer-Encoding: chunked") + "5\r\noops!\r\n"],
