@@ -73,7 +73,7 @@ export const UPSTREAM = [
       'if (nowMs - this.#askedMs >= pingTimeout) return this.#lose("it does not answer a Ping");',
       "",
     ],
-    ["no Close inside a frame", "if (isInFrame) this.#outbox.end();", ""],
+    ["no Close inside a frame", "if (isInFrame) host.cut();", ""],
   ]),
   ...faultsOf("src/firewall/ways/peer_frames.ts", [`${TESTS}/relay_test.ts`], [
     ["our own Pongs", "this.pings > 0 && ", "false && "],

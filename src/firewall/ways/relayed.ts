@@ -325,7 +325,7 @@ export class Relayed implements Way {
       if (!this.#isTold) this.#sendClose(violation);
     }
     // Inside a frame nothing can be said any more: a Close would be taken for a part of it.
-    if (isInFrame) this.#outbox.end();
+    if (isInFrame) host.cut();
     host.resume();
   }
 

@@ -23,6 +23,8 @@ export interface Host {
   endpointFailed(event: UpstreamFailure, fields: LogFields<UpstreamFailure>, close: CloseReason): void;
   /** Ends the connection from our side. */
   close(close: CloseReason): void;
+  /** Ends the peer's side at once. */
+  cut(): void;
   /** Something that nobody expected was thrown: a fault of our own. */
   fault(error: unknown): void;
 }
