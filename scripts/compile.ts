@@ -45,6 +45,9 @@ const PERMISSIONS = [
 /** What runs is what is in the executable: nothing is looked for in the folder where it is started, or fetched. */
 const SELF_CONTAINED = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
 
+/** A quarter less memory for thousands of idle connections: what is new is looked through more often. The task says it too. */
+const HEAP = "--v8-flags=--max-semi-space-size=8";
+
 /** How long to wait for the host of the base; the runtime itself would wait for minutes. */
 const BASE_TIMEOUT_MS = 10_000;
 /** How many starts the printed times are the medians of. */
@@ -191,7 +194,7 @@ async function main({ target, output }: Options): Promise<number> {
     const startedMs = performance.now();
     const made = `${folder}/${basename(output)}`;
     const program = await bundleInto(folder, imports, obstacle !== undefined);
-    const flags = [...SELF_CONTAINED, ...unstable.map((name) => `--unstable-${name}`), ...PERMISSIONS];
+    const flags = [HEAP, ...SELF_CONTAINED, ...unstable.map((name) => `--unstable-${name}`), ...PERMISSIONS];
     if (obstacle === undefined) {
       const files = [`--target=${target}`, `--output=${made}`, `${program}/main.js`];
       await runDeno("compile", "--quiet", "--no-check", ...flags, ...files);

@@ -132,6 +132,8 @@ async function wswardCommand(
     program: Deno.execPath(),
     args: [
       "run",
+      // As the start task and the executable have it.
+      "--v8-flags=--max-semi-space-size=8",
       "--no-prompt",
       `--allow-net=${["127.0.0.1", ...sockets].join()}`,
       `--allow-read=${[folder, CERTIFICATE, KEY]}`,
