@@ -1,10 +1,19 @@
 // The command `selftest` as a user runs it: against our own server, which passes all of it, and against bad ones.
 
 import assert from "node:assert/strict";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
 import { findProgram } from "../support/deploy.ts";
 import { acceptUpgrade, runTool, TcpServer, Terminal } from "../support/tool_process.ts";
 import { misbehave, startBad } from "../support/bad_servers.ts";
 import { startPermissions, startServer } from "../support/process.ts";
+
+/** What is used of a socket of npm `ws`, which brings no types. */
+interface ForeignSocket {
+  on(event: "error", listener: () => void): void;
+  on(event: "message", listener: (data: unknown, isBinary: boolean) => void): void;
+  send(data: unknown, options: { readonly binary: boolean }): void;
+}
 
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
 
@@ -55,6 +64,40 @@ for (
     assert.equal(json.cases.find(({ id }) => id === "tls-plain")?.result, isTls ? "pass" : "skip");
   });
 }
+
+Deno.test("our own server passes every case in front of somebody else's (npm ws)", async () => {
+  const upstream = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => false });
+  upstream.on("connection", (socket: ForeignSocket) => {
+    // It has limits of its own, which are not what this is about.
+    socket.on("error", () => {});
+    socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+  });
+  await new Promise((resolve) => upstream.once("listening", resolve));
+  const target = `ws://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+  await using server = startServer([
+    "--upstream",
+    target,
+    "--upstream-auth",
+    "none",
+    "--upstream-path",
+    "/",
+    "--handshake-rate",
+    "unlimited",
+    "--ban-after",
+    "off",
+  ]);
+  const url = `ws://127.0.0.1:${await server.port("upstream")}/`;
+  const args = ["selftest", url, "--json", "--class", "limit", "--timeout", "10s"];
+  const { code, stdout, stderr } = await runTool(args, { folder: server.folder });
+  assert.equal(stderr, "");
+  const json: Json = JSON.parse(stdout);
+  assert.deepEqual(findings(json), []);
+  assert.equal(code, 0);
+  assert.ok(json.summary["pass"]! > 100, JSON.stringify(json.summary));
+  server.signal("SIGTERM");
+  await server.result();
+  await new Promise((resolve) => upstream.close(resolve));
+});
 
 Deno.test("our own server passes every case with a session, of a secure endpoint that is named, with a key", async () => {
   await using server = startServer();
