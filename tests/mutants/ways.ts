@@ -272,6 +272,88 @@ export const WAYS = [
       "this.#answer",
     ],
   ]),
+  ...faultsOf("src/firewall/ways/relayed.ts", ["tests/firewall/ways/relayed_test.ts", ...BY_HAND], [
+    ["marks hold nobody", "(this.#isDiscarding || this.#marksSent - this.#marksBack < MAX_MARKS)", "true"],
+    [
+      "a client knows how marks begin",
+      "const PEER_PING_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));",
+      "const PEER_PING_PAYLOAD = MARK;",
+    ],
+    [
+      "marks that can be forged",
+      "const MARK = crypto.getRandomValues(new Uint8Array(8))",
+      "const MARK = new Uint8Array(8)",
+    ],
+    [
+      "a mark that comes back counts for none",
+      "    this.#marksBack = Math.min(mark, this.#marksSent);\n",
+      "",
+    ],
+    ["a mark that was never sent", "Math.min(mark, this.#marksSent)", "mark"],
+    [
+      "a mark that comes back twice",
+      "if (frames.mark > this.#marksBack) this.#markReturned(frames.mark);",
+      "if (frames.mark > 0) this.#markReturned(this.#marksBack + 1);",
+    ],
+    ["no marks for many bytes", "this.#unmarkedBytes >= MARK_EVERY_BYTES || ", ""],
+    [
+      "no marks for many frames",
+      " || this.#unmarkedFrames >= MARK_EVERY_FRAMES) {\n        this.#sendMark",
+      ") {\n        this.#sendMark",
+    ],
+    [
+      "a Close overtakes an answer",
+      "    this.#sendMark();\n    return new Promise((resolve) => this.#onAnswered = resolve);",
+      "    return undefined;",
+    ],
+    ["messages after a Close of ours", " && !this.#isTold && !this.#isDiscarding) {", " && !this.#isTold) {"],
+    [
+      "the endpoint is read although the peer reads nothing",
+      "while (this.#outbox.isWriting) await",
+      "while (false) await",
+    ],
+    ["the next bytes over those that are being written", "return this.#write === undefined && (", "return ("],
+    [
+      "messages after the endpoint was told",
+      "    this.#send(frame, 0, frame.length);\n    this.#isTold = true;",
+      "    this.#send(frame, 0, frame.length);",
+    ],
+    ["an endpoint that ends its stream is not noticed", "    else this.#fail(reason);\n", ""],
+    [
+      "an endpoint that does not end is not cut",
+      "  cut(): void {\n    closeQuietly(this.#inner);",
+      "  cut(): void {",
+    ],
+    ["a Close waits for an endpoint that is gone", "    this.#onAnswered?.();\n    if", "    if"],
+    ["keys that can be guessed", "return crypto.getRandomValues(keys)[0]!;", "return keys[0]!;"],
+  ]),
+  ...faultsOf("src/firewall/ways/endpoint_frames.ts", ["tests/firewall/ways/endpoint_frames_test.ts"], [
+    [
+      "marks reach the peer",
+      "header.opcode === OPCODE.pong && this.#isMark(bytes, payloadStart, frameEnd)",
+      "false",
+    ],
+    ["any Pong is a mark", "if (bytes[start + i] !== mark[i]) return false;", ""],
+    ["a Pong that is longer than a mark", "if (end - start !== mark.length + NUMBER_SIZE) return false;", ""],
+    ["half a control frame goes on", "if (frameEnd > end) return end;\n        if", "if"],
+    ["messages are not counted", "    this.messages++;\n", ""],
+    [
+      "fragments are messages",
+      "if (header.fin && !this.#finishMessage()) return end;",
+      "if (!this.#finishMessage()) return end;",
+    ],
+    ["a piece at the end is no message", "if (this.#fin && !this.#finishMessage()) {", "if (false) {"],
+    [
+      "a frame that is not all there is a boundary",
+      "    this.boundary = -1;\n",
+      "    this.boundary = end;\n",
+    ],
+    [
+      "the number of a mark is not read",
+      "this.mark = readNumber(bytes, frameEnd - NUMBER_SIZE);",
+      "this.mark++;",
+    ],
+  ]),
   ...faultsOf("src/firewall/memory_budget.ts", ["tests/firewall/memory_budget_test.ts"], [
     ["all progress since the beginning", "      account.moved = moved;\n", ""],
     ["each sweep counts, however soon", "    if (nowMs - this.#sweptMs < SWEEP_MS) return;\n", ""],

@@ -11,6 +11,8 @@ import { SERVER_FIRST_BYTES_RULES } from "../connection/frame_rules.ts";
  * without any.
  */
 const MAX_FRAGMENTS = 65_536;
+/** Bytes of a mark's number. */
+const NUMBER_SIZE = 4;
 
 /**
  * Follows the frames that a server sends, holds them to RFC 6455, and knows where they end, because only there may the
@@ -23,8 +25,8 @@ export class EndpointFrames {
   boundary = 0;
   /** Data messages finished so far. */
   messages = 0;
-  /** Marks that have come back; the caller sets it back. */
-  marks = 0;
+  /** The number of the last mark that has come back; 0 before the first. */
+  mark = 0;
   /** The rule that was broken, or the Close, which is not before `forwardEnd`; after either of them nothing may be read. */
   readonly check: FrameCheck;
 
@@ -35,7 +37,7 @@ export class EndpointFrames {
 
   /**
    * @param sizes counts the sizes of the data messages that are whole.
-   * @param mark is the payload of a Pong that is meant for the firewall: it is counted and taken out.
+   * @param mark is how the payload of a Pong that is meant for the firewall begins, before a number of 32 bits: it is taken out.
    * @param maxMessageSize in bytes of payload, over all fragments.
    */
   constructor(sizes: SizeHistogram, mark: Uint8Array, maxMessageSize: number) {
@@ -87,7 +89,7 @@ export class EndpointFrames {
           return end;
         }
         if (header.opcode === OPCODE.pong && this.#isMark(bytes, payloadStart, frameEnd)) {
-          this.marks++;
+          this.mark = readNumber(bytes, frameEnd - NUMBER_SIZE);
           bytes.copyWithin(at, frameEnd, end);
           end -= frameEnd - at;
           continue;
@@ -132,10 +134,14 @@ export class EndpointFrames {
 
   #isMark(bytes: Uint8Array, start: number, end: number): boolean {
     const mark = this.#mark;
-    if (end - start !== mark.length) return false;
+    if (end - start !== mark.length + NUMBER_SIZE) return false;
     for (let i = 0; i < mark.length; i++) {
       if (bytes[start + i] !== mark[i]) return false;
     }
     return true;
   }
+}
+
+function readNumber(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
 }

@@ -13,15 +13,16 @@ import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import type { Host, Taken, Way } from "./way.ts";
 
 /**
- * What comes back to the relay when the endpoint has caught up; no client knows it. Two of them may be under way, so no more
- * than about three times as much as between two marks is ever between the peer and the endpoint.
+ * What comes back to the relay when the endpoint has caught up: this, which no client knows, and a number, for an endpoint may
+ * answer the last of several Pings alone (RFC 6455 §5.5.3). Two of them may be under way, so no more than about three times as
+ * much as between two marks is ever between the peer and the endpoint.
  */
-const MARK_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
+const MARK = crypto.getRandomValues(new Uint8Array(8));
 const MARK_EVERY_BYTES = 32_768;
 const MARK_EVERY_FRAMES = 64;
 const MAX_MARKS = 2;
 
-/** The Ping for the client, whose Pong is known by this; a client that knew the other could answer for the endpoint. */
+/** The Ping for the client: with a payload of its own, for with a mark's the client could make marks. */
 const PEER_PING_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
 const PEER_PING = encodeFrame(OPCODE.ping, PEER_PING_PAYLOAD);
 
@@ -79,10 +80,12 @@ export class Relayed implements Way {
   /** Whether the bytes in the peer's buffer have been looked at, and whether they were all. */
   #isInspected = false;
   #isDone = true;
-  /** What was passed on to the endpoint since the last mark, and the marks that have not come back. */
+  /** What was passed on to the endpoint since the last mark, and the marks so far. */
   #unmarkedBytes = 0;
   #unmarkedFrames = 0;
-  #marksUnderWay = 0;
+  #marksSent = 0;
+  /** The latest that has come back, and with it all before it. */
+  #marksBack = 0;
   #onAnswered: (() => void) | undefined;
   readonly #upstream: string;
   readonly #onStart: RelayedOptions["onStart"];
@@ -107,7 +110,7 @@ export class Relayed implements Way {
     this.#inner = inner;
     this.#upstream = upstream;
     this.#peerFrames = new PeerFrames(check, PEER_PING_PAYLOAD);
-    this.#endpointFrames = new EndpointFrames(sizes, MARK_PAYLOAD, maxMessageSize);
+    this.#endpointFrames = new EndpointFrames(sizes, MARK, maxMessageSize);
     this.#buffer = new ReadBuffer(0, fromEndpoint);
     this.ended = this.#end.promise;
   }
@@ -125,7 +128,7 @@ export class Relayed implements Way {
   }
 
   get isReady(): boolean {
-    return this.#write === undefined && (this.#isDiscarding || this.#marksUnderWay < MAX_MARKS);
+    return this.#write === undefined && (this.#isDiscarding || this.#marksSent - this.#marksBack < MAX_MARKS);
   }
 
   start(host: Host): void {
@@ -207,7 +210,7 @@ export class Relayed implements Way {
     if (nowMs - this.#writtenMs >= sendTimeout) return this.#lose("it does not read");
     if (nowMs - this.#heardMs >= pingInterval && this.#askedMs === Infinity) {
       this.#askedMs = nowMs;
-      if (this.#marksUnderWay < MAX_MARKS) this.#sendMark();
+      if (this.#marksSent - this.#marksBack < MAX_MARKS) this.#sendMark();
     }
   }
 
@@ -248,8 +251,10 @@ export class Relayed implements Way {
     this.#unmarkedBytes = 0;
     this.#unmarkedFrames = 0;
     if (this.#isTold) return;
-    this.#marksUnderWay++;
-    const mark = encodeFrame(OPCODE.ping, MARK_PAYLOAD, newMaskKey());
+    const payload = new Uint8Array(MARK.length + 4);
+    payload.set(MARK);
+    new DataView(payload.buffer).setUint32(MARK.length, ++this.#marksSent);
+    const mark = encodeFrame(OPCODE.ping, payload, newMaskKey());
     this.#send(mark, 0, mark.length);
   }
 
@@ -283,7 +288,7 @@ export class Relayed implements Way {
         const size = buffer.end - buffer.start;
         buffer.end = frames.inspect(buffer.bytes, buffer.start, buffer.end);
         this.#credit(size, frames.messages - messages);
-        if (frames.marks > 0) this.#marksReturned();
+        if (frames.mark > this.#marksBack) this.#markReturned(frames.mark);
         if (frames.forwardEnd > buffer.start) {
           this.#outbox.relay(
             buffer.bytes.subarray(buffer.start, frames.forwardEnd),
@@ -348,11 +353,10 @@ export class Relayed implements Way {
     this.#host!.endpointEnded();
   }
 
-  #marksReturned(): void {
-    // A server could send more of them than it was asked for.
-    this.#marksUnderWay = Math.max(0, this.#marksUnderWay - this.#endpointFrames.marks);
-    this.#endpointFrames.marks = 0;
-    if (this.#marksUnderWay === 0) this.#onAnswered?.();
+  #markReturned(mark: number): void {
+    // A server could make up some that it was not sent.
+    this.#marksBack = Math.min(mark, this.#marksSent);
+    if (this.#marksBack === this.#marksSent) this.#onAnswered?.();
     this.#host!.resume();
   }
 

@@ -408,6 +408,7 @@ Deno.test("who is shed lets go of its unfinished message, or of its outbox and i
   stalled.served!.send("b".repeat(50_000));
   assert.ok(budget.usedBytes >= 51_000);
   stalled.connection.shed();
+  assert.ok(budget.usedBytes < 2000, `at once all but what is under way: ${budget.usedBytes}`);
   assert.deepEqual([stalled.peer.isClosed, stalled.connection.isOpen], [true, false]);
   await until("the endpoint to be told", () => stalled.inner.written.length > 0);
   stalled.inner.give(null);
