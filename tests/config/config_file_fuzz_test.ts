@@ -18,6 +18,7 @@ const ENCODER = new TextEncoder();
 const WORDS: readonly string[] = [
   ...["1", "50", "9000", "unlimited", "off", "1s", "30s", "1m", "4KiB", "64KiB", "1MiB", "2/s", "16MiB/s"],
   ...["10.0.0.0/8", "::1", "https://a.example", "127.0.0.1:9090", "a.example"],
+  ...["ws://127.0.0.1:3000", "unix:///run/a.sock", "role=X-Role", "/chat", "/chat/*", "X-Claims"],
   ...["[a]", "# a", "{", '"""', "'''", "\\", "a, b", '"'],
   ...SETTING_NAMES.map(declarationOf).flatMap((setting) =>
     setting.kind === "value" ? setting.choices ?? [] : []

@@ -199,7 +199,7 @@ export class Relayed implements Way {
       this.#askedMs = Infinity;
     }
     // What was written may still be on the way; the marks tell.
-    const isStuck = this.#marksUnderWay >= MAX_MARKS
+    const isStuck = this.#marksSent - this.#marksBack >= MAX_MARKS
       ? !isHeard
       : this.#write !== undefined && this.#writesDone === this.#seenWritesDone;
     if (isExcused || !isStuck) {
