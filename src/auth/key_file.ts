@@ -1,7 +1,13 @@
 // Key files: how they are created, how they are read, and which of them are refused.
 
 import { StartError } from "../core/errors.ts";
-import { isOpenMode, readRegularFile, type RegularFile, UnreadableFile } from "../core/regular_file.ts";
+import {
+  exists,
+  isOpenMode,
+  readRegularFile,
+  type RegularFile,
+  UnreadableFile,
+} from "../core/regular_file.ts";
 import { quoteForShell } from "../core/shown.ts";
 import { encodeBase64url } from "./base64url.ts";
 import { KeySet } from "./key_set.ts";
@@ -82,16 +88,6 @@ export async function loadKeys(path: string, { encoding, onDoubt }: LoadOptions 
   if (set.signer !== undefined && mode !== undefined) refuseOpenMode(path, mode);
   for (const doubt of read.doubts) onDoubt?.(doubt);
   return set;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** Creates the draft, under another name if that one is taken: by a start at the same moment, or by one that was killed. */

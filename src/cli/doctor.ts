@@ -6,6 +6,7 @@ import { AnswerError, request } from "../auth/http_get.ts";
 import { loadKeys } from "../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../auth/remote_keys.ts";
 import type { Settings } from "../core/settings.ts";
+import { exists } from "../core/regular_file.ts";
 import { checkIdentity, readCertificates } from "../firewall/tls/tls_identity.ts";
 
 /** What came of a look at one thing. */
@@ -188,16 +189,6 @@ function clock(nowMs: number): Finding {
     state,
     remedy: "set the clock: tokens and certificates are judged by it",
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function reasonOf(error: unknown): string {
