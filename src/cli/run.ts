@@ -3,27 +3,27 @@
 import { CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { UsageError } from "../core/errors.ts";
-import { addDoctorCommand } from "./doctor_command.ts";
-import { addExplainCommand } from "./explain_command.ts";
-import { addBansCommand } from "./bans_command.ts";
-import { addCompletionsCommand } from "./completions_command.ts";
-import { addConfigCommand } from "./config_command.ts";
-import { addConnectCommand } from "./connect_command.ts";
-import { addHealthCommand } from "./health_command.ts";
-import { addHelpEnds, helpCallOf, helpColumns, helpFormat } from "./help.ts";
-import { addKeyCommand } from "./key_command.ts";
-import { addLogCommand } from "./log_command.ts";
-import { addManCommand } from "./man_command.ts";
-import { addMisbehaveCommand } from "./misbehave_command.ts";
-import { addRevocationsCommand } from "./revocations_command.ts";
-import { addRevokeCommand } from "./revoke_command.ts";
-import { addSelftestCommand } from "./selftest_command.ts";
-import { addServeCommand } from "./serve_command.ts";
-import { addSessionsCommand } from "./sessions_command.ts";
+import { addDoctorCommand } from "./commands/doctor_command.ts";
+import { addExplainCommand } from "./commands/explain_command.ts";
+import { addBansCommand } from "./commands/bans_command.ts";
+import { addCompletionsCommand } from "./commands/completions_command.ts";
+import { addConfigCommand } from "./commands/config_command.ts";
+import { addConnectCommand } from "./commands/connect_command.ts";
+import { addHealthCommand } from "./commands/health_command.ts";
+import { addHelpEnds, helpCallOf, helpColumns, helpFormat } from "./about/help.ts";
+import { addKeyCommand } from "./commands/key_command.ts";
+import { addLogCommand } from "./commands/log_command.ts";
+import { addManCommand } from "./commands/man_command.ts";
+import { addMisbehaveCommand } from "./commands/misbehave_command.ts";
+import { addRevocationsCommand } from "./commands/revocations_command.ts";
+import { addRevokeCommand } from "./commands/revoke_command.ts";
+import { addSelftestCommand } from "./commands/selftest_command.ts";
+import { addServeCommand } from "./commands/serve_command.ts";
+import { addSessionsCommand } from "./commands/sessions_command.ts";
 import { StrictCommand } from "./strict_command.ts";
-import { addTokenCommand } from "./token_command.ts";
-import { addTopCommand } from "./top_command.ts";
-import { addVersionCommand } from "./version_command.ts";
+import { addTokenCommand } from "./commands/token_command.ts";
+import { addTopCommand } from "./commands/top_command.ts";
+import { addVersionCommand } from "./commands/version_command.ts";
 
 /** What other servers have, and where it is here. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([

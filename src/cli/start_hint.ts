@@ -4,7 +4,7 @@ import { BUILT_BY } from "wsward/build";
 import { UsageError } from "../core/errors.ts";
 import { CONFIG_LABELS, parseSettings } from "../core/settings.ts";
 import { quoteForShell } from "../core/shown.ts";
-import { permissionFlags } from "./permissions.ts";
+import { permissionFlags } from "./about/permissions.ts";
 import { readPlainFlags } from "./plain_flags.ts";
 import { ENV } from "./setting_options.ts";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import type { Status } from "../../src/admin/status.ts";
-import { formatTop } from "../../src/cli/top_command.ts";
+import { formatTop } from "../../src/cli/commands/top_command.ts";
 import {
   type Program,
   type ProgramCommand,

@@ -1,7 +1,7 @@
 // The commit of a source tree, read from what git itself wrote.
 
 import assert from "node:assert/strict";
-import { readCommit } from "../../src/cli/commit.ts";
+import { readCommit } from "../../src/cli/about/commit.ts";
 import { findProgram } from "../support/deploy.ts";
 
 const withoutGit = findProgram("git") === undefined;

@@ -1,7 +1,7 @@
 // The doctor: each thing that a start needs, as it should be and not.
 
 import assert from "node:assert/strict";
-import { examine, type Finding } from "../../src/cli/doctor.ts";
+import { examine, type Finding } from "../../src/cli/commands/doctor.ts";
 import type { GivenValue } from "../../src/core/setting_types.ts";
 import { parseSettings, type SettingName } from "../../src/core/settings.ts";
 import { run } from "../support/process.ts";

@@ -1,8 +1,8 @@
 // The command `explain`: that everything a peer or a log can be told has an explanation, and how it is found.
 
 import assert from "node:assert/strict";
-import { explainTopic, listTopics } from "../../src/cli/explain_command.ts";
-import { TOPICS } from "../../src/cli/topics.ts";
+import { explainTopic, listTopics } from "../../src/cli/commands/explain_command.ts";
+import { TOPICS } from "../../src/cli/about/topics.ts";
 import { UsageError } from "../../src/core/errors.ts";
 import { flagOf, SETTING_NAMES, variableOf } from "../../src/core/settings.ts";
 import { type Ending, ENDINGS } from "../../src/endpoints/ending.ts";

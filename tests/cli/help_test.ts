@@ -1,7 +1,7 @@
 // The help: as wide as it may be, short and whole, with examples for every command.
 
 import assert from "node:assert/strict";
-import { COMMON_SETTINGS } from "../../src/cli/help.ts";
+import { COMMON_SETTINGS } from "../../src/cli/about/help.ts";
 import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
 import { typed } from "../../src/core/typed.ts";
 import { EXECUTABLE, run } from "../support/process.ts";

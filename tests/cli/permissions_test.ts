@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
-import { permissionFlags } from "../../src/cli/permissions.ts";
+import { permissionFlags } from "../../src/cli/about/permissions.ts";
 import { UsageError } from "../../src/core/errors.ts";
 import type { GivenValue } from "../../src/core/setting_types.ts";
 import { parseSettings, type SettingName } from "../../src/core/settings.ts";

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { createKeyFile } from "../../src/auth/key_file.ts";
 import { generateKey } from "../../src/auth/new_key.ts";
-import { describeTime } from "../../src/cli/relative_time.ts";
+import { describeTime } from "../../src/cli/client/relative_time.ts";
 import { UsageError } from "../../src/core/errors.ts";
-import { parseClaims } from "../../src/cli/token_create_command.ts";
+import { parseClaims } from "../../src/cli/commands/token_create_command.ts";
 import { programCommand } from "../support/process.ts";
 
 Deno.test("a claim that is JSON other than text is read as JSON", () => {

@@ -33,7 +33,7 @@ Deno.test("accepts imports that point down, within a layer, and packages in the 
     moduleOf("src/firewall/a.ts", "src/firewall/b.ts", "src/telemetry/a.ts", "src/protocol/a.ts", "node:net"),
     moduleOf("src/endpoints/a.ts", "src/auth/a.ts"),
     moduleOf("src/tools/a.ts", "src/firewall/a.ts", "src/auth/a.ts", "src/protocol/a.ts", "node:tls"),
-    { path: "src/cli/connect_command.ts", imports: [{ file: "src/tools/a.ts", isLate: true }] },
+    { path: "src/cli/commands/connect_command.ts", imports: [{ file: "src/tools/a.ts", isLate: true }] },
     moduleOf("src/auth/a.ts", "src/telemetry/a.ts", "jose"),
     moduleOf("src/telemetry/a.ts", "src/protocol/a.ts", "prom-client"),
     moduleOf("src/protocol/a.ts", "src/core/errors.ts"),

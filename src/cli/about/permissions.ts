@@ -1,0 +1,104 @@
+// The permissions that a server with certain settings needs of the runtime, and none beyond them.
+
+import { resolve } from "node:path";
+import { draftPath } from "../../auth/key_file.ts";
+import { UsageError } from "../../core/errors.ts";
+import { judgesTokens, NO_LOG_FILE, type Settings } from "../../core/settings.ts";
+import { quoteForShell, urlHost } from "../../core/shown.ts";
+import { parseUpstreamUrl } from "../../core/upstream_text.ts";
+import { rotatedPath } from "../../telemetry/rotation.ts";
+
+/**
+ * The flags of `deno run` for a server with these settings, of which some may come from a file. Each is a word for a
+ * shell. One that a shell would not take as it is stands in quotes, which `eval` and a script understand; `$(...)` alone
+ * does not look into them, and starts nothing then.
+ *
+ * @throws {UsageError} when a permission can't be put into words: for the sockets of a folder that the start would choose,
+ * and for a name with a comma
+ */
+export function permissionFlags(settings: Settings, configFile?: string): readonly string[] {
+  const { runtimeDir } = settings;
+  if (runtimeDir === undefined) {
+    throw new UsageError(
+      "Cannot print permissions without --runtime-dir: a socket is permitted by its full path only, so name a folder " +
+        "here and at the start, such as --runtime-dir wsward.run",
+    );
+  }
+  const { read, write } = neededFiles(settings);
+  if (configFile !== undefined) read.push(configFile);
+  const flags = [
+    `--allow-net=${joinNames(neededAddresses(settings, runtimeDir))}`,
+    `--allow-read=${joinNames([...read, runtimeDir])}`,
+    `--allow-write=${joinNames([...write, runtimeDir])}`,
+  ];
+  return ["--no-prompt", ...flags.map(quoteForShell), "--allow-env=WSWARD_*"];
+}
+
+function neededAddresses(settings: Settings, runtimeDir: string): readonly string[] {
+  const { host, echo, echoPort, secure, securePort, adminListen, jwksUrl } = settings;
+  const hostname = urlHost(host);
+  const addresses: string[] = [];
+  if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
+  if (secure) addresses.push(`${hostname}:${securePort}`);
+  if (secure && settings.upstream.length === 0) addresses.push(`unix:${resolve(runtimeDir, "secure.sock")}`);
+  for (const url of settings.upstream) {
+    const address = parseUpstreamUrl(url)!;
+    if (address.kind === "unix") addresses.push(`unix:${address.path}`);
+    else addresses.push(`${urlHost(address.hostname)}:${address.port}`);
+  }
+  if (adminListen !== undefined) addresses.push(adminListen);
+  if (jwksUrl !== undefined && judgesTokens(settings)) {
+    const issuer = hostAndPort(new URL(jwksUrl));
+    addresses.push(issuer);
+    // The issuer may be at either address of that name.
+    if (issuer.startsWith("localhost:")) addresses.push(issuer.replace("localhost", "[::1]"));
+  }
+  return addresses;
+}
+
+function neededFiles(settings: Settings): { readonly read: string[]; readonly write: string[] } {
+  const { rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey } = settings;
+  const logFile = settings.logFile === NO_LOG_FILE ? undefined : settings.logFile;
+  const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey]
+    .filter((path) => path !== undefined);
+  const write = logFile === undefined ? [] : [logFile];
+  for (const url of settings.upstream) {
+    const address = parseUpstreamUrl(url)!;
+    if (address.kind !== "unix") continue;
+    read.push(address.path);
+    write.push(address.path);
+  }
+  if (logFile !== undefined && settings.logMaxSize !== Infinity) {
+    // Each full file is looked for and renamed, but for the last one, which is replaced.
+    const full = Array.from({ length: settings.logMaxFiles }, (_, i) => rotatedPath(logFile, i + 1));
+    write.push(...full);
+    read.push(...full.slice(0, settings.logChain ? Math.max(1, full.length - 1) : -1));
+  }
+  if (judgesTokens(settings)) {
+    const { keyFile, jwksUrl, stateFile } = settings;
+    read.push(keyFile);
+    if (jwksUrl === undefined) {
+      read.push(draftPath(keyFile));
+      write.push(keyFile, draftPath(keyFile));
+    }
+    if (stateFile !== undefined) {
+      read.push(stateFile);
+      write.push(stateFile);
+    }
+  }
+  return { read, write };
+}
+
+function hostAndPort({ protocol, hostname, port }: URL): string {
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}
+
+function joinNames(names: readonly string[]): string {
+  const wrong = names.find((name) => name.includes(","));
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `Cannot print permissions for ${JSON.stringify(wrong)}: Deno takes a comma for the end of a name`,
+    );
+  }
+  return [...new Set(names)].join(",");
+}

@@ -1,0 +1,34 @@
+// What the program knows about itself: its version and commit, how it was built, and what it runs on.
+
+import { fileURLToPath } from "node:url";
+import { BUILT_BY, COMMIT } from "wsward/build";
+import config from "../../../deno.json" with { type: "json" };
+import { readCommit } from "./commit.ts";
+
+/** What the program knows about itself. */
+export interface Version {
+  readonly version: string;
+  /** The commit's hash, or `unknown`. */
+  readonly commit: string;
+  /** How it was built: `deno run` for a source tree. */
+  readonly built: string;
+  readonly deno: string;
+  readonly v8: string;
+}
+
+/** Gathers it; never asks for a permission. */
+export function readVersion(): Version {
+  return {
+    version: config.version,
+    commit: COMMIT ?? readCommit(fileURLToPath(new URL("../../../", import.meta.url))) ?? "unknown",
+    built: BUILT_BY,
+    deno: Deno.version.deno,
+    v8: Deno.version.v8,
+  };
+}
+
+/** The whole output of `wsward version`, a fact a line. */
+export function formatVersion({ version, ...facts }: Version): string {
+  const lines = Object.entries(facts).map(([name, fact]) => `${name.padEnd("commit".length)} ${fact}`);
+  return [`wsward ${version}`, ...lines].join("\n");
+}

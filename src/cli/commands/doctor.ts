@@ -1,0 +1,199 @@
+// What a start with certain settings would need, looked at one by one without starting: each with what mends it.
+
+import { urlHost } from "../../core/shown.ts";
+import { dirname } from "node:path";
+import { AnswerError, request } from "../../auth/http_get.ts";
+import { loadKeys } from "../../auth/key_file.ts";
+import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
+import type { Settings } from "../../core/settings.ts";
+import { exists } from "../../core/regular_file.ts";
+import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
+
+/** What came of a look at one thing. */
+export interface Finding {
+  /** What was looked at: `echo port`. */
+  readonly name: string;
+  /** A start would go on with a warning, and not with a failure. */
+  readonly result: "ok" | "warning" | "failure";
+  /** How it is, as a sentence fragment. */
+  readonly state: string;
+  /** What to do about it; absent where all is well. */
+  readonly remedy?: string;
+}
+
+const CERTIFICATE_WARNING_DAYS = 14;
+const DAY_MS = 24 * 60 * 60_000;
+const ISSUER_TIMEOUT_MS = 5_000;
+/** What one connection takes, and what the process needs besides. */
+const DESCRIPTORS_PER_CONNECTION = 3;
+const OTHER_DESCRIPTORS = 64;
+/** No clock of a machine that this runs on can be right before. */
+const EARLIEST_MS = Date.UTC(2026, 0);
+
+/** Looks at all that these settings need. Opens and closes the ports; creates, changes and sends nothing else. */
+export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
+  const { host, adminListen } = settings;
+  const needsKeys = settings.secure || adminListen !== undefined;
+  const findings: Finding[] = [];
+  if (settings.echo) findings.push(port("echo port", host, settings.echoPort, "--echo-port"));
+  if (settings.secure) findings.push(port("secure port", host, settings.securePort, "--secure-port"));
+  if (adminListen !== undefined) {
+    const url = new URL(`http://${adminListen}`);
+    findings.push(
+      port("admin port", url.hostname.replace(/^\[|\]$/g, ""), Number(url.port || 80), "--admin-listen"),
+    );
+  }
+  if (needsKeys) findings.push(await keys(settings));
+  if (settings.jwksUrl !== undefined && needsKeys) findings.push(await issuer(settings.jwksUrl));
+  if (settings.tlsCert !== undefined && settings.tlsKey !== undefined) {
+    findings.push(certificate(settings, nowMs));
+  }
+  findings.push(logFile(settings.logFile), descriptors(settings.maxConnections), clock(nowMs));
+  return findings;
+}
+
+function port(name: string, hostname: string, number: number, flag: string): Finding {
+  const address = `${urlHost(hostname)}:${number}`;
+  try {
+    Deno.listen({ hostname, port: number }).close();
+    return { name, result: "ok", state: `${address} is free` };
+  } catch (error) {
+    const state = `${address}: ${reasonOf(error)}`;
+    const remedy = error instanceof Deno.errors.AddrInUse
+      ? `stop what listens there, or choose another with ${flag}`
+      : error instanceof Deno.errors.PermissionDenied
+      ? `choose a port from 1024 on with ${flag}`
+      : `choose an address of this machine with ${flag === "--admin-listen" ? flag : "--host"}`;
+    return { name, result: "failure", state, remedy };
+  }
+}
+
+async function keys({ keyFile, keyEncoding, jwksUrl }: Settings): Promise<Finding> {
+  const name = "key file";
+  const doubts: string[] = [];
+  try {
+    if (!exists(keyFile)) {
+      const state = `${keyFile} does not exist yet`;
+      if (jwksUrl !== undefined) return { name, result: "ok", state: `${state}, and --jwks-url is enough` };
+      if (exists(dirname(keyFile))) {
+        return { name, result: "ok", state: `${state}, and is created at the start` };
+      }
+      return {
+        name,
+        result: "failure",
+        state: "its folder does not exist",
+        remedy: `create ${dirname(keyFile)}`,
+      };
+    }
+    await loadKeys(keyFile, { encoding: keyEncoding, onDoubt: (doubt) => doubts.push(doubt) });
+  } catch (error) {
+    const remedy = "name another with --key-file, or make one: wsward key create --out FILE";
+    return { name, result: "failure", state: reasonOf(error), remedy };
+  }
+  if (doubts.length === 0) return { name, result: "ok", state: `${keyFile} can be used` };
+  return {
+    name,
+    result: "warning",
+    state: doubts.join("; "),
+    remedy: "say how it is written with --key-encoding",
+  };
+}
+
+async function issuer(jwksUrl: string): Promise<Finding> {
+  const name = "issuer";
+  const remedy = "look at --jwks-url and the network; until it answers only keys of --key-file are known";
+  try {
+    const answer = await request({
+      url: new URL(jwksUrl),
+      accept: "application/json",
+      maxBodySizeBytes: MAX_KEY_SET_SIZE_BYTES,
+      timeoutMs: ISSUER_TIMEOUT_MS,
+    });
+    if (answer.status === 200) return { name, result: "ok", state: `${jwksUrl} answers` };
+    return { name, result: "warning", state: `${jwksUrl} answers with status ${answer.status}`, remedy };
+  } catch (error) {
+    if (!(error instanceof AnswerError || error instanceof Error)) throw error;
+    return { name, result: "warning", state: `${jwksUrl}: ${reasonOf(error)}`, remedy };
+  }
+}
+
+function certificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings, nowMs: number): Finding {
+  const name = "certificate";
+  try {
+    const cert = Deno.readTextFileSync(tlsCert);
+    const clientCa = tlsClientCa === undefined ? undefined : Deno.readTextFileSync(tlsClientCa);
+    const doubt = checkIdentity({ cert, key: Deno.readTextFileSync(tlsKey), clientCa }, nowMs);
+    const endMs = Date.parse(readCertificates("TLS certificate", cert)[0].validTo);
+    const days = Math.floor((endMs - nowMs) / DAY_MS);
+    const state = doubt ?? `it ends at ${new Date(endMs).toISOString().replace(".000", "")}, in ${days} days`;
+    if (doubt === undefined && days >= CERTIFICATE_WARNING_DAYS) return { name, result: "ok", state };
+    return { name, result: "warning", state, remedy: "get a new one, and send SIGHUP to a server that runs" };
+  } catch (error) {
+    return {
+      name,
+      result: "failure",
+      state: reasonOf(error),
+      remedy: "look at --tls-cert, --tls-key, --tls-client-ca",
+    };
+  }
+}
+
+function logFile(path: string): Finding {
+  const name = "log file";
+  try {
+    if (!exists(path)) {
+      if (exists(dirname(path))) return { name, result: "ok", state: `${path} is created at the start` };
+      const remedy = `create ${dirname(path)}, or name another file with --log-file`;
+      return { name, result: "failure", state: `the folder of ${path} does not exist`, remedy };
+    }
+    Deno.openSync(path, { append: true }).close();
+    return { name, result: "ok", state: `${path} can be written` };
+  } catch (error) {
+    const remedy = "let its user write there, or name another with --log-file";
+    return { name, result: "failure", state: `${path}: ${reasonOf(error)}`, remedy };
+  }
+}
+
+function descriptors(maxConnections: number): Finding {
+  const name = "descriptors";
+  const limit = descriptorLimit();
+  if (limit === undefined) return { name, result: "ok", state: "their limit can't be seen here" };
+  const needed = maxConnections * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
+  if (limit >= needed) return { name, result: "ok", state: `${limit} can be open` };
+  const state = `${limit} can be open, and --max-connections ${
+    needed === Infinity ? "unlimited" : maxConnections
+  } may need ${needed === Infinity ? "any number" : needed}`;
+  const fitting = Math.max(1, Math.floor((limit - OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION));
+  const remedy = `raise the limit (ulimit -n, or LimitNOFILE in a unit), or use --max-connections ${fitting}`;
+  return { name, result: "warning", state, remedy };
+}
+
+/** How many descriptors this process may have; undefined where there is no /proc, or no permission to read it. */
+function descriptorLimit(): number | undefined {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ?? [];
+    return soft === undefined ? undefined : Number(soft);
+  } catch (error) {
+    const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+    if ([NotFound, NotCapable, PermissionDenied].some((type) => error instanceof type)) return undefined;
+    throw error;
+  }
+}
+
+function clock(nowMs: number): Finding {
+  const state = `it is ${new Date(nowMs).toISOString()} here`;
+  if (nowMs >= EARLIEST_MS) return { name: "clock", result: "ok", state };
+  return {
+    name: "clock",
+    result: "failure",
+    state,
+    remedy: "set the clock: tokens and certificates are judged by it",
+  };
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) return "it is in use";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) return "access was not allowed when the program was started";
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,42 @@
+// The commands that show a list of a running server, as a table or as JSON.
+
+import type { Command } from "commander";
+import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
+import { formatColumns } from "../client/table.ts";
+
+/** A list and how it is shown. */
+export interface ListCommandOptions {
+  /** What the list is called in its path and in its answer: `sessions`. */
+  readonly name: string;
+  readonly description: string;
+  /** What is said when it is empty. */
+  readonly none: string;
+  readonly head: readonly string[];
+  readonly row: (item: Readonly<Record<string, unknown>>) => readonly unknown[];
+}
+
+/** Makes `command` show a list, and gives it a subcommand `list` that does the same. */
+export function addListCommand(command: Command, options: ListCommandOptions): void {
+  addList(command, options);
+  addList(command.command("list"), options);
+}
+
+function addList(command: Command, { name, description, none, head, row }: ListCommandOptions): void {
+  addAdminOptions(command.description(description)).option("--json", "print one JSON object");
+  command.action(async () => {
+    const items = await AdminClient.fromCommand(command).list(`/${name}`, name);
+    if (command.optsWithGlobals<{ json?: boolean }>().json) return await printJson({ [name]: items });
+    console.log(items.length === 0 ? none : formatColumns(head, items.map(row)));
+  });
+}
+
+/** Prints JSON in which nothing is invisible. */
+export async function printJson(value: unknown): Promise<void> {
+  const { escapeInvisible } = await import("../../auth/inspection.ts");
+  console.log(escapeInvisible(JSON.stringify(value)));
+}
+
+/** A time as of RFC 3339 without what is below a second. */
+export function shortTime(time: unknown): string {
+  return String(time).replace(/\.\d+Z$/, "Z");
+}

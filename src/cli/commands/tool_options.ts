@@ -1,0 +1,48 @@
+// What the commands that test have in common: how a server is named, how colour is turned off, examples in the help.
+
+import { type Command, Option } from "commander";
+import { StartError } from "../../core/errors.ts";
+import { parseText } from "../../core/setting_types.ts";
+import type { Target } from "../../tools/target.ts";
+
+/** Reads the argument that names a server. Throws {@linkcode UsageError}. */
+export async function readTarget(text: string): Promise<Target> {
+  // Loaded late, like all of the tools: other commands have no use for it.
+  const { parseTarget, URL_RULE } = await import("../../tools/target.ts");
+  return parseText("URL", { rule: URL_RULE, parse: parseTarget }, text);
+}
+
+/** Adds `--no-color`. */
+export function addColorOption(command: Command): Command {
+  return command.option(
+    "--no-color",
+    "do not use colours; they are used on a terminal only, and not with NO_COLOR",
+  );
+}
+
+/** Whether to use colours on stdout. */
+export function usesColor(command: Command): boolean {
+  return command.opts<{ color: boolean }>().color && !Deno.noColor && Deno.stdout.isTerminal();
+}
+
+/** A switch under a heading. */
+export function groupedSwitch(group: string, flags: string, description: string): Option {
+  return new Option(flags, description).helpGroup(`${group}:`);
+}
+
+/** Reads a file that a flag names. Throws {@linkcode StartError}. */
+export async function readNamedFile(flag: string, path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    throw new StartError(`Cannot read ${flag} ${JSON.stringify(path)}: ${why}`, { cause });
+  }
+}
+
+/** A token out of a file. Throws {@linkcode StartError}, which never holds what is in the file. */
+export async function readTokenFile(path: string): Promise<string> {
+  const text = (await readNamedFile("--token-file", path)).trim();
+  if (/^[\w.-]+$/.test(text)) return text;
+  throw new StartError(`Cannot use the token in file ${JSON.stringify(path)}: it is not a JWT`);
+}

@@ -1,0 +1,162 @@
+// The command `top`: how a running server is, redrawn once a second in a terminal, or once.
+
+import type { Command } from "commander";
+import type { EndpointStatus, Status } from "../../admin/status.ts";
+import { formatDuration } from "../../core/duration.ts";
+import { StartError } from "../../core/errors.ts";
+import { formatValue } from "../../telemetry/line.ts";
+import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
+import { escapeText, formatColumns } from "../client/table.ts";
+
+type LogRecord = Readonly<Record<string, unknown>>;
+
+const INTERVAL_MS = 1000;
+/** What is assumed of an output that is no terminal. */
+const PAGE = { columns: 80, rows: 24 };
+
+// The second screen, a hidden cursor, and lines that are cut at the edge; and back.
+const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+const CTRL_C = 3;
+const QUIT = "q".charCodeAt(0);
+
+/** Adds `top` to `program`. */
+export function addTopCommand(program: Command): void {
+  const command = addAdminOptions(
+    program.command("top").description("show how a running server is, once a second; q ends it"),
+  ).option("--once", "print it once, as is done where the output is no terminal");
+  command.action(async () => {
+    const client = AdminClient.fromCommand(command);
+    const { once = false } = command.opts<{ once?: boolean }>();
+    if (once || !Deno.stdout.isTerminal()) console.log(await draw(client, PAGE));
+    else await watch(client);
+  });
+}
+
+/** The whole picture: as many of the newest records as there is room for, and no line longer than `columns`. */
+export function formatTop(
+  status: Status,
+  events: readonly LogRecord[],
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): string {
+  const { lag_seconds: lag, rates_window_seconds: window } = status;
+  const state = status.ready ? "ready" : `NOT READY: ${status.problems.join(", ")}`;
+  const lines = [
+    `wsward ${status.version}  up ${formatDuration(Math.floor(status.uptime_seconds) * 1000)}  ${state}`,
+    `${status.connections_open} connections  ${status.sessions_open} sessions  ${status.bans_active} bans  ` +
+    `(rates over ${window.toFixed(1)} s)`,
+    "",
+    ...formatColumns(
+      ["ENDPOINT", "OPEN", "NEW/s", "REFUSED/s", "IN msg/s", "OUT msg/s", "IN B/s", "OUT B/s"],
+      status.endpoints.map(endpointRow),
+    ).split("\n"),
+    "",
+    `Refused     ${formatCounts(status.refusals)}`,
+    `Closes      ${formatCounts(status.closes)}`,
+    `Violations  ${formatCounts(status.violations)}`,
+    `Tokens      ${formatCounts(status.authentications)}`,
+    `Lag         ${(lag * 1000).toFixed(1)} ms`,
+    `Memory      ${formatBytes(status.resident_bytes)}, ${formatBytes(status.buffered_bytes)} held for peers`,
+    `Throttled   ${status.throttled_seconds.toFixed(1)} s`,
+    "",
+  ];
+  const room = Math.max(1, rows - lines.length - 1);
+  lines.push(...events.slice(-room).map(formatRecord));
+  return lines.map((line) => [...escapeText(line)].slice(0, columns).join("")).join("\n");
+}
+
+function endpointRow({ name, connections_open, rates }: EndpointStatus): readonly string[] {
+  const perSecond = [rates.connections, rates.refusals, rates.messages_in, rates.messages_out];
+  return [
+    name,
+    String(connections_open),
+    ...perSecond.map((rate) => rate.toFixed(1)),
+    formatBytes(rates.bytes_in),
+    formatBytes(rates.bytes_out),
+  ];
+}
+
+function formatCounts(counts: Readonly<Record<string, number>>): string {
+  const most = Object.entries(counts).sort(([, a], [, b]) => b - a);
+  return most.length === 0 ? "none" : most.map(([name, count]) => `${name} ${count}`).join(", ");
+}
+
+function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (bytes >= 1024 && unit < units.length - 1) {
+    bytes /= 1024;
+    unit++;
+  }
+  return `${bytes.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
+}
+
+function formatRecord({ time, level, event, message: _, ...fields }: LogRecord): string {
+  const pairs = Object.entries(fields).map(([name, value]) => `${name}=${formatValue(String(value))}`);
+  return [String(time).slice(11, 19), String(level), String(event), ...pairs].join(" ");
+}
+
+async function draw(client: AdminClient, page: { columns: number; rows: number }): Promise<string> {
+  const status = await client.call("GET", "/status") as Status;
+  if (!Array.isArray(status?.endpoints)) {
+    throw new StartError("Cannot understand the server: it does not answer like wsward");
+  }
+  return formatTop(status, await client.list("/events", "events"), page);
+}
+
+/** Redraws until `q`, Ctrl-C or a signal; the terminal is as it was when this resolves. */
+async function watch(client: AdminClient): Promise<void> {
+  const end = Promise.withResolvers<"end">();
+  const stop = () => end.resolve("end");
+  const isKeyboard = Deno.stdin.isTerminal();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+  if (isKeyboard) {
+    Deno.stdin.setRaw(true);
+    void readKeys(stop);
+  }
+  write(ENTER);
+  try {
+    let next: "end" | "tick" = "tick";
+    while (next === "tick") {
+      const text = await Promise.race([end.promise, drawOrExplain(client)]);
+      if (text === "end") break;
+      write(HOME + text.split("\n").map((line) => line + CLEAR_LINE).join("\r\n") + CLEAR_BELOW);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const tick = new Promise<"tick">((resolve) => timer = setTimeout(() => resolve("tick"), INTERVAL_MS));
+      next = await Promise.race([end.promise, tick]);
+      clearTimeout(timer);
+    }
+  } finally {
+    write(LEAVE);
+    if (isKeyboard) Deno.stdin.setRaw(false);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
+  }
+}
+
+// A server that is started again is shown again.
+async function drawOrExplain(client: AdminClient): Promise<string> {
+  try {
+    return await draw(client, Deno.consoleSize());
+  } catch (error) {
+    return escapeText(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function readKeys(stop: () => void): Promise<void> {
+  const keys = new Uint8Array(64);
+  for (;;) {
+    const count = await Deno.stdin.read(keys).catch(() => null);
+    if (count === null || keys.subarray(0, count).some((key) => key === QUIT || key === CTRL_C)) {
+      return stop();
+    }
+  }
+}
+
+function write(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
+}
