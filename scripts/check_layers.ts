@@ -26,6 +26,7 @@ const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   config: 1,
   protocol: 1,
   telemetry: 2,
+  process: 3,
   auth: 3,
   endpoints: 4,
   firewall: 4,
@@ -48,7 +49,7 @@ const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Where the modules begin that are loaded before the server is ready. */
-const START_MODULES = ["main.ts", "src/app.ts"];
+const START_MODULES = ["main.ts", "src/app/program.ts"];
 /** Any of these, and any module of Node's, takes longer to load than all of the server. */
 const LATE_PACKAGES: ReadonlySet<string> = new Set([
   "commander",
@@ -139,11 +140,9 @@ function judgeName(from: string, name: string): string | undefined {
   return `only ${owners.map((layer) => `src/${layer}`).join(" and ")} imports ${scope}`;
 }
 
-// src/auth/token.ts is in auth; src/app.ts and main.ts are layers of their own.
+// src/auth/token.ts is in auth; main.ts is a layer of its own.
 function layerOf(path: string): string | undefined {
-  if (path === "main.ts" || path === "src/app.ts") {
-    return path.slice(path.lastIndexOf("/") + 1, -".ts".length);
-  }
+  if (path === "main.ts") return "main";
   return /^src\/([^/]+)\//.exec(path)?.[1];
 }
 

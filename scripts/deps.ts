@@ -1,7 +1,7 @@
 // Tells which dependencies are outdated or have known advisories, and what of that could not be found out.
 
 import { parseArgs } from "node:util";
-import { escapeText, formatColumns } from "../src/cli/client/table.ts";
+import { escapeText, formatColumns } from "../src/cli/client/printed.ts";
 import { messageOf, readWhole, runScript } from "./run_script.ts";
 
 const HELP = `Usage: deno task deps [options]

@@ -1,7 +1,7 @@
 // What a new user waits for: the README's commands with nothing but Node and npm, and the start of the program beside a bare one.
 
 import { parseArgs } from "node:util";
-import { formatColumns } from "../src/cli/client/table.ts";
+import { formatColumns } from "../src/cli/client/printed.ts";
 import { startPermissions } from "../tests/support/process.ts";
 import { median } from "./bench/report.ts";
 import { messageOf, readWhole, runScript } from "./run_script.ts";

@@ -1,8 +1,9 @@
 // Writes src/reference.md, the tables that are made from declarations; with --check, only tells whether it is current.
 
 import type { Explanation } from "../src/core/explanation.ts";
-import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../src/core/settings.ts";
-import { METHODS } from "../src/endpoints/methods/list.ts";
+import { SETTING_NAMES, type SettingName } from "../src/core/settings/declarations.ts";
+import { declarationOf, flagOf } from "../src/core/settings/settings.ts";
+import { METHODS } from "../src/endpoints/secure/methods/list.ts";
 import { FRAME_RULES, LIMITS, type RuleDeclaration } from "../src/firewall/violation.ts";
 import { CLOSE_CODES } from "../src/protocol/close_code.ts";
 import { REFUSAL_RULES, type RefusalRuleDeclaration } from "../src/protocol/refusal_rule.ts";

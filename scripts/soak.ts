@@ -1,7 +1,7 @@
 // Holds the running program under attack and measures that good clients do not suffer.
 
 import { parseArgs } from "node:util";
-import { formatColumns } from "../src/cli/client/table.ts";
+import { formatColumns } from "../src/cli/client/printed.ts";
 import { LoadClient } from "./load.ts";
 import { assertRan, messageOf, readWhole, readWord, runScript } from "./run_script.ts";
 import type { AttackCounts, AttackOrder } from "./soak/attackers.ts";

@@ -26,7 +26,7 @@ const REQUIRE =
 
 // The files that are loaded before the server is ready, besides what they import.
 const PROGRAM = "main.js";
-const SERVER = /^app-\w+\.js$/;
+const SERVER = /^program-\w+\.js$/;
 /** The name, without `.js`, of the file into which all of them but the program are joined. */
 const START = "start";
 
@@ -81,7 +81,7 @@ export async function joinEarly(files: Files, hideLate: boolean): Promise<Files>
     chunkFileNames: "[name].js",
     manualChunks: (name, { getModuleIds, getModuleInfo }) => {
       const early = new Set(Array.from(getModuleIds()).filter((id) => id === PROGRAM || SERVER.test(id)));
-      if (early.size < 2) throw new Error("Cannot tell what a start loads: the bundle has no app-*.js");
+      if (early.size < 2) throw new Error("Cannot tell what a start loads: the bundle has no program-*.js");
       // A set is walked to its end, also to what is added on the way.
       for (const id of early) {
         for (const imported of getModuleInfo(id)?.importedIds ?? []) {

@@ -3,9 +3,9 @@
 import { Buffer } from "node:buffer";
 import { importKey } from "../../src/auth/jwk.ts";
 import { KeySet } from "../../src/auth/key_set.ts";
-import { parseStrictJson } from "../../src/auth/strict_json.ts";
+import { parseStrictJson } from "../../src/core/strict_json.ts";
 import { createVerifier } from "../../src/auth/token.ts";
-import { readPresentation } from "../../src/endpoints/presentation.ts";
+import { readPresentation } from "../../src/endpoints/sessions/presentation.ts";
 import { clientAddress } from "../../src/firewall/admission/forwarded_for.ts";
 import { createNetworkSet } from "../../src/firewall/admission/network_set.ts";
 import { parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";

@@ -1,7 +1,7 @@
 // The routes of bans.
 
 import * as v from "valibot";
-import { formatTime } from "../endpoints/methods/time.ts";
+import { formatTime } from "../core/shown.ts";
 import { canonicalAddress } from "../firewall/admission/network_set.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
 import type { Problem } from "./problem.ts";

@@ -1,6 +1,6 @@
 // Records that strangers can cause: a few a second, and then how many more there were.
 
-import { TokenBucket } from "../firewall/admission/token_bucket.ts";
+import { TokenBucket } from "../core/token_bucket.ts";
 import type { Log } from "../telemetry/log.ts";
 
 /** How many records of a kind are logged per second. */

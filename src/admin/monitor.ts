@@ -1,8 +1,8 @@
 // How the program is: whether it accepts connections, and all that its parts have counted, read at one moment.
 
 import type { Readiness } from "../core/readiness.ts";
-import type { SecureCounters } from "../endpoints/secure_counters.ts";
-import type { SessionRegistry } from "../endpoints/session_registry.ts";
+import type { SecureCounters } from "../endpoints/sessions/secure_counters.ts";
+import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { FirewallMetrics } from "../firewall/counters.ts";
 import type { Firewall } from "../firewall/firewall.ts";
 import { LoopLag } from "../telemetry/loop_lag.ts";

@@ -1,6 +1,6 @@
 // What every request to the admin listener must keep: Host and Origin, and a body only where one belongs.
 
-import { parseStrictJson } from "../auth/strict_json.ts";
+import { parseStrictJson } from "../core/strict_json.ts";
 import { isLoopback } from "../firewall/admission/network_set.ts";
 import type { AdminRequest } from "./http_exchange.ts";
 import type { Problem } from "./problem.ts";

@@ -2,10 +2,10 @@
 
 import * as v from "valibot";
 import { readUserName } from "../auth/user_name.ts";
-import { formatTime } from "../endpoints/methods/time.ts";
-import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/revocation_store.ts";
-import type { SessionInfo } from "../endpoints/session.ts";
-import type { SessionRegistry } from "../endpoints/session_registry.ts";
+import { formatTime } from "../core/shown.ts";
+import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/sessions/revocation_store.ts";
+import type { SessionInfo } from "../endpoints/sessions/session.ts";
+import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Problem } from "./problem.ts";
 import { pageResponse, timeKey } from "./page_of_list.ts";

@@ -1,7 +1,7 @@
 // Looks into a token without verifying it: what it says, laid out for people who look for what is wrong with it.
 
 import { Buffer } from "node:buffer";
-import { HEADER_LIMITS, parseStrictJson, STRICT_JSON_LIMITS } from "./strict_json.ts";
+import { HEADER_LIMITS, parseStrictJson, STRICT_JSON_LIMITS } from "../core/strict_json.ts";
 import { isBase64url } from "./base64url.ts";
 
 /** What a token says. Nothing of it is verified, and all text may have been chosen to deceive. */

@@ -4,7 +4,7 @@ import { latin1 } from "../core/latin1.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
-import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
+import { KEY_SET_LIMITS, parseStrictJson } from "../core/strict_json.ts";
 
 /** How a secret is written in a key file. A key in PEM, a JWK and a JWK Set say themselves what they are. */
 export type SecretEncoding = "base64" | "hex" | "raw";

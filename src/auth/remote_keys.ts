@@ -3,7 +3,7 @@
 import { AnswerError, request } from "./http_get.ts";
 import type { Key } from "./jwk.ts";
 import { type ReadKeySet, readKeySet } from "./key_set.ts";
-import { KEY_SET_LIMITS, parseStrictJson } from "./strict_json.ts";
+import { KEY_SET_LIMITS, parseStrictJson } from "../core/strict_json.ts";
 
 /** How long a fetch may take in all, in milliseconds. */
 const FETCH_TIMEOUT_MS = 5000;

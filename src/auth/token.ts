@@ -13,7 +13,7 @@ import {
 import { type Algorithm, isAlgorithm, type Key } from "./jwk.ts";
 import type { KeySource, WantedKey } from "./key_set.ts";
 import { isSignedWith } from "./signature.ts";
-import { HEADER_LIMITS, parseStrictJson, readStrictMembers } from "./strict_json.ts";
+import { HEADER_LIMITS, parseStrictJson, readStrictMembers } from "../core/strict_json.ts";
 import { readUserName } from "./user_name.ts";
 import { WorkQueue } from "./work_queue.ts";
 

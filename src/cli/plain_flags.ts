@@ -1,7 +1,8 @@
 // The flags of most starts, read without the command-line library, which takes longer to load than the server.
 
-import type { GivenValue } from "../core/setting_types.ts";
-import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../core/settings.ts";
+import type { GivenValue } from "../core/settings/setting_types.ts";
+import { SETTING_NAMES, type SettingName } from "../core/settings/declarations.ts";
+import { declarationOf, flagOf } from "../core/settings/settings.ts";
 
 /**
  * What `args` give the settings, exactly as the library would read it; undefined where anything is not plainly a flag of

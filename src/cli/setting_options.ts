@@ -3,18 +3,21 @@
 import { type Command, Option } from "commander";
 import type { ConfigFile } from "../config/config_file.ts";
 import { UsageError } from "../core/errors.ts";
-import { type Environment, type GivenValue, readSetting, type Setting } from "../core/setting_types.ts";
+import {
+  type Environment,
+  type GivenValue,
+  readSetting,
+  type Setting,
+} from "../core/settings/setting_types.ts";
+import { SETTING_NAMES, type SettingName, type Settings } from "../core/settings/declarations.ts";
 import {
   CONFIG_FILE,
   CONFIG_LABELS,
   declarationOf,
   flagOf,
   parseSetting,
-  SETTING_NAMES,
-  type SettingName,
-  type Settings,
   variableOf,
-} from "../core/settings.ts";
+} from "../core/settings/settings.ts";
 import { repeatableOption } from "./strict_command.ts";
 
 /** Adds the flags of settings to `command`, and the one that names a file of settings. */

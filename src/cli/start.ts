@@ -1,6 +1,6 @@
 // Where every command begins: `serve` the short way if it can be, everything else by the command-line library.
 
-import { CONFIG_LABELS, parseSettings } from "../core/settings.ts";
+import { CONFIG_LABELS, parseSettings } from "../core/settings/settings.ts";
 import { explainFailure } from "./failure.ts";
 import { readPlainFlags } from "./plain_flags.ts";
 import { serveWith } from "./serve.ts";

@@ -2,7 +2,7 @@
 
 import { BUILT_BY } from "wsward/build";
 import { UsageError } from "../core/errors.ts";
-import { CONFIG_LABELS, parseSettings } from "../core/settings.ts";
+import { CONFIG_LABELS, parseSettings } from "../core/settings/settings.ts";
 import { quoteForShell } from "../core/shown.ts";
 import { permissionFlags } from "./about/permissions.ts";
 import { readPlainFlags } from "./plain_flags.ts";

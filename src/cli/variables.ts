@@ -1,7 +1,8 @@
 // Variables that look like settings and are none.
 
 import { UsageError } from "../core/errors.ts";
-import { CONFIG_LABELS, SETTING_NAMES, variableOf } from "../core/settings.ts";
+import { SETTING_NAMES } from "../core/settings/declarations.ts";
+import { CONFIG_LABELS, variableOf } from "../core/settings/settings.ts";
 
 /** Of commands, of the executable that unpacks itself, and of tests (with any ending). */
 const OTHERS = [

@@ -10,14 +10,9 @@ import {
   ruleFor,
   type Setting,
   type SwitchSetting,
-} from "../core/setting_types.ts";
-import {
-  declarationOf,
-  type FileSettings,
-  keyOf,
-  SETTING_NAMES,
-  type SettingName,
-} from "../core/settings.ts";
+} from "../core/settings/setting_types.ts";
+import { SETTING_NAMES, type SettingName } from "../core/settings/declarations.ts";
+import { declarationOf, type FileSettings, keyOf } from "../core/settings/settings.ts";
 import type { Document, Mistake, Value } from "./document.ts";
 
 /** How large a settings file may be, in bytes. */

@@ -1,6 +1,6 @@
 // What can be told about a code, a rule or an event: in the reference, in the terminal, to a reader of the log.
 
-import type { SettingName } from "./settings.ts";
+import type { SettingName } from "./settings/declarations.ts";
 
 /** Why something happens, and what can be done about it; plain text, each in a few words without a full stop. */
 export interface Explanation {

@@ -1,6 +1,6 @@
 // Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
 
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings/declarations.ts";
 import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";

@@ -2,7 +2,7 @@
 
 import { StartError } from "../core/errors.ts";
 import { isOpenMode, readRegularFile, UnreadableFile } from "../core/regular_file.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings/declarations.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Admission } from "./admission.ts";

@@ -4,7 +4,7 @@ import { EventFeed } from "../../src/admin/event_feed.ts";
 import type { AdministeredFirewall } from "../../src/admin/monitor.ts";
 import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.ts";
 import { Readiness } from "../../src/core/readiness.ts";
-import { SecureCounters } from "../../src/endpoints/secure_counters.ts";
+import { SecureCounters } from "../../src/endpoints/sessions/secure_counters.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
 import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
 

@@ -7,8 +7,8 @@ import { MAX_BODY_SIZE } from "../../src/admin/request_guard.ts";
 import { MAX_REVOCATIONS_SIZE } from "../../src/admin/session_routes.ts";
 import { StartError } from "../../src/core/errors.ts";
 import { DatabaseSync } from "node:sqlite";
-import type { Revocation } from "../../src/endpoints/revocation_store.ts";
-import { SessionRegistry } from "../../src/endpoints/session_registry.ts";
+import type { Revocation } from "../../src/endpoints/sessions/revocation_store.ts";
+import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
 import { AdminBench, bearer } from "./harness.ts";
 
 const ADMIN = { scope: "wsward:admin" };

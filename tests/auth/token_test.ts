@@ -13,7 +13,7 @@ import {
   type Verification,
   type VerifierOptions,
 } from "../../src/auth/token.ts";
-import { HEADER_LIMITS } from "../../src/auth/strict_json.ts";
+import { HEADER_LIMITS } from "../../src/core/strict_json.ts";
 import { MAX_USER_LENGTH } from "../../src/auth/user_name.ts";
 import { UsageError } from "../../src/core/errors.ts";
 

@@ -1,7 +1,8 @@
 // Settings from a file as a user has them: what is served, what is refused, and what check and show print.
 
 import assert from "node:assert/strict";
-import { keyOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { keyOf } from "../../src/core/settings/settings.ts";
 import { EXECUTABLE, Program, type Result, run, type StartOptions } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { examine, type Finding } from "../../src/cli/commands/doctor.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
-import { parseSettings, type SettingName } from "../../src/core/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
+import type { SettingName } from "../../src/core/settings/declarations.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
 import { run } from "../support/process.ts";
 
 const NOW_MS = Date.UTC(2026, 6, 1);

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { COMMON_SETTINGS } from "../../src/cli/about/help.ts";
-import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { flagOf } from "../../src/core/settings/settings.ts";
 import { typed } from "../../src/core/typed.ts";
 import { EXECUTABLE, run } from "../support/process.ts";
 

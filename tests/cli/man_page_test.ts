@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { CommandNode } from "../../src/cli/command_tree.ts";
 import { createManPage } from "../../src/cli/about/man_page.ts";
-import { flagOf, SETTING_NAMES, variableOf } from "../../src/core/settings.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { flagOf, variableOf } from "../../src/core/settings/settings.ts";
 import { CLOSE_CODES } from "../../src/protocol/close_code.ts";
 import { findProgram } from "../support/deploy.ts";
 import { run } from "../support/process.ts";

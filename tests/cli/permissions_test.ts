@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { permissionFlags } from "../../src/cli/about/permissions.ts";
 import { UsageError } from "../../src/core/errors.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
-import { parseSettings, type SettingName } from "../../src/core/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
+import type { SettingName } from "../../src/core/settings/declarations.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
 import { EXECUTABLE, Program, run } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { readPlainFlags } from "../../src/cli/plain_flags.ts";
 import { givenSettings, settingOption } from "../../src/cli/setting_options.ts";
 import { StrictCommand } from "../../src/cli/strict_command.ts";
-import { declarationOf, flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { declarationOf, flagOf } from "../../src/core/settings/settings.ts";
 
 /** What the library reads, or undefined if it has an objection. */
 function readByLibrary(args: readonly string[]): ReadonlyMap<string, unknown> | undefined {

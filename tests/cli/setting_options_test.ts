@@ -1,8 +1,8 @@
 // Flags made from settings: which spellings of a value arrive, and what was not given is not there.
 
 import assert from "node:assert/strict";
-import { list } from "../../src/core/setting_types.ts";
-import { SETTING_NAMES } from "../../src/core/settings.ts";
+import { list } from "../../src/core/settings/setting_types.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
 import { describedOption, givenSettings, settingOption } from "../../src/cli/setting_options.ts";
 import { StrictCommand } from "../../src/cli/strict_command.ts";
 

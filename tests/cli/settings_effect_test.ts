@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createSecretKey } from "node:crypto";
-import { declarationOf, flagOf, SETTING_NAMES, type SettingName } from "../../src/core/settings.ts";
+import { SETTING_NAMES, type SettingName } from "../../src/core/settings/declarations.ts";
+import { declarationOf, flagOf } from "../../src/core/settings/settings.ts";
 import { type ForeignKey, makeKey, toJwk } from "../auth/foreign.ts";
 import { Program, startServer } from "../support/process.ts";
 import { OPCODE } from "../support/raw_client.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import type { SettingName } from "../../src/core/settings.ts";
+import type { SettingName } from "../../src/core/settings/declarations.ts";
 import { concat, frame, OPCODE, RawClient } from "../support/raw_client.ts";
 import type { Row, World } from "../support/settings_world.ts";
 

@@ -3,14 +3,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseConfigFile } from "../../src/config/config_file.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
-import {
-  declarationOf,
-  keyOf,
-  parseSetting,
-  SETTING_NAMES,
-  type SettingName,
-} from "../../src/core/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
+import { SETTING_NAMES, type SettingName } from "../../src/core/settings/declarations.ts";
+import { declarationOf, keyOf, parseSetting } from "../../src/core/settings/settings.ts";
 
 const ENCODER = new TextEncoder();
 

@@ -8,8 +8,9 @@ import {
   readConfigFile,
 } from "../../src/config/config_file.ts";
 import { StartError } from "../../src/core/errors.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
-import { keyOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { keyOf } from "../../src/core/settings/settings.ts";
 
 async function parse(path: string, text: string): Promise<ConfigFile> {
   return await parseConfigFile(path, new TextEncoder().encode(text));

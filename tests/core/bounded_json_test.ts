@@ -225,11 +225,12 @@ for (const [name, make] of Object.entries(WORST)) {
 const PARSES_ITS_OWN = [
   "src/admin/page/page.js",
   "src/auth/inspection.ts",
+  "src/cli/about/sbom.ts",
   "src/cli/client/admin_client.ts",
   "src/cli/commands/health_command.ts",
-  "src/cli/about/sbom.ts",
+
   "src/cli/commands/token_create_command.ts",
-  "src/endpoints/state_file.ts",
+  "src/endpoints/sessions/state_file.ts",
   "src/telemetry/chain.ts",
   "src/telemetry/chain_check.ts",
 ];

@@ -18,7 +18,7 @@ import {
   size,
   text,
   toggle,
-} from "../../src/core/setting_types.ts";
+} from "../../src/core/settings/setting_types.ts";
 
 const about = { group: "Group", help: "what it does" };
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";
-import type { Given, GivenValue } from "../../src/core/setting_types.ts";
+import type { Given, GivenValue } from "../../src/core/settings/setting_types.ts";
+import { SETTING_NAMES, type SettingName, type Settings } from "../../src/core/settings/declarations.ts";
 import {
   checkSettings,
   declarationOf,
@@ -11,11 +12,8 @@ import {
   flagOf,
   parseSetting,
   parseSettings,
-  SETTING_NAMES,
-  type SettingName,
-  type Settings,
   variableOf,
-} from "../../src/core/settings.ts";
+} from "../../src/core/settings/settings.ts";
 
 function parse(
   given: Partial<Record<SettingName, GivenValue>> = {},

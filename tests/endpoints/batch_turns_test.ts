@@ -1,6 +1,6 @@
 // What many sessions ask at once does not hold the event loop: it is with others between two batches.
 import assert from "node:assert/strict";
-import { BatchTurns } from "../../src/endpoints/batch_turns.ts";
+import { BatchTurns } from "../../src/endpoints/secure/batch_turns.ts";
 import { SessionBench } from "./session_harness.ts";
 
 /** Counts turns of the event loop until it is stopped. */

@@ -1,6 +1,11 @@
 // Tests of timers: far and infinite times, cancelling, and the machine's own clock.
 import assert from "node:assert/strict";
-import { DATE_CHECK_INTERVAL_MS, MAX_DELAY_MS, ringAt, SYSTEM_CLOCK } from "../../src/endpoints/clock.ts";
+import {
+  DATE_CHECK_INTERVAL_MS,
+  MAX_DELAY_MS,
+  ringAt,
+  SYSTEM_CLOCK,
+} from "../../src/endpoints/sessions/clock.ts";
 import { ManualClock, within } from "./harness.ts";
 
 Deno.test("rings once at its time, not before it", () => {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { WebSocket as ForeignWebSocket } from "ws";
 import type { Verification, Verifier } from "../../src/auth/token.ts";
-import { createSecureEndpoint, type SecureOptions } from "../../src/endpoints/secure.ts";
-import { SessionRegistry } from "../../src/endpoints/session_registry.ts";
+import { createSecureEndpoint, type SecureOptions } from "../../src/endpoints/secure/secure.ts";
+import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
 import { type Handshake, RawClient } from "../support/raw_client.ts";
 import { ManualClock, MemoryLog, type Running, withEndpoint, within } from "./harness.ts";
 import { identityOf, TEST_VERIFIER, tokenOf } from "./session_harness.ts";

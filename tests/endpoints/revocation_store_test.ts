@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { StartError } from "../../src/core/errors.ts";
-import { RevocationStore } from "../../src/endpoints/revocation_store.ts";
-import { StateFileError } from "../../src/endpoints/state_file.ts";
+import { RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
+import { StateFileError } from "../../src/endpoints/sessions/state_file.ts";
 import { ManualClock, within } from "./harness.ts";
 import { identityOf } from "./session_harness.ts";
 

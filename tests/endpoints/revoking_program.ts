@@ -1,5 +1,5 @@
 // Revokes one user after the other and prints the number of each when it is acknowledged, until it is killed.
-import { RevocationStore } from "../../src/endpoints/revocation_store.ts";
+import { RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
 
 const [path = ""] = Deno.args;
 const store = new RevocationStore({ path });

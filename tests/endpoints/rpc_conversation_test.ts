@@ -5,10 +5,10 @@ import {
   ERROR_WINDOW_MS,
   MAX_ERRORS,
   type RpcOptions,
-} from "../../src/endpoints/rpc_conversation.ts";
-import { MAX_BATCH_LENGTH, MESSAGE_LIMITS } from "../../src/endpoints/json_rpc.ts";
-import type { Method } from "../../src/endpoints/methods/method.ts";
-import { METHODS } from "../../src/endpoints/methods/list.ts";
+} from "../../src/endpoints/secure/rpc_conversation.ts";
+import { MAX_BATCH_LENGTH, MESSAGE_LIMITS } from "../../src/endpoints/secure/json_rpc.ts";
+import type { Method } from "../../src/endpoints/secure/methods/method.ts";
+import { METHODS } from "../../src/endpoints/secure/methods/list.ts";
 import { type OpenSession, type Reply, SessionBench } from "./session_harness.ts";
 
 function open(): { bench: SessionBench; alice: OpenSession } {

@@ -1,9 +1,9 @@
 // Tests of the secure endpoint: authentication, what is held meanwhile, and the session's end.
 import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
-import { MAX_DELAY_MS } from "../../src/endpoints/clock.ts";
+import { MAX_DELAY_MS } from "../../src/endpoints/sessions/clock.ts";
 import type { Peer, SocketHandler } from "../../src/endpoints/endpoint.ts";
-import { createSecureEndpoint, type SecureOptions } from "../../src/endpoints/secure.ts";
+import { createSecureEndpoint, type SecureOptions } from "../../src/endpoints/secure/secure.ts";
 import type { LogFields } from "../../src/telemetry/log.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { ManualClock, MemoryLog, MemoryPeer, withEndpoint, within } from "./harness.ts";

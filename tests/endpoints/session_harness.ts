@@ -1,13 +1,16 @@
 // What the tests of sessions share: tokens that say themselves what they are worth, and sessions in memory.
 import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
-import { createRpcConversation, type RpcOptions } from "../../src/endpoints/rpc_conversation.ts";
+import { createRpcConversation, type RpcOptions } from "../../src/endpoints/secure/rpc_conversation.ts";
 import type { Message } from "../../src/endpoints/endpoint.ts";
-import type { RpcId } from "../../src/endpoints/json_rpc.ts";
-import { authenticate } from "../../src/endpoints/authenticate.ts";
-import { createPlainConversation } from "../../src/endpoints/plain_conversation.ts";
-import { Session } from "../../src/endpoints/session.ts";
-import { SessionRegistry, type SessionRegistryOptions } from "../../src/endpoints/session_registry.ts";
+import type { RpcId } from "../../src/endpoints/secure/json_rpc.ts";
+import { authenticate } from "../../src/endpoints/sessions/authenticate.ts";
+import { createPlainConversation } from "../../src/endpoints/secure/plain_conversation.ts";
+import { Session } from "../../src/endpoints/sessions/session.ts";
+import {
+  SessionRegistry,
+  type SessionRegistryOptions,
+} from "../../src/endpoints/sessions/session_registry.ts";
 import { ManualClock, MemoryLog, MemoryPeer } from "./harness.ts";
 
 /** The claims of a test token: `expires` is in milliseconds since the epoch, far away if left out. */

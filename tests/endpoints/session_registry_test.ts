@@ -1,8 +1,8 @@
 // Tests of all sessions together: the list, limits of a user, replays, and what a revocation ends.
 import assert from "node:assert/strict";
-import { MAX_REVOCATION_TTL_MS, RevocationStore } from "../../src/endpoints/revocation_store.ts";
-import { SessionRegistry } from "../../src/endpoints/session_registry.ts";
-import { MAX_USED_TOKENS } from "../../src/endpoints/used_tokens.ts";
+import { MAX_REVOCATION_TTL_MS, RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
+import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
+import { MAX_USED_TOKENS } from "../../src/endpoints/sessions/used_tokens.ts";
 import { ManualClock, MemoryLog } from "./harness.ts";
 import { identityOf, SessionBench, tokenOf } from "./session_harness.ts";
 

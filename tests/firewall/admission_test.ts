@@ -1,6 +1,6 @@
 // What all listeners share: counting, and what is recorded of a refusal.
 import assert from "node:assert/strict";
-import { parseSettings } from "../../src/core/settings.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
 import { Admission } from "../../src/firewall/admission.ts";
 import { ClientTable } from "../../src/firewall/admission/client_table.ts";
 import { clientKey } from "../../src/firewall/admission/network_set.ts";

@@ -1,7 +1,7 @@
 // A listener in front of endpoints that are silent or broken, and with faults planted in it: it contains them, and ends.
 
 import assert from "node:assert/strict";
-import { parseSettings } from "../../src/core/settings.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
 import { Admission } from "../../src/firewall/admission.ts";
 import type { RequestRule } from "../../src/firewall/admission/request_rules.ts";
 import { FirewallListener } from "../../src/firewall/listener.ts";

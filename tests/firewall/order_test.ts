@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Identity } from "../../src/auth/token.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";
-import { createSecureEndpoint } from "../../src/endpoints/secure.ts";
+import { createSecureEndpoint } from "../../src/endpoints/secure/secure.ts";
 import { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import { checkOrder, ECHO_DIALECT, type Preface } from "../support/order_check.ts";
 import { type Dialect, orderTable } from "../support/order_table.ts";

@@ -81,7 +81,7 @@ export const ADMINISTRATION = [
       ["a stream that outlives its right", "if (!mayRead()) return end();", ""],
     ],
   ),
-  ...faultsOf("src/endpoints/session.ts", [
+  ...faultsOf("src/endpoints/sessions/session.ts", [
     "tests/endpoints/secure_test.ts",
     "tests/endpoints/session_registry_test.ts",
     "tests/endpoints/methods/methods_test.ts",
@@ -109,7 +109,7 @@ export const ADMINISTRATION = [
     ],
     ["a session that ended still counts", "    this.#options.onEnded(this);\n", ""],
   ]),
-  ...faultsOf("src/endpoints/session_registry.ts", ["tests/endpoints/session_registry_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/session_registry.ts", ["tests/endpoints/session_registry_test.ts"], [
     ["a session too many", "sessions.size >= maxSessionsPerUser", "sessions.size > maxSessionsPerUser"],
     ["revoked tokens", "if (this.#options.revocations.covers(identity)) return ENDINGS.revoked;", ""],
     ["sessions that a revocation concerns go on", "if (isConcerned) session.end(ENDINGS.revoked);", ""],
@@ -121,7 +121,7 @@ export const ADMINISTRATION = [
     ["close codes that are not for the wire", "if (!isValidCloseCode(code)) throw", "if (false) throw"],
     ["tokens are not marked as used", "this.#usedTokens?.mark(identity);", ""],
   ]),
-  ...faultsOf("src/endpoints/used_tokens.ts", ["tests/endpoints/session_registry_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/used_tokens.ts", ["tests/endpoints/session_registry_test.ts"], [
     ["a token twice", "if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;", ""],
     [
       "a token without a name",
@@ -135,7 +135,7 @@ export const ADMINISTRATION = [
     ],
     ["a restart that forgets", "this.#file?.addUsedToken({ jti, expiresAtMs });", ""],
   ]),
-  ...faultsOf("src/endpoints/revocation_store.ts", ["tests/endpoints/revocation_store_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/revocation_store.ts", ["tests/endpoints/revocation_store_test.ts"], [
     [
       "revocations that ran out",
       "if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);",
@@ -145,7 +145,7 @@ export const ADMINISTRATION = [
     ["a shorter revocation", "Math.max(replaced.expiresAtMs, given.expiresAtMs)", "given.expiresAtMs"],
     ["earlier ones that come back", "if (isMerged) this.file", "if (false) this.file"],
   ]),
-  ...faultsOf("src/endpoints/state_file.ts", ["tests/endpoints/revocation_store_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/state_file.ts", ["tests/endpoints/revocation_store_test.ts"], [
     ["open state files", "(mode & 0o077) !== 0", "false"],
     ["damaged state files", '?.["quick_check"] !== "ok"', '?.["quick_check"] === ""'],
     [
@@ -161,7 +161,7 @@ export const ADMINISTRATION = [
     ["rows without an expiry", "isRevocation(revocation) && revocation.id", "revocation.id"],
     ["a file that was removed", "if (identityOf(this.#path) !== this.#identity) throw", "if (false) throw"],
   ]),
-  ...faultsOf("src/endpoints/clock.ts", ["tests/endpoints/clock_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/clock.ts", ["tests/endpoints/clock_test.ts"], [
     [
       "a date that is compared once",
       "Math.min(remainingMs, DATE_CHECK_INTERVAL_MS)",
@@ -174,7 +174,7 @@ export const ADMINISTRATION = [
     ["a peer that is punished for a standstill", "timer.now() - dueAtMs < LATE_MS", "true"],
     ["a deadline that never comes", " || graces-- === 0", ""],
   ]),
-  ...faultsOf("src/endpoints/presentation.ts", ["tests/endpoints/presentation_test.ts"], [
+  ...faultsOf("src/endpoints/sessions/presentation.ts", ["tests/endpoints/presentation_test.ts"], [
     ["tokens in the query", "if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;", ""],
     ["two tokens", "if (tokens.length > 1) return TWO_WAYS;", ""],
     ["other schemes", "if (inHeader === null) return OTHER_SCHEME;", ""],

@@ -37,7 +37,7 @@ export const ADMISSION = [
     ],
     ["who is limited is forgotten", "isOver && client.handshakes.isFull(nowMs)", "isOver"],
   ]),
-  ...faultsOf(`${FOLDER}/token_bucket.ts`, [`${TESTS}/token_bucket_test.ts`], [
+  ...faultsOf("src/core/token_bucket.ts", [`tests/core/token_bucket_test.ts`], [
     ["more than there is", "if (this.#tokens < count) return false;", ""],
     ["what is taken", "this.#tokens -= count;\n    return true;", "return true;"],
     ["more than the burst", "tokens < this.#burst ? tokens : this.#burst", "tokens"],

@@ -91,7 +91,7 @@ export const AUTH = [
   ...faultsOf("src/auth/signature.ts", ["tests/auth/token_test.ts"], [
     ["faults of our own", 'error instanceof DOMException && error.name === "OperationError"', "true"],
   ]),
-  ...faultsOf("src/endpoints/rpc_conversation.ts", ["tests/endpoints/rpc_conversation_test.ts"], [
+  ...faultsOf("src/endpoints/secure/rpc_conversation.ts", ["tests/endpoints/rpc_conversation_test.ts"], [
     ["messages of any size", "Buffer.byteLength(data) > maxMessageSize", "false"],
     ["replies of any size", "size <= left ?", "true ?"],
     ["what can't be answered", "if (left === 0 && id !== undefined) return", "if (false) return"],
@@ -101,7 +101,7 @@ export const AUTH = [
       "const reply",
     ],
   ]),
-  ...faultsOf("src/endpoints/methods/refresh.ts", ["tests/endpoints/methods/methods_test.ts"], [
+  ...faultsOf("src/endpoints/secure/methods/refresh.ts", ["tests/endpoints/methods/methods_test.ts"], [
     ["a refresh after the end", "if (!session.isOpen) return", "if (false) return"],
   ]),
   ...faultsOf("src/core/bounded_json.ts", ["tests/core/bounded_json_test.ts"], [
@@ -128,7 +128,7 @@ export const AUTH = [
     ["leading zeros", "(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?(?:[eE]", "[0-9]+(?:\\.[0-9]+)?(?:[eE]"],
     ["rounded numbers", "String(value) === source ? value : rawJSON(source)", "value"],
   ]),
-  ...faultsOf("src/auth/strict_json.ts", ["tests/auth/strict_json_test.ts"], [
+  ...faultsOf("src/core/strict_json.ts", ["tests/core/strict_json_test.ts"], [
     ["infinite numbers", "Number.isFinite(Number(value.rawJSON)) ?", "true ?"],
     ["bytes that are no UTF-8", "fatal: true", "fatal: false"],
     ["a byte order mark", "ignoreBOM: true", "ignoreBOM: false"],

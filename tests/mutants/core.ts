@@ -3,12 +3,17 @@
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 
 export const CORE = [
-  ...faultsOf("src/core/settings.ts", ["tests/core/settings_test.ts", "tests/config/config_file_test.ts"], [
+  ...faultsOf("src/core/settings/combinations.ts", [
+    "tests/core/settings_test.ts",
+    "tests/config/config_file_test.ts",
+  ], [
     ["both endpoints left out", "!echo && !secure", "false"],
     ["half of TLS", "(tlsCert === undefined) !== (tlsKey === undefined)", "false"],
     ["client certificates without TLS", "tlsClientCa !== undefined && tlsCert === undefined", "false"],
     ["--proxy-protocol without --trust-proxy", "proxyProtocol && trustProxy.length === 0", "false"],
     ["a chain in text", 'logChain && logFormat !== "json"', "false"],
+  ]),
+  ...faultsOf("src/core/settings/declarations.ts", ["tests/core/settings_test.ts"], [
     ["a quote in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21-\\x5b\\x5d-\\x7e]"],
     ["a backslash in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21\\x23-\\x7e]"],
     [
@@ -16,6 +21,11 @@ export const CORE = [
       'help: "let the pages of every web site connect",\n    default: false,',
       'help: "let the pages of every web site connect",\n    default: true,',
     ],
+  ]),
+  ...faultsOf("src/core/settings/settings.ts", [
+    "tests/core/settings_test.ts",
+    "tests/config/config_file_test.ts",
+  ], [
     [
       "a variable wins over its flag",
       "const found = findSetting(name, flags.get(name), env, file);",
@@ -23,7 +33,7 @@ export const CORE = [
     ],
     ["mistakes are not told", "if (mistakes[0] !== undefined) throw", "if (false) throw"],
   ]),
-  ...faultsOf("src/core/setting_types.ts", [
+  ...faultsOf("src/core/settings/setting_types.ts", [
     "tests/core/settings_test.ts",
     "tests/core/setting_types_test.ts",
   ], [
@@ -100,11 +110,17 @@ export const CORE = [
       "  if (false) throw unusable(folder, `another server",
     ],
   ]),
-  ...faultsOf("src/app.ts", ["tests/cli/surroundings_test.ts"], [
+  ...faultsOf("src/app/program.ts", ["tests/cli/surroundings_test.ts"], [
     ["faults are not contained", "  containErrors(openedLog, log);\n", ""],
-    ["SIGHUP does not read keys", "const reason = await this.#keys.reload();", "const reason = undefined;"],
     ["SIGHUP does not open the log again", "    openedLog.reopen();\n", ""],
     ["the debugger stays open", "  endWhenDebugged(openedLog);\n", ""],
+  ]),
+  ...faultsOf("src/app/app.ts", ["tests/cli/surroundings_test.ts"], [
+    [
+      "SIGHUP does not read keys",
+      "const reason = await this.#judges.keys.reload();",
+      "const reason = undefined;",
+    ],
     ["readiness does not look at the sockets", "!runtimeDir.holds(`${name}.sock`)", "false"],
   ]),
 ];

@@ -94,7 +94,7 @@ export const UPSTREAM = [
     ["a value is one line", "code > 0x20 && code < 0x7f", "code < 0x7f"],
     ["no two are the same", " && code !== 0x25", ""],
   ]),
-  ...faultsOf("src/endpoints/presentation.ts", [`${TESTS}/relay_test.ts`], [
+  ...faultsOf("src/endpoints/sessions/presentation.ts", [`${TESTS}/relay_test.ts`], [
     ["a cookie needs an Origin", 'inCookie.length > 0 && request.headers.get("origin") === null', "false"],
   ]),
 ];

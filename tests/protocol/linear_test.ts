@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import process from "node:process";
-import { validateEmailMethod } from "../../src/endpoints/methods/validate_email.ts";
-import { readPresentation } from "../../src/endpoints/presentation.ts";
+import { validateEmailMethod } from "../../src/endpoints/secure/methods/validate_email.ts";
+import { readPresentation } from "../../src/endpoints/sessions/presentation.ts";
 import { clientAddress } from "../../src/firewall/admission/forwarded_for.ts";
 import { createNetworkSet } from "../../src/firewall/admission/network_set.ts";
 import { MAX_V1_SIZE, parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";

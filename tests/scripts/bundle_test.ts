@@ -61,8 +61,8 @@ for (const hideLate of [true, false]) {
 /** The least that a bundle has, and its functions in every form; `main.js` prints what comes of them. */
 const PARTS = {
   "main.js": 'import{a}from"./c.js";console.log(a(1)+await b()+[...d()]);' +
-    'async function b(){return a(1)}function*d(){yield a(2)}a.x=import("./app-A.js");import("./late.js");',
-  "app-A.js": 'import"./d.js";',
+    'async function b(){return a(1)}function*d(){yield a(2)}a.x=import("./program-A.js");import("./late.js");',
+  "program-A.js": 'import"./d.js";',
   "c.js": "export{a};function a(n){return a=(m)=>m+n,n*10}",
   "d.js": 'var x="away from",y="node:fs"',
   "late.js": 'import f from"node:fs";f',
@@ -89,8 +89,8 @@ Deno.test("late files are hidden on request", async () => {
 
 Deno.test("a file of a bundle asks for modules of Node's one by one", async () => {
   const text =
-    'import{createRequire as a} from "node:module";var m=a(import.meta.url);m("util");import("./app-A.js");';
-  const joined = await joinEarly(new Map([["main.js", text], ["app-A.js", ""]]), true);
+    'import{createRequire as a} from "node:module";var m=a(import.meta.url);m("util");import("./program-A.js");';
+  const joined = await joinEarly(new Map([["main.js", text], ["program-A.js", ""]]), true);
   assert.match(
     joined.get("main.js")!,
     /var m=\(id\)=>globalThis\.process\.getBuiltinModule\(id\);m\("util"\);/,
@@ -98,12 +98,12 @@ Deno.test("a file of a bundle asks for modules of Node's one by one", async () =
 });
 
 Deno.test("a bundle of which every start loads a module of Node's is refused", async () => {
-  for (const name of ["main.js", "app-A.js", "c.js", "d.js"] as const) {
+  for (const name of ["main.js", "program-A.js", "c.js", "d.js"] as const) {
     const slow = { ...PARTS, [name]: `import"node:util";${PARTS[name]}` };
     await assert.rejects(
       () => joinEarly(new Map(Object.entries(slow)), true),
       new RegExp(`${name}, which every start loads, imports node:util`),
     );
   }
-  await assert.rejects(() => joinEarly(new Map([["main.js", ""]]), true), /no app-/);
+  await assert.rejects(() => joinEarly(new Map([["main.js", ""]]), true), /no program-/);
 });

@@ -21,9 +21,9 @@ function assertWrong(from: string, to: string, rule: RegExp): void {
 Deno.test("accepts imports that point down, within a layer, and packages in the layer that knows them", () => {
   const modules = [
     { path: "main.ts", imports: [{ file: "src/cli/run.ts", isLate: true }] },
-    moduleOf("src/cli/run.ts", "src/app.ts", "src/core/errors.ts", "deno.json", "commander"),
+    moduleOf("src/cli/run.ts", "src/app/app.ts", "src/core/errors.ts", "deno.json", "commander"),
     {
-      path: "src/app.ts",
+      path: "src/app/app.ts",
       imports: ["admin", "firewall", "endpoints", "auth"].map((layer) => ({
         file: `src/${layer}/a.ts`,
         isLate: true,
@@ -46,16 +46,16 @@ Deno.test("refuses an import that points up, for each pair of neighbours", () =>
   for (const [index, layer] of layers.slice(0, -1).entries()) {
     assertWrong(`src/${layer}/a.ts`, `src/${layers[index + 1]}/a.ts`, /point down only/);
   }
-  assertWrong("src/firewall/a.ts", "src/app.ts", /point down only/);
+  assertWrong("src/firewall/a.ts", "src/app/app.ts", /point down only/);
   assertWrong("src/firewall/a.ts", "src/admin/a.ts", /point down only/);
-  assertWrong("src/admin/a.ts", "src/app.ts", /point down only/);
-  assertWrong("src/app.ts", "src/cli/run.ts", /point down only/);
+  assertWrong("src/admin/a.ts", "src/app/app.ts", /point down only/);
+  assertWrong("src/app/app.ts", "src/cli/run.ts", /point down only/);
   assertWrong("src/core/a.ts", "src/config/a.ts", /point down only/);
   assertWrong("src/cli/run.ts", "main.ts", /point down only/);
 });
 
 Deno.test("refuses the tools in what a start loads, with flags that the library reads too", () => {
-  for (const start of ["main.ts", "src/app.ts", "src/cli/run.ts"]) {
+  for (const start of ["main.ts", "src/app/program.ts", "src/cli/run.ts"]) {
     const wrong = findWrongImports([
       moduleOf(start, "src/cli/a.ts", "src/protocol/a.ts"),
       moduleOf("src/cli/a.ts", "src/tools/a.ts"),
@@ -66,7 +66,7 @@ Deno.test("refuses the tools in what a start loads, with flags that the library 
     );
   }
   assertWrong("src/tools/a.ts", "src/admin/a.ts", /do not import each other/);
-  assertWrong("src/tools/a.ts", "src/app.ts", /point down only/);
+  assertWrong("src/tools/a.ts", "src/app/app.ts", /point down only/);
   assertWrong("src/firewall/a.ts", "src/tools/a.ts", /point down only/);
 });
 
@@ -148,8 +148,11 @@ Deno.test("refuses a module graph with a module that could not be loaded", () =>
 Deno.test("refuses what a start would wait for, however deep, unless it is loaded when it is needed", () => {
   const graph = (imported: Import) => [
     { path: "main.ts", imports: [{ file: "src/cli/a.ts" }] },
-    { path: "src/cli/a.ts", imports: [{ file: "src/app.ts", isLate: true }] },
-    { path: "src/app.ts", imports: [{ file: "src/auth/a.ts" }, { file: "src/admin/a.ts", isLate: true }] },
+    { path: "src/cli/a.ts", imports: [{ file: "src/app/program.ts", isLate: true }] },
+    {
+      path: "src/app/program.ts",
+      imports: [{ file: "src/auth/a.ts" }, { file: "src/admin/a.ts", isLate: true }],
+    },
     { path: "src/auth/a.ts", imports: [imported] },
     { path: "src/admin/a.ts", imports: [{ name: "node:http" }, { name: "valibot" }] },
   ];

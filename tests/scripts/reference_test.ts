@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { formatTable, writeReference } from "../../scripts/reference.ts";
-import { flagOf, SETTING_NAMES } from "../../src/core/settings.ts";
+import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";
+import { flagOf } from "../../src/core/settings/settings.ts";
 import { METRICS } from "../../src/telemetry/metrics.ts";
 
 Deno.test("pads every column and escapes what would end a cell", () => {

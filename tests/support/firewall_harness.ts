@@ -1,6 +1,7 @@
 // A firewall listener in front of an endpoint, in this process, on port 0: what behaviour tests talk to.
 
-import { parseSettings, type Settings } from "../../src/core/settings.ts";
+import type { Settings } from "../../src/core/settings/declarations.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
 import { Admission } from "../../src/firewall/admission.ts";
 import { createRequestRules } from "../../src/firewall/admission/request_rules.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";

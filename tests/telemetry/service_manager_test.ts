@@ -1,7 +1,7 @@
 // What a service manager is told, read from a socket like its own.
 
 import assert from "node:assert/strict";
-import { ServiceManager } from "../../src/telemetry/service_manager.ts";
+import { ServiceManager } from "../../src/process/service_manager.ts";
 import { NotifyReceiver } from "../support/notify_receiver.ts";
 
 const IS_LINUX = Deno.build.os === "linux";

@@ -1,7 +1,8 @@
 // A listener in front of upstreams, in this process: for what has to be seen from the inside, with servers made of bytes.
 
-import { parseSettings, type SettingName, type Settings } from "../../src/core/settings.ts";
-import type { GivenValue } from "../../src/core/setting_types.ts";
+import type { SettingName, Settings } from "../../src/core/settings/declarations.ts";
+import { parseSettings } from "../../src/core/settings/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
 import { OpenGateway } from "../../src/endpoints/gateway/gateway.ts";
 import { Admission } from "../../src/firewall/admission.ts";
 import { FirewallListener } from "../../src/firewall/listener.ts";

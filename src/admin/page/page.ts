@@ -1,7 +1,7 @@
 // The page at `/`: one document that needs nothing else, and the policy that keeps it so.
 
 import { createHash } from "node:crypto";
-import { flagOf } from "../../core/settings.ts";
+import { flagOf } from "../../core/settings/settings.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../protocol/close_code.ts";
 import { endpointUrl } from "../status.ts";
 import style from "./page.css" with { type: "text" };

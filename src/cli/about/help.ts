@@ -1,7 +1,8 @@
 // How the help looks: as wide as the terminal, short for -h, whole for --help, with examples at its end.
 
 import { type Command, Help, Option } from "commander";
-import { flagOf, SETTING_NAMES, type SettingName } from "../../core/settings.ts";
+import { SETTING_NAMES, type SettingName } from "../../core/settings/declarations.ts";
+import { flagOf } from "../../core/settings/settings.ts";
 import { typed } from "../../core/typed.ts";
 
 /** Where no terminal says how wide it is. */

@@ -1,7 +1,8 @@
 // The manual page, in the terms of man(7), made of the declarations that the help is made of.
 
 import config from "../../../deno.json" with { type: "json" };
-import { declarationOf, flagOf, SETTING_NAMES } from "../../core/settings.ts";
+import { SETTING_NAMES } from "../../core/settings/declarations.ts";
+import { declarationOf, flagOf } from "../../core/settings/settings.ts";
 import { CLOSE_CODES } from "../../protocol/close_code.ts";
 import { type CommandNode, type FlagNode, listCommands } from "../command_tree.ts";
 

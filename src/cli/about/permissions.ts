@@ -3,7 +3,8 @@
 import { resolve } from "node:path";
 import { draftPath } from "../../auth/key_file.ts";
 import { UsageError } from "../../core/errors.ts";
-import { judgesTokens, NO_LOG_FILE, type Settings } from "../../core/settings.ts";
+import { NO_LOG_FILE, type Settings } from "../../core/settings/declarations.ts";
+import { judgesTokens } from "../../core/settings/settings.ts";
 import { quoteForShell, urlHost } from "../../core/shown.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 import { rotatedPath } from "../../telemetry/rotation.ts";

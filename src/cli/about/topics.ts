@@ -1,7 +1,7 @@
 // Everything that `wsward explain` knows, gathered from where each thing is declared.
 
-import type { SettingName } from "../../core/settings.ts";
-import { type Ending, ENDINGS } from "../../endpoints/ending.ts";
+import type { SettingName } from "../../core/settings/declarations.ts";
+import { type Ending, ENDINGS } from "../../endpoints/sessions/ending.ts";
 import { FRAME_RULES, LIMITS, type RuleDeclaration } from "../../firewall/violation.ts";
 import { CLOSE_CODES, LOCAL_CODES, type SentCloseCode } from "../../protocol/close_code.ts";
 import { REFUSAL_RULES, type RefusalRuleDeclaration } from "../../protocol/refusal_rule.ts";

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
-import { optionalPath, readSetting } from "../../core/setting_types.ts";
+import { optionalPath, readSetting } from "../../core/settings/setting_types.ts";
 import { addUrlOption, readUrl } from "./admin_url.ts";
 import { addSettingOptions, describedOption, ENV, givenValue, settingReader } from "../setting_options.ts";
 import { mintFromFile } from "../commands/token_create_command.ts";

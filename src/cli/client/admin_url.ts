@@ -1,7 +1,7 @@
 // The flag that says where a running server administers.
 
 import type { Command } from "commander";
-import { optionalText, readSetting } from "../../core/setting_types.ts";
+import { optionalText, readSetting } from "../../core/settings/setting_types.ts";
 import { describedOption, ENV, givenValue } from "../setting_options.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9090";

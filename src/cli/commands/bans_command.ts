@@ -1,9 +1,10 @@
 // The command `bans`: shows, adds and removes the bans of addresses.
 
 import type { Command } from "commander";
-import { duration, parseText } from "../../core/setting_types.ts";
+import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
-import { addListCommand, shortTime } from "./list_command.ts";
+import { addListCommand } from "./list_command.ts";
+import { shortTime } from "../client/printed.ts";
 import { describedOption } from "../setting_options.ts";
 
 const FOR = duration({

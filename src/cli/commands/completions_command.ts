@@ -1,7 +1,7 @@
 // The command `completions`: a script that lets a shell complete the commands and flags of this program.
 
 import { Argument, type Command } from "commander";
-import { choice, parseText } from "../../core/setting_types.ts";
+import { choice, parseText } from "../../core/settings/setting_types.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 

@@ -1,7 +1,8 @@
 // The commands `config check` and `config show`: what is wrong with the settings, and where each one comes from.
 
 import type { Command } from "commander";
-import type { Given, Setting } from "../../core/setting_types.ts";
+import type { Given, Setting } from "../../core/settings/setting_types.ts";
+import { SETTING_NAMES } from "../../core/settings/declarations.ts";
 import {
   checkSettings,
   declarationOf,
@@ -9,8 +10,7 @@ import {
   flagOf,
   keyOf,
   parseSettings,
-  SETTING_NAMES,
-} from "../../core/settings.ts";
+} from "../../core/settings/settings.ts";
 import { wrap } from "../about/help.ts";
 import {
   addSettingOptions,
@@ -21,7 +21,7 @@ import {
   readConfig,
 } from "../setting_options.ts";
 import { refuseUnknownVariables } from "../variables.ts";
-import { escapeText, formatColumns } from "../client/table.ts";
+import { escapeText, formatColumns } from "../client/printed.ts";
 
 /** Adds `config` with its subcommands to `program`; `exitWith` is called with 2 if `check` finds a mistake. */
 export function addConfigCommand(program: Command, exitWith: (code: number) => void): void {

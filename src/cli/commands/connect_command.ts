@@ -3,7 +3,7 @@
 import { urlHost } from "../../core/shown.ts";
 import { type Command, Option } from "commander";
 import { UsageError } from "../../core/errors.ts";
-import { choice, duration, parseText, size } from "../../core/setting_types.ts";
+import { choice, duration, parseText, size } from "../../core/settings/setting_types.ts";
 import type { Target } from "../../tools/target.ts";
 import { addExamples, addNote } from "../about/help.ts";
 import { addSettingOptions, describedOption, settingReader } from "../setting_options.ts";

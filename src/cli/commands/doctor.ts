@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { AnswerError, request } from "../../auth/http_get.ts";
 import { loadKeys } from "../../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import { exists } from "../../core/regular_file.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
 

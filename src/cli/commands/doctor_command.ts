@@ -1,10 +1,10 @@
 // The command `doctor`: looks at what a start would need, and says what mends it.
 
 import type { Command } from "commander";
-import { parseSettings } from "../../core/settings.ts";
+import { parseSettings } from "../../core/settings/settings.ts";
 import { typed } from "../../core/typed.ts";
 import { addSettingOptions, ENV, givenSettings, readConfig } from "../setting_options.ts";
-import { escapeText } from "../client/table.ts";
+import { escapeText } from "../client/printed.ts";
 
 /** Adds `doctor` to `program`; `exitWith` is called with 1 where a start would fail. */
 export function addDoctorCommand(program: Command, exitWith: (code: number) => void): void {
@@ -17,7 +17,7 @@ export function addDoctorCommand(program: Command, exitWith: (code: number) => v
     const { examine } = await import("./doctor.ts");
     const findings = await examine(settings, Date.now());
     if (command.opts<{ json?: boolean }>().json) {
-      const { printJson } = await import("./list_command.ts");
+      const { printJson } = await import("../client/printed.ts");
       await printJson({ findings });
     } else {
       for (const { name, result, state, remedy } of findings) {

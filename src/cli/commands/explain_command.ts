@@ -3,14 +3,8 @@
 import type { Command } from "commander";
 import { UsageError } from "../../core/errors.ts";
 import { findNearest } from "../../core/nearest.ts";
-import {
-  declarationOf,
-  flagOf,
-  keyOf,
-  SETTING_NAMES,
-  type SettingName,
-  variableOf,
-} from "../../core/settings.ts";
+import { SETTING_NAMES, type SettingName } from "../../core/settings/declarations.ts";
+import { declarationOf, flagOf, keyOf, variableOf } from "../../core/settings/settings.ts";
 import type { Topic } from "../about/topics.ts";
 
 /** Adds `explain` to `program`. */

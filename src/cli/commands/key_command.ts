@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import type { Algorithm } from "../../auth/jwk.ts";
 import { StartError, UsageError } from "../../core/errors.ts";
-import { choice, parseText, path } from "../../core/setting_types.ts";
+import { choice, parseText, path } from "../../core/settings/setting_types.ts";
 import { describedOption } from "../setting_options.ts";
 
 const ALGORITHM = choice({

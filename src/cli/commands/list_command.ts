@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
-import { formatColumns } from "../client/table.ts";
+import { formatColumns, printJson } from "../client/printed.ts";
 
 /** A list and how it is shown. */
 export interface ListCommandOptions {
@@ -28,15 +28,4 @@ function addList(command: Command, { name, description, none, head, row }: ListC
     if (command.optsWithGlobals<{ json?: boolean }>().json) return await printJson({ [name]: items });
     console.log(items.length === 0 ? none : formatColumns(head, items.map(row)));
   });
-}
-
-/** Prints JSON in which nothing is invisible. */
-export async function printJson(value: unknown): Promise<void> {
-  const { escapeInvisible } = await import("../../auth/inspection.ts");
-  console.log(escapeInvisible(JSON.stringify(value)));
-}
-
-/** A time as of RFC 3339 without what is below a second. */
-export function shortTime(time: unknown): string {
-  return String(time).replace(/\.\d+Z$/, "Z");
 }

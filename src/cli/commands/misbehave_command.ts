@@ -1,10 +1,10 @@
 // The command `misbehave`: a server on this machine that clients are tested against.
 
 import type { Command } from "commander";
-import { duration, integer, optionalText, parseText, port, size } from "../../core/setting_types.ts";
+import { duration, integer, optionalText, parseText, port, size } from "../../core/settings/setting_types.ts";
 import { addExamples } from "../about/help.ts";
 import { describedOption } from "../setting_options.ts";
-import { formatColumns } from "../client/table.ts";
+import { formatColumns } from "../client/printed.ts";
 import { addColorOption, usesColor } from "./tool_options.ts";
 
 const HOST = optionalText({

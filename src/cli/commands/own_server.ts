@@ -1,7 +1,7 @@
 // A server of this program's own, within another command, on free ports and with a key of its own.
 
 import config from "../../../deno.json" with { type: "json" };
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 
 /** A running server of our own. */
 export interface OwnServer {
@@ -16,7 +16,7 @@ export async function startOwnServer(settings: Settings): Promise<OwnServer> {
   const folder = settings.runtimeDir ?? await Deno.makeTempDir({ prefix: "wsward-" });
   if (settings.runtimeDir !== undefined) await Deno.mkdir(folder, { mode: 0o700 });
   const keyFile = `${folder}/wsward.key`;
-  const { startGuest } = await import("../../app.ts");
+  const { startGuest } = await import("../../app/guest.ts");
   const server = await startGuest({
     ...settings,
     host: "127.0.0.1",

@@ -2,11 +2,11 @@
 
 import type { Command } from "commander";
 import { UsageError } from "../../core/errors.ts";
-import { duration, parseText } from "../../core/setting_types.ts";
+import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
 import { describedOption } from "../setting_options.ts";
-import { escapeText } from "../client/table.ts";
-import { printJson, shortTime } from "./list_command.ts";
+import { escapeText } from "../client/printed.ts";
+import { printJson, shortTime } from "../client/printed.ts";
 
 const KINDS = ["jti", "user", "session"] as const;
 

@@ -10,8 +10,9 @@ import {
   parseText,
   size,
   type ValueSetting,
-} from "../../core/setting_types.ts";
-import { parseSettings, type Settings } from "../../core/settings.ts";
+} from "../../core/settings/setting_types.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
+import { parseSettings } from "../../core/settings/settings.ts";
 import type { Case } from "../../tools/selftest/case.ts";
 import type { CaseClass } from "../../tools/selftest/verdict.ts";
 import type { SelftestOptions } from "../../tools/selftest/options.ts";

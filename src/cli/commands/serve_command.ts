@@ -1,7 +1,7 @@
 // The command `serve`: its flags and its help.
 
 import type { Command } from "commander";
-import { parseSettings } from "../../core/settings.ts";
+import { parseSettings } from "../../core/settings/settings.ts";
 import { serveWith } from "../serve.ts";
 import { addSettingOptions, configPath, ENV, givenSettings, readConfig } from "../setting_options.ts";
 

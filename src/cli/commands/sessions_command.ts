@@ -2,7 +2,8 @@
 
 import type { Command } from "commander";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
-import { addListCommand, shortTime } from "./list_command.ts";
+import { addListCommand } from "./list_command.ts";
+import { shortTime } from "../client/printed.ts";
 
 /** Adds `sessions` with its subcommands `list` and `close` to `program`. */
 export function addSessionsCommand(program: Command): void {

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { SecretEncoding } from "../../auth/key_text.ts";
 import type { MintOptions } from "../../auth/token.ts";
 import { StartError, UsageError } from "../../core/errors.ts";
-import { duration, parseText } from "../../core/setting_types.ts";
+import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addSettingOptions, describedOption, settingReader } from "../setting_options.ts";
 import { repeatableOption } from "../strict_command.ts";
 

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { StartError } from "../../core/errors.ts";
-import { parseText } from "../../core/setting_types.ts";
+import { parseText } from "../../core/settings/setting_types.ts";
 import type { Target } from "../../tools/target.ts";
 
 /** Reads the argument that names a server. Throws {@linkcode UsageError}. */

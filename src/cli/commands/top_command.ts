@@ -6,7 +6,7 @@ import { formatDuration } from "../../core/duration.ts";
 import { StartError } from "../../core/errors.ts";
 import { formatValue } from "../../telemetry/line.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
-import { escapeText, formatColumns } from "../client/table.ts";
+import { escapeText, formatColumns } from "../client/printed.ts";
 
 type LogRecord = Readonly<Record<string, unknown>>;
 

@@ -4,14 +4,14 @@ import type { Identity } from "../../auth/token.ts";
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { listElements, type Refusal, type RequestHead } from "../../protocol/handshake.ts";
 import type { Log } from "../../telemetry/log.ts";
-import { authenticate, type Authenticators, beforeTimeout } from "../authenticate.ts";
-import type { Clock } from "../clock.ts";
+import { authenticate, type Authenticators, beforeTimeout } from "../sessions/authenticate.ts";
+import type { Clock } from "../sessions/clock.ts";
 import type { Peer } from "../endpoint.ts";
-import { type Ending, ENDINGS } from "../ending.ts";
-import { QUERY_NAMES, readPresentation, TOKEN_PREFIX } from "../presentation.ts";
-import type { SecureCounters } from "../secure_counters.ts";
-import { Session } from "../session.ts";
-import type { SessionRegistry } from "../session_registry.ts";
+import { type Ending, ENDINGS } from "../sessions/ending.ts";
+import { QUERY_NAMES, readPresentation, TOKEN_PREFIX } from "../sessions/presentation.ts";
+import type { SecureCounters } from "../sessions/secure_counters.ts";
+import { Session } from "../sessions/session.ts";
+import type { SessionRegistry } from "../sessions/session_registry.ts";
 import { encodeClaim, encodeHeaderValue } from "./header_value.ts";
 
 /** How a gateway decides. */

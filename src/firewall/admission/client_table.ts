@@ -1,9 +1,9 @@
 // What is remembered about each client: its open connections, its handshakes, its violations and its ban.
 
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
 import { isLoopback } from "./network_set.ts";
-import { TokenBucket } from "./token_bucket.ts";
+import { TokenBucket } from "../../core/token_bucket.ts";
 
 /** The settings that clients are held to. */
 export type ClientLimits = Pick<

@@ -3,7 +3,7 @@
 import { StartError } from "../../core/errors.ts";
 import { isNetwork } from "../../core/network_text.ts";
 import { readRegularTextFile, UnreadableFile } from "../../core/regular_file.ts";
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
 import { createNetworkSet, type NetworkSet } from "./network_set.ts";
 

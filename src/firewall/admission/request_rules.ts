@@ -1,7 +1,7 @@
 // What a handshake may ask for and where it may come from: Host, path and Origin. A new rule is one function and one line.
 
 import { ipVersion } from "../../core/ip_address.ts";
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import { badRequest, detailOf, type Refusal, type RequestHead } from "../../protocol/handshake.ts";
 import { isLoopback } from "./network_set.ts";
 

@@ -1,6 +1,6 @@
 // How fast a peer may send, and how much of it is dealt with in one turn of the event loop.
 
-import { TokenBucket } from "../admission/token_bucket.ts";
+import { TokenBucket } from "../../core/token_bucket.ts";
 import type { Violation } from "../violation.ts";
 
 /** The limits on rates, per second; `Infinity` for none. */

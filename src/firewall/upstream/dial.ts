@@ -1,7 +1,7 @@
 // A connection to somebody else's server, within a time limit: TCP, TLS or a Unix socket.
 
 import { StartError } from "../../core/errors.ts";
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 

@@ -1,6 +1,6 @@
 // The way of one client to somebody else's server: first who decides, then a server of the pool, then its own 101.
 
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose } from "../../protocol/frame.ts";

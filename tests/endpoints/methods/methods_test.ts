@@ -1,8 +1,8 @@
 // Tests of the methods of wsward.v1 with good and hostile parameters.
 import assert from "node:assert/strict";
-import { METHODS } from "../../../src/endpoints/methods/list.ts";
-import { parseStrictJson } from "../../../src/auth/strict_json.ts";
-import type { Authentication } from "../../../src/endpoints/authenticate.ts";
+import { METHODS } from "../../../src/endpoints/secure/methods/list.ts";
+import { parseStrictJson } from "../../../src/core/strict_json.ts";
+import type { Authentication } from "../../../src/endpoints/sessions/authenticate.ts";
 import { identityOf, type OpenSession, SessionBench, type TestClaims, tokenOf } from "../session_harness.ts";
 
 function open(claims: TestClaims = {}): { bench: SessionBench; alice: OpenSession } {

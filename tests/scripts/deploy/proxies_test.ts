@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { parseDuration } from "../../../src/core/duration.ts";
-import { SETTINGS } from "../../../src/core/settings.ts";
+import { SETTINGS } from "../../../src/core/settings/declarations.ts";
 import { openFrom } from "../../support/bound_socket.ts";
 import { findProgram, readShipped, replaceOnce } from "../../support/deploy.ts";
 import { type Program, startServer } from "../../support/process.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { parseDuration } from "../../../src/core/duration.ts";
-import { SETTINGS } from "../../../src/core/settings.ts";
+import { SETTINGS } from "../../../src/core/settings/declarations.ts";
 import { findProgram, readShipped, replaceOnce } from "../../support/deploy.ts";
 import { run, startServer } from "../../support/process.ts";
 

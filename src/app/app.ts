@@ -1,0 +1,239 @@
+// Composition: settings become objects, in order. No logic of its own.
+
+import type { EventFeed } from "../admin/event_feed.ts";
+import type { AdminServer } from "../admin/server.ts";
+import { Readiness } from "../core/readiness.ts";
+import type { RuntimeDir } from "../core/runtime_dir.ts";
+import type { Settings } from "../core/settings/declarations.ts";
+import { judgesTokens } from "../core/settings/settings.ts";
+import { urlHost } from "../core/shown.ts";
+import { createEchoHandler } from "../endpoints/echo.ts";
+import {
+  checkSocketPath,
+  type Endpoint,
+  type EndpointOptions,
+  startEndpoint,
+} from "../endpoints/endpoint.ts";
+import { Gateway, OpenGateway } from "../endpoints/gateway/gateway.ts";
+import { createSecureEndpoint, loadSessionProtocol } from "../endpoints/secure/secure.ts";
+import { SYSTEM_CLOCK } from "../endpoints/sessions/clock.ts";
+import { SecureCounters } from "../endpoints/sessions/secure_counters.ts";
+import { Firewall, type GuardedEndpoint } from "../firewall/firewall.ts";
+import { checkMayConnect } from "../firewall/upstream/permission.ts";
+import type { Log } from "../telemetry/log.ts";
+import { createJudge, type Judges, openJudges } from "./judges.ts";
+
+type EndpointName = EndpointOptions["name"];
+
+/** The private sockets in the runtime folder. */
+export const SOCKET_NAMES: readonly string[] = (["echo", "secure"] satisfies EndpointName[]).map((name) =>
+  `${name}.sock`
+);
+const STOPPING = { code: 1001, reason: "the server is stopping" };
+
+/** What an {@linkcode App} needs from whoever starts it. */
+export interface AppOptions {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Log;
+  /** Gets all records; there with --admin-listen. */
+  readonly feed: EventFeed | undefined;
+  /** How many records the log file could not be given. */
+  readonly lostRecords: () => number;
+  /** Called once, when all of these are listened on. */
+  readonly onListening: (addresses: readonly Address[]) => void;
+}
+
+/** What is listened on. */
+export interface Address {
+  readonly url: string;
+  readonly name: EndpointName | "admin";
+}
+
+/** Everything that runs, in the order in which it is started. */
+export class App {
+  readonly #options: AppOptions;
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #runtimeDir: RuntimeDir;
+  readonly #endpoints = new Map<EndpointName, Endpoint>();
+  readonly #counters = new SecureCounters();
+  #judges: Judges | undefined;
+  #firewall: Firewall | undefined;
+  #admin: AdminServer | undefined;
+  /** Whoever makes a part that can be out of order adds a check of it. */
+  readonly #readiness = new Readiness();
+  #isDraining = false;
+
+  constructor(options: AppOptions, runtimeDir: RuntimeDir) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#log = options.log;
+    this.#runtimeDir = runtimeDir;
+    this.#readiness.add(() => {
+      if (this.#isDraining) return ["draining"];
+      return this.#firewall === undefined ? ["starting"] : [];
+    });
+    this.#readiness.add(() =>
+      Array.from(this.#endpoints).filter(([, { isListening }]) => !isListening)
+        .map(([name]) => `the endpoint ${name} is down`)
+    );
+    this.#readiness.add(() =>
+      this.#judges?.keys.isUsable === false ? ["there is no key to judge tokens by yet"] : []
+    );
+    this.#readiness.add(() =>
+      Array.from(this.#endpoints.keys()).filter((name) => !runtimeDir.holds(`${name}.sock`))
+        .map((name) => `the private socket of the endpoint ${name} is gone`)
+    );
+    this.#readiness.add(() => this.#firewall?.problems() ?? []);
+  }
+
+  async start(): Promise<void> {
+    const settings = this.#settings;
+    const isAdministered = settings.adminListen !== undefined;
+    if (judgesTokens(settings) || isAdministered) this.#judges = await openJudges(settings, this.#log);
+    const judges = this.#judges;
+    // First, so that it can tell that the others are not there yet.
+    if (judges !== undefined) await this.#startAdmin(judges);
+    const guarded: GuardedEndpoint[] = [];
+    const hasUpstream = settings.upstream.length > 0;
+    if (settings.echo) guarded.push(this.#guard("echo", settings.echoPort));
+    if (hasUpstream) {
+      guarded.push({ name: "upstream", port: settings.securePort, inside: this.#createGate(judges) });
+      for (const url of settings.upstream) checkMayConnect(url);
+    } else if (settings.secure) {
+      guarded.push(this.#guard("secure", settings.securePort));
+    }
+    // What could fail after the ready line has to fail before it.
+    for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
+    this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
+    const scheme = settings.tlsCert === undefined ? "ws" : "wss";
+    const addresses = this.#firewall.addresses.map(({ name, hostname, port }): Address => {
+      const host = urlHost(hostname);
+      return { url: `${scheme}://${host}:${port}/`, name: name as EndpointName };
+    });
+    if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });
+    this.#options.onListening(addresses);
+    // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
+    // before: until this returns the event loop stands still.
+    if (settings.echo) {
+      this.#startEndpoint("echo", { createHandler: createEchoHandler({ prefix: settings.echoPrefix }) });
+    }
+    if (settings.secure && !hasUpstream && judges !== undefined) {
+      this.#startEndpoint("secure", this.#createSecure(judges));
+    }
+  }
+
+  /** Loads what the first session would wait for otherwise. What can't be loaded ends the process, and not that session. */
+  async loadRest(): Promise<void> {
+    if (this.#endpoints.has("secure")) await loadSessionProtocol();
+  }
+
+  /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
+  async reload(): Promise<void> {
+    this.#firewall?.reload();
+    if (this.#judges === undefined) return;
+    const reason = await this.#judges.keys.reload();
+    if (reason === undefined) this.#log("keys.reloaded");
+    else this.#log("keys.reload_failed", { reason });
+  }
+
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await this.#firewall?.drain(STOPPING, this.#settings.drainTimeout);
+  }
+
+  async close(): Promise<void> {
+    for (const endpoint of this.#endpoints.values()) await endpoint.stop();
+    await this.#admin?.stop();
+    this.#judges?.revocations.close();
+    this.#runtimeDir.close();
+  }
+
+  #guard(name: EndpointName, port: number): GuardedEndpoint {
+    return { name, port, inside: this.#socketPath(name) };
+  }
+
+  #startEndpoint(name: EndpointName, options: Pick<EndpointOptions, "createHandler" | "admit">): void {
+    const endpoint = startEndpoint({
+      name,
+      socketPath: this.#socketPath(name),
+      linkOf: (connection) => this.#firewall?.link(connection),
+      log: this.#log,
+      ...options,
+    });
+    this.#endpoints.set(name, endpoint);
+  }
+
+  #socketPath(name: EndpointName): string {
+    return `${this.#runtimeDir.path}/${name}.sock`;
+  }
+
+  async #startAdmin(judges: Judges): Promise<void> {
+    const { settings, feed, version, log } = this.#options;
+    if (settings.adminListen === undefined || feed === undefined) return;
+    // Loaded late: without it the metrics library costs nothing.
+    const { startAdmin } = await import("../admin/server.ts");
+    this.#admin = startAdmin({
+      listen: settings.adminListen,
+      version,
+      isSecure: settings.tlsCert !== undefined,
+      scope: settings.adminScope,
+      verifier: createJudge(judges, settings),
+      isRevoked: (identity) => judges.revocations.covers(identity),
+      banTimeMs: settings.banTime,
+      firewall: () => this.#firewall,
+      readiness: this.#readiness,
+      sessions: judges.sessions,
+      counters: this.#counters,
+      feed,
+      lostRecords: this.#options.lostRecords,
+      reservePath: this.#runtimeDir.path,
+      log,
+    });
+  }
+
+  /** Who decides about the clients of somebody else's server. */
+  #createGate(judges: Judges | undefined): Gateway | OpenGateway {
+    const settings = this.#settings;
+    if (judges === undefined || settings.upstreamAuth === "none") {
+      return new OpenGateway(settings.upstreamForwardToken);
+    }
+    return new Gateway({
+      verifier: this.#counters.timed(createJudge(judges, settings)),
+      sessions: judges.sessions,
+      counters: this.#counters,
+      clock: SYSTEM_CLOCK,
+      authTimeoutMs: settings.authTimeout,
+      insecureTokenInQuery: settings.insecureTokenInQuery,
+      tokenCookie: settings.tokenCookie,
+      claims: settings.upstreamClaim,
+      claimsHeader: settings.upstreamClaimsHeader,
+      forwardToken: settings.upstreamForwardToken,
+      onFailedAuthentication: (address) => this.#firewall?.violation(address),
+      log: this.#log,
+    });
+  }
+
+  #createSecure(judges: Judges): Pick<EndpointOptions, "createHandler" | "admit"> {
+    const settings = this.#settings;
+    return createSecureEndpoint({
+      verifier: this.#counters.timed(createJudge(judges, settings)),
+      authTimeoutMs: settings.authTimeout,
+      prefix: settings.echoPrefix,
+      log: this.#log,
+      sessions: judges.sessions,
+      counters: this.#counters,
+      expiryWarningMs: settings.expiryWarning,
+      maxRpcMessageSize: settings.maxRpcMessageSize,
+      insecureTokenInQuery: settings.insecureTokenInQuery,
+      tokenCookie: settings.tokenCookie,
+      onFailedAuthentication: (address) => this.#firewall?.violation(address),
+    });
+  }
+}
+
+/** The ready line of an address. */
+export function describeAddress({ url, name }: Address): string {
+  return name === "admin" ? `Admin on ${url}` : `Listening on ${url} (${name})`;
+}

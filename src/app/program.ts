@@ -1,0 +1,100 @@
+// A server as a program of its own: signals become a reload or a drain.
+
+import { EventFeed } from "../admin/event_feed.ts";
+import { openRuntimeDir } from "../core/runtime_dir.ts";
+import { NO_LOG_FILE, type Settings } from "../core/settings/declarations.ts";
+import { readGranted } from "../process/granted.ts";
+import type { ServiceManager } from "../process/service_manager.ts";
+import { addSignalListener, endWhenDebugged, nextSignal } from "../process/signals.ts";
+import { printLines } from "../process/stdout.ts";
+import { containErrors } from "../process/stray_errors.ts";
+import { findServiceManager } from "../process/supervisor.ts";
+import { holdBack } from "../telemetry/held_log.ts";
+import { isJournal } from "../telemetry/journal.ts";
+import { type Log, openLog } from "../telemetry/log.ts";
+import { type Address, App, describeAddress, SOCKET_NAMES } from "./app.ts";
+
+/** The client's socket, and both ends of the private one. */
+const DESCRIPTORS_PER_CONNECTION = 3;
+/** Listeners, files, the runtime's own, and some in reserve. */
+const OTHER_DESCRIPTORS = 64;
+
+/**
+ * Serves until SIGINT or SIGTERM, then drains. `version` is what the program says about itself, `configFile` where the
+ * settings come from, if they come from a file.
+ *
+ * @returns The exit code: 0 after a drain.
+ * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
+ */
+export async function serve(
+  settings: Settings,
+  { version, configFile }: { version: string; configFile?: string | undefined },
+): Promise<number> {
+  const feed = settings.adminListen === undefined ? undefined : new EventFeed();
+  const openedLog = openLog({
+    level: settings.logLevel,
+    file: settings.logFile === NO_LOG_FILE ? undefined : settings.logFile,
+    format: settings.logFormat,
+    maxSize: settings.logMaxSize,
+    maxFiles: settings.logMaxFiles,
+    chain: settings.logChain,
+    isJournal: () => isJournal(readGranted("JOURNAL_STREAM")),
+  });
+  const shown = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
+  const held = holdBack(shown);
+  const { log } = held;
+  containErrors(openedLog, log);
+  const stop = nextSignal(openedLog);
+  endWhenDebugged(openedLog);
+  const runtimeDir = await openRuntimeDir(settings.runtimeDir, SOCKET_NAMES);
+  function onListening(addresses: readonly Address[]): void {
+    const urls = addresses.map(({ url }) => url).join(" ");
+    shown("server.started", { version, addresses: urls, pid: Deno.pid, config: configFile ?? "none" });
+    held.release();
+    warnOfFewDescriptors(settings, log);
+    const { readyLines, logFormat } = settings;
+    if (readyLines === "on" || (readyLines === "auto" && logFormat === "text")) {
+      void printLines(addresses.map(describeAddress), log);
+    }
+  }
+  const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost, onListening }, runtimeDir);
+  // Whoever closes the terminal wants the program to end; without one, SIGHUP means to reload.
+  const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
+  const { promise: terminalClosed, resolve: closed } = Promise.withResolvers<Deno.Signal>();
+  let manager: ServiceManager | undefined;
+  const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
+  // Before anybody can know that the program runs: by default the signal ends it.
+  addSignalListener("SIGHUP", () => {
+    if (terminals.some((stream) => !stream.isTerminal())) return closed("SIGHUP");
+    openedLog.reopen();
+    manager?.notify("RELOADING=1", "STATUS=Reloading");
+    void app.reload().finally(tellReady);
+  });
+  try {
+    await app.start();
+    manager = await findServiceManager(runtimeDir.path, log);
+    tellReady();
+    manager?.watch(readGranted("WATCHDOG_USEC") ?? "");
+    await app.loadRest();
+    log("server.draining", { signal: await Promise.race([stop, terminalClosed]) });
+    manager?.notify("STOPPING=1", "STATUS=Draining");
+    await app.drain();
+    log("server.stopped");
+  } finally {
+    manager?.close();
+    await app.close();
+    held.release();
+    await openedLog.finish();
+  }
+  return 0;
+}
+
+/** The runtime can't say how many files it may open, so whoever starts it may: the executable's script, the start task. */
+function warnOfFewDescriptors({ maxConnections }: Settings, log: Log): void {
+  const limit = Number(readGranted("WSWARD_OPEN_FILES"));
+  const needed = DESCRIPTORS_PER_CONNECTION * maxConnections + OTHER_DESCRIPTORS;
+  // Neither without the variable nor for "unlimited".
+  if (!(limit < needed)) return;
+  const hint = "raise it (ulimit -n, LimitNOFILE), or lower --max-connections";
+  log("server.few_descriptors", { limit, value: needed, hint });
+}

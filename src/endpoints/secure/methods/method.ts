@@ -1,0 +1,70 @@
+// What a method of wsward.v1 is, and how its parameters are checked before it runs.
+import * as v from "valibot";
+import type { Authentication } from "../../sessions/authenticate.ts";
+import type { Ending } from "../../sessions/ending.ts";
+import { invalidParams, type RpcOutcome, type RpcParams } from "../json_rpc.ts";
+import type { JsonObject } from "../../../core/bounded_json.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { SessionRegistry } from "../../sessions/session_registry.ts";
+import type { Log } from "../../../telemetry/log.ts";
+
+/** What a method has to do with. */
+export interface MethodContext {
+  readonly session: Session;
+  readonly sessions: SessionRegistry;
+  /** Put in front of each echoed text; may be empty. */
+  readonly prefix: string;
+  readonly log: Log;
+  /** Decides about a token as at the start of a session. */
+  authenticate(token: string): Promise<Authentication>;
+  /** Ends the session when the message that asked for it has been answered. */
+  endAfterReply(ending: Ending): void;
+}
+
+/** One method. */
+export interface Method {
+  readonly name: string;
+  /** Checks the parameters and runs. What it throws, or rejects with, is a failure on our side. */
+  call(params: RpcParams | undefined, context: MethodContext): RpcOutcome | Promise<RpcOutcome>;
+}
+
+/** One method as it is told to a reader: its parameters and its result, in a few words of Markdown. */
+export interface ToldMethod extends Method {
+  readonly takes: string;
+  readonly gives: string;
+}
+
+/** What a method is made of. */
+export interface MethodDeclaration<Schema extends ParamsSchema>
+  extends Pick<ToldMethod, "name" | "takes" | "gives"> {
+  /** The schema of the parameters, which are by name; none at all count as an empty object. Those are texts and lists. */
+  readonly params: Schema;
+  readonly run: (params: v.InferOutput<Schema>, context: MethodContext) => RpcOutcome | Promise<RpcOutcome>;
+}
+
+type ParamsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+
+/** Makes a method that refuses what its schema does not describe, naming the field and nothing else. */
+export function defineMethod<Schema extends ParamsSchema>(
+  declared: MethodDeclaration<Schema>,
+): ToldMethod {
+  const { name, takes, gives, params: schema, run } = declared;
+  const names = new Set(Object.keys(schema.entries));
+  return {
+    name,
+    takes,
+    gives,
+    call(params = new Map(), context) {
+      if (Array.isArray(params)) return { error: invalidParams("params") };
+      const members = [...params as JsonObject];
+      // No object is made of names that somebody invented.
+      const known = Object.fromEntries(members.filter(([name]) => names.has(name)));
+      const parsed = v.safeParse(schema, known, { abortEarly: true });
+      const wrong = parsed.success
+        ? members.find(([name]) => !names.has(name))?.[0]
+        : v.getDotPath(parsed.issues[0]) ?? "";
+      if (wrong !== undefined) return { error: invalidParams(wrong === "" ? "params" : `params.${wrong}`) };
+      return run(parsed.output as v.InferOutput<Schema>, context);
+    },
+  };
+}

@@ -1,0 +1,185 @@
+// Revocations, kept in memory for every look-up and, with a state file, in SQLite across restarts.
+import type { Identity } from "../../auth/token.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { Revocation, RevocationKind } from "./revocation.ts";
+import { StateFile } from "./state_file.ts";
+
+export type { Revocation, RevocationKind };
+
+/** What is to be revoked. */
+export interface NewRevocation extends Pick<Revocation, "kind" | "value" | "jtis"> {
+  /** How long it lasts, in whole milliseconds from 1 to `MAX_REVOCATION_TTL_MS`; to be safe, longer than any token lives. */
+  readonly ttlMs: number;
+}
+
+/** How a store is opened. */
+export interface RevocationStoreOptions {
+  /** The SQLite file; in memory only if left out. */
+  readonly path?: string | undefined;
+  /** How far ahead of our clock a token may say that it was issued, in milliseconds; 0 if left out. */
+  readonly clockToleranceMs?: number;
+  /** The machine's time if left out. */
+  readonly clock?: Pick<Clock, "now">;
+}
+
+/** The longest time to live: ten years. */
+export const MAX_REVOCATION_TTL_MS = 10 * 365 * 86_400_000;
+
+/**
+ * The revocations that have not run out. A token is revoked
+ * - by its `jti`, or that of a revoked session that it opened or extended;
+ * - by its user, if it was issued (`iat`) at or before the moment of the revocation or does not say when. A token may say that
+ *   it was issued a little later than it was, by the clock tolerance, and `iat` is in whole seconds: so is every token that
+ *   could have been there at that moment, and one that is made right afterwards too.
+ *
+ * Of one thing there is one revocation: a later one takes the place of the earlier, and lasts for the longer time of both.
+ */
+export class RevocationStore {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #clockToleranceMs: number;
+  /** Undefined without a state file. */
+  readonly file: StateFile | undefined;
+  readonly #all = new Map<string, Revocation>();
+  /** By kind and value. */
+  readonly #byTarget = new Map<string, Revocation>();
+  readonly #byJti = new Map<string, Set<Revocation>>();
+  #nextExpiryMs = Infinity;
+
+  /**
+   * Opens the store; the file belongs to this process until it is closed.
+   *
+   * @throws {StartError} `Cannot use state file "...": ...`
+   */
+  constructor({ path, clockToleranceMs = 0, clock = SYSTEM_CLOCK }: RevocationStoreOptions = {}) {
+    this.#clock = clock;
+    this.#clockToleranceMs = clockToleranceMs;
+    this.file = path === undefined ? undefined : new StateFile(path);
+    let isMerged = false;
+    for (const row of this.file?.revocations ?? []) {
+      isMerged = this.#put(row).replaced !== undefined || isMerged;
+    }
+    // Otherwise the earlier ones would be back after the later one was taken back.
+    if (isMerged) this.file?.putAllRevocations(this.#all.values());
+  }
+
+  /**
+   * Adds a revocation. When this returns it is on the disk, if there is a state file, and outlives even a kill. If it throws
+   * because the file can't be written, the revocation still holds until the process ends.
+   *
+   * @throws {RangeError} when the time to live is out of range
+   * @throws {StateFileError} when the file can't be written
+   */
+  add({ kind, value, jtis, ttlMs }: NewRevocation): Revocation {
+    checkTtl(ttlMs);
+    this.#sweep();
+    const revokedAtMs = this.#clock.now();
+    const { revocation, replaced } = this.#put({
+      id: crypto.randomUUID(),
+      kind,
+      value,
+      jtis: [...jtis],
+      revokedAtMs,
+      expiresAtMs: revokedAtMs + ttlMs,
+    });
+    this.file?.putRevocation(revocation, revokedAtMs, replaced?.id);
+    return revocation;
+  }
+
+  /** All that have not run out, the oldest first. */
+  list(): Revocation[] {
+    this.#sweep();
+    return [...this.#all.values()];
+  }
+
+  /**
+   * Takes a revocation back, on the disk too when this returns; false if there is none with this id.
+   *
+   * @throws {StateFileError} when the file can't be written; the revocation stays then
+   */
+  remove(id: string): boolean {
+    this.#sweep();
+    const revocation = this.#all.get(id);
+    if (revocation === undefined) return false;
+    this.file?.removeRevocation(id);
+    this.#forget(revocation);
+    return true;
+  }
+
+  /** Whether a token with these claims is revoked now. */
+  covers({ user, claims: { jti, iat } }: Identity): boolean {
+    const nowMs = this.#clock.now();
+    for (const { expiresAtMs } of typeof jti === "string" ? this.#byJti.get(jti) ?? [] : []) {
+      if (nowMs < expiresAtMs) return true;
+    }
+    const revocation = this.#byTarget.get(targetOf("user", user));
+    if (revocation === undefined || nowMs >= revocation.expiresAtMs) return false;
+    return !(typeof iat === "number" && iat * 1000 > revocation.revokedAtMs + this.#clockToleranceMs);
+  }
+
+  /** Lets go of the file; harmless when done twice. */
+  close(): void {
+    this.file?.close();
+  }
+
+  /** Takes one in, in place of an earlier one of the same thing. */
+  #put(given: Revocation): { readonly revocation: Revocation; readonly replaced: Revocation | undefined } {
+    const target = targetOf(given.kind, given.value);
+    const replaced = this.#byTarget.get(target);
+    // Also the later moment, for a clock that was set back in between.
+    const revocation = replaced === undefined ? given : {
+      ...given,
+      jtis: [...new Set([...replaced.jtis, ...given.jtis])],
+      revokedAtMs: Math.max(replaced.revokedAtMs, given.revokedAtMs),
+      expiresAtMs: Math.max(replaced.expiresAtMs, given.expiresAtMs),
+    };
+    if (replaced !== undefined) this.#forget(replaced);
+    this.#all.set(revocation.id, revocation);
+    this.#byTarget.set(target, revocation);
+    for (const jti of revocation.jtis) addTo(this.#byJti, jti, revocation);
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, revocation.expiresAtMs);
+    return { revocation, replaced };
+  }
+
+  #forget(revocation: Revocation): void {
+    this.#all.delete(revocation.id);
+    this.#byTarget.delete(targetOf(revocation.kind, revocation.value));
+    for (const jti of revocation.jtis) removeFrom(this.#byJti, jti, revocation);
+  }
+
+  /** Forgets what has run out; the file does so when it is written next. */
+  #sweep(): void {
+    const nowMs = this.#clock.now();
+    if (nowMs < this.#nextExpiryMs) return;
+    this.#nextExpiryMs = Infinity;
+    for (const revocation of this.#all.values()) {
+      if (revocation.expiresAtMs <= nowMs) this.#forget(revocation);
+      else this.#nextExpiryMs = Math.min(this.#nextExpiryMs, revocation.expiresAtMs);
+    }
+  }
+}
+
+function targetOf(kind: RevocationKind, value: string): string {
+  return `${kind}:${value}`;
+}
+
+/**
+ * Checks how long a revocation lasts, in milliseconds.
+ *
+ * @throws {RangeError} when it is no whole number from 1 to `MAX_REVOCATION_TTL_MS`
+ */
+export function checkTtl(ttlMs: number): void {
+  if (Number.isSafeInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_REVOCATION_TTL_MS) return;
+  throw new RangeError(`Cannot revoke for ${ttlMs} ms: it must be from 1 to ${MAX_REVOCATION_TTL_MS}`);
+}
+
+function addTo(index: Map<string, Set<Revocation>>, key: string, revocation: Revocation): void {
+  const found = index.get(key);
+  if (found === undefined) index.set(key, new Set([revocation]));
+  else found.add(revocation);
+}
+
+function removeFrom(index: Map<string, Set<Revocation>>, key: string, revocation: Revocation): void {
+  const found = index.get(key);
+  found?.delete(revocation);
+  if (found?.size === 0) index.delete(key);
+}

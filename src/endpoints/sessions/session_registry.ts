@@ -1,0 +1,185 @@
+// All open sessions: who may open one more, which of them a revocation ends, and what an administrator sees.
+import type { Identity } from "../../auth/token.ts";
+import { isValidCloseCode } from "../../protocol/close_code.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { type Ending, ENDINGS } from "./ending.ts";
+import { checkTtl, type Revocation, type RevocationKind, RevocationStore } from "./revocation_store.ts";
+import type { Session, SessionInfo } from "./session.ts";
+import { StateFileError } from "./state_file.ts";
+import { UsedTokens } from "./used_tokens.ts";
+
+/** What holds for all sessions together. */
+export interface SessionRegistryOptions {
+  /** How many sessions one user may have at once; `Infinity` for any number. 10 if left out. */
+  readonly maxSessionsPerUser?: number;
+  /** What happens at that limit; `refuse-newest` if left out. */
+  readonly onSessionLimit?: "refuse-newest" | "close-oldest";
+  /** Whether a token, known by its `jti`, can be used once only; false if left out. */
+  readonly replayCheck?: boolean;
+  /** In memory if left out; the caller closes it. */
+  readonly revocations?: RevocationStore;
+  readonly log?: Log;
+  /** The machine's time if left out. */
+  readonly clock?: Pick<Clock, "now">;
+}
+
+/** What an administrator asks to be revoked. */
+export interface RevocationRequest {
+  readonly kind: RevocationKind;
+  /** The claim `jti`, the user, or the id of an open session. */
+  readonly value: string;
+  /** Whole milliseconds from 1 to `MAX_REVOCATION_TTL_MS`. */
+  readonly ttlMs: number;
+}
+
+/** RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code. */
+const MAX_REASON_SIZE = 123;
+
+/** The open sessions of a process. */
+export class SessionRegistry {
+  readonly #options: Required<SessionRegistryOptions>;
+  readonly #sessions = new Map<string, Session>();
+  /** Each user's sessions, the oldest first. */
+  readonly #byUser = new Map<string, Set<Session>>();
+  /** Undefined without the replay check. */
+  readonly #usedTokens: UsedTokens | undefined;
+
+  constructor(options: SessionRegistryOptions = {}) {
+    const clock = options.clock ?? SYSTEM_CLOCK;
+    this.#options = {
+      maxSessionsPerUser: 10,
+      onSessionLimit: "refuse-newest",
+      replayCheck: false,
+      revocations: new RevocationStore({ clock }),
+      log: () => {},
+      ...options,
+      clock,
+    };
+    const { replayCheck, revocations } = this.#options;
+    this.#usedTokens = replayCheck ? new UsedTokens(clock, revocations.file) : undefined;
+  }
+
+  /** How many sessions are open. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** All open sessions, the oldest first. */
+  list(): SessionInfo[] {
+    return [...this.#sessions.values()].map((session) => session.info());
+  }
+
+  /**
+   * Ends a session with a close code and a reason of at most 123 bytes; false if there is none with this id.
+   *
+   * @throws {RangeError} when the code or the reason can't be in a Close frame
+   */
+  close(id: string, code: number, reason: string): boolean {
+    if (!isValidCloseCode(code)) throw new RangeError(`Cannot close a session with the code ${code}`);
+    if (new TextEncoder().encode(reason).length > MAX_REASON_SIZE) {
+      throw new RangeError(`Cannot close a session: the reason has more than ${MAX_REASON_SIZE} bytes`);
+    }
+    const session = this.#sessions.get(id);
+    session?.end({ why: "closed by an administrator", code, reason });
+    return session !== undefined;
+  }
+
+  /**
+   * Revokes, and ends the sessions that this concerns, whose tokens open no other. Undefined for a session that is not
+   * open: there is nothing to revoke then.
+   *
+   * @throws {RangeError} when the time to live is out of range; nothing is revoked then
+   * @throws {Error} when the state file can't be written; the sessions are ended all the same, and the revocation holds
+   *   until the process ends
+   */
+  revoke({ kind, value, ttlMs }: RevocationRequest): Revocation | undefined {
+    checkTtl(ttlMs);
+    const named = kind === "session" ? this.#sessions.get(value) : undefined;
+    if (kind === "session" && named === undefined) return undefined;
+    const jtis = kind === "jti" ? [value] : named?.jtis ?? [];
+    const users = kind === "user" ? this.#byUser.get(value) : undefined;
+    try {
+      const revocation = this.#options.revocations.add({ kind, value, jtis, ttlMs });
+      this.#options.log("revocation.added", { kind, target: value, revocation: revocation.id });
+      return revocation;
+    } finally {
+      // Also when the state file can't be written: a full disk must not keep an intruder in.
+      for (const session of [...this.#sessions.values()]) {
+        const isConcerned = session === named || users?.has(session) ||
+          session.jtis.some((jti) => jtis.includes(jti));
+        if (isConcerned) session.end(ENDINGS.revoked);
+      }
+    }
+  }
+
+  /** The revocations that have not run out, the oldest first. */
+  revocations(): Revocation[] {
+    return this.#options.revocations.list();
+  }
+
+  /** Takes a revocation back; false if there is none with this id. What it ended stays ended. */
+  removeRevocation(id: string): boolean {
+    const isRemoved = this.#options.revocations.remove(id);
+    if (isRemoved) this.#options.log("revocation.removed", { revocation: id });
+    return isRemoved;
+  }
+
+  /** Why this token can't be used now; asking changes nothing. */
+  check(identity: Identity): Ending | undefined {
+    if (this.#options.revocations.covers(identity)) return ENDINGS.revoked;
+    return this.#usedTokens?.check(identity);
+  }
+
+  /**
+   * Makes room for a session under this token and marks the token as used, or says why there can't be one. The session must
+   * be added before anything else happens.
+   */
+  admit(identity: Identity): Ending | undefined {
+    const { maxSessionsPerUser, onSessionLimit } = this.#options;
+    const refusal = this.check(identity);
+    if (refusal !== undefined) return refusal;
+    const sessions = this.#byUser.get(identity.user);
+    if (sessions !== undefined && sessions.size >= maxSessionsPerUser) {
+      if (onSessionLimit === "refuse-newest") return ENDINGS.tooManySessions;
+      for (const oldest of [...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)) {
+        oldest.end(ENDINGS.tooManySessions);
+      }
+    }
+    this.#markUsed(identity);
+    return undefined;
+  }
+
+  /** Marks the token that extends a session as used, or says why it can't be used. */
+  use(identity: Identity): Ending | undefined {
+    const refusal = this.check(identity);
+    if (refusal === undefined) this.#markUsed(identity);
+    return refusal;
+  }
+
+  /** Takes a session in after `admit`. */
+  add(session: Session): void {
+    this.#sessions.set(session.id, session);
+    const sessions = this.#byUser.get(session.user);
+    if (sessions === undefined) this.#byUser.set(session.user, new Set([session]));
+    else sessions.add(session);
+  }
+
+  /** Lets go of a session that has ended; harmless when done twice. */
+  remove(session: Session): void {
+    this.#sessions.delete(session.id);
+    const sessions = this.#byUser.get(session.user);
+    sessions?.delete(session);
+    if (sessions?.size === 0) this.#byUser.delete(session.user);
+  }
+
+  /** In memory it is marked whatever happens: a full disk must not keep everybody out. */
+  #markUsed(identity: Identity): void {
+    try {
+      this.#usedTokens?.mark(identity);
+    } catch (error) {
+      if (!(error instanceof StateFileError)) throw error;
+      this.#options.log("token.not_stored", { user: identity.user, error: error.message });
+    }
+  }
+}

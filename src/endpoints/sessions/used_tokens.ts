@@ -1,0 +1,62 @@
+// Which tokens were used, so that each is used once: in memory and, with a state file, across restarts.
+import type { Identity } from "../../auth/token.ts";
+import type { Clock } from "./clock.ts";
+import { type Ending, ENDINGS } from "./ending.ts";
+import type { StateFile } from "./state_file.ts";
+
+/** How many used tokens are remembered; at the limit no new one is let in. */
+export const MAX_USED_TOKENS = 100_000;
+
+/** A full memory is looked through for expired tokens at most this often, any other once a minute, in milliseconds. */
+const FULL_SWEEP_INTERVAL_MS = 1000;
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** The tokens that were used and have not expired, by their claim `jti`. */
+export class UsedTokens {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #file: StateFile | undefined;
+  /** When they expire. */
+  readonly #used = new Map<string, number>();
+  #sweptAtMs: number;
+
+  /** Begins with what is in the file, which the caller closes. */
+  constructor(clock: Pick<Clock, "now">, file: StateFile | undefined) {
+    this.#clock = clock;
+    this.#file = file;
+    for (const { jti, expiresAtMs } of file?.usedTokens ?? []) this.#used.set(jti, expiresAtMs);
+    this.#sweptAtMs = -Infinity;
+  }
+
+  /** Why this token can't be used now; asking changes nothing. */
+  check({ claims: { jti } }: Identity): Ending | undefined {
+    if (typeof jti !== "string") return ENDINGS.unnamed;
+    const nowMs = this.#clock.now();
+    if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;
+    if (this.#used.size >= MAX_USED_TOKENS) this.#forgetExpired(nowMs, FULL_SWEEP_INTERVAL_MS);
+    return this.#used.size < MAX_USED_TOKENS ? undefined : ENDINGS.busy;
+  }
+
+  /**
+   * Marks a token as used.
+   *
+   * @throws {StateFileError} when the file can't be written; the mark holds until the process ends
+   */
+  mark({ claims: { jti }, expiresAtMs }: Identity): void {
+    if (typeof jti !== "string") return;
+    this.#used.set(jti, expiresAtMs);
+    this.#file?.addUsedToken({ jti, expiresAtMs });
+    const nowMs = this.#clock.now();
+    if (this.#forgetExpired(nowMs, SWEEP_INTERVAL_MS)) this.#file?.sweepUsedTokens(nowMs);
+  }
+
+  /** Returns whether it looked. */
+  #forgetExpired(nowMs: number, intervalMs: number): boolean {
+    // A clock that was set back must not stop it.
+    if (Math.abs(nowMs - this.#sweptAtMs) < intervalMs) return false;
+    this.#sweptAtMs = nowMs;
+    for (const [jti, expiresAtMs] of this.#used) {
+      if (expiresAtMs <= nowMs) this.#used.delete(jti);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,18 @@
+// Whoever started the program and asked to be told how it is.
+
+import type { Log } from "../telemetry/log.ts";
+import { readGranted } from "./granted.ts";
+import type { ServiceManager } from "./service_manager.ts";
+
+/** The service manager that started the program and asks to be told how it is, or nothing. */
+export async function findServiceManager(runtimeDir: string, log: Log): Promise<ServiceManager | undefined> {
+  const address = readGranted("NOTIFY_SOCKET");
+  if (address === undefined) return undefined;
+  // Loaded late: most starts are by hand.
+  const { ServiceManager } = await import("../process/service_manager.ts");
+  return new ServiceManager({
+    address,
+    ownPath: `${runtimeDir}/notify.sock`,
+    onFailure: (reason) => log("server.notify_failed", { reason }),
+  });
+}
