@@ -43,7 +43,6 @@ const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jose": ["auth"],
   "jsonc-parser": ["config"],
   "toml-eslint-parser": ["config"],
-  "prom-client": ["telemetry"],
   "valibot": ["endpoints", "admin"],
   "validator": ["endpoints"],
 };
@@ -54,7 +53,6 @@ const START_MODULES = ["main.ts", "src/app/program.ts"];
 const LATE_PACKAGES: ReadonlySet<string> = new Set([
   "commander",
   "jose",
-  "prom-client",
   "valibot",
   "validator",
 ]);

@@ -1,6 +1,6 @@
 // The routes that show how the program is: health, metrics, status, log records, the page.
 
-import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics.ts";
+import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics_text.ts";
 import { welcomeOf } from "./accept.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
 import type { AdminRequest } from "./http_exchange.ts";
@@ -62,14 +62,14 @@ function answerReady(monitor: Monitor): Response {
   });
 }
 
-async function answerMetrics(monitor: Monitor, request: AdminRequest): Promise<Response> {
+function answerMetrics(monitor: Monitor, request: AdminRequest): Response {
   const accept = request.headers.get("accept");
   const open = welcomeOf(accept, "application/openmetrics-text", "1.0.0");
   const plain = welcomeOf(accept, "text/plain", "0.0.4");
   // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
   const isOpenMetrics = open.isNamed && open.quality > 0 && open.quality >= plain.quality;
   const form = isOpenMetrics ? "openMetrics" : "prometheus";
-  const text = await formatMetrics(collectSamples(monitor, monitor.read()), form);
+  const text = formatMetrics(collectSamples(monitor, monitor.read()), form);
   return new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
 }
 

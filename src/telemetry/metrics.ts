@@ -1,6 +1,5 @@
-// The metrics, each declared once, and their text: the only module that knows the metrics library.
+// The metrics, each declared once.
 
-import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from "prom-client";
 import { type Buckets, LATENCY_BOUNDS, LIFETIME_BOUNDS, SizeHistogram } from "./histogram.ts";
 
 /** What is fixed about a metric. Labels take their values from closed sets, never from what a peer sent. */
@@ -94,79 +93,6 @@ export interface Sample {
 
 /** What the metrics are now; a metric without samples is left out of the text. */
 export type Samples = { readonly [Name in MetricName]?: readonly Sample[] };
-
-/** The two forms of text, by content type: Prometheus 0.0.4 and OpenMetrics 1.0.0. */
-export const METRICS_CONTENT_TYPES = {
-  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
-  openMetrics: Registry.OPENMETRICS_CONTENT_TYPE,
-} as const;
-
-/** Writes the metrics in one of the two forms of text. */
-export async function formatMetrics(
-  samples: Samples,
-  form: keyof typeof METRICS_CONTENT_TYPES,
-): Promise<string> {
-  // The registry keeps nothing between two calls: all that is counted is counted in plain fields elsewhere.
-  const registry = new Registry<OpenMetricsContentType>();
-  registry.setContentType(METRICS_CONTENT_TYPES[form] as OpenMetricsContentType);
-  for (const [name, declaration] of Object.entries<MetricDeclaration>(METRICS)) {
-    const series = samples[name as MetricName];
-    if (series !== undefined && series.length > 0) register(registry, name, declaration, series);
-  }
-  return await registry.metrics();
-}
-
-function register(
-  registry: Registry<OpenMetricsContentType>,
-  name: string,
-  { type, help, labels: labelNames, bounds }: MetricDeclaration,
-  series: readonly Sample[],
-): void {
-  const registers = [registry];
-  if (type === "histogram") {
-    registry.registerMetric(new CountedHistogram(name, help, bounds ?? [], series));
-    return;
-  }
-  const metric = type === "counter"
-    ? new Counter({ name, help, labelNames, registers })
-    : new Gauge({ name, help, labelNames, registers });
-  for (const { labels, value } of series) {
-    if (typeof value === "number") metric.inc({ ...labels }, value);
-  }
-}
-
-/** A histogram whose values were counted elsewhere: the library's own can only be given one value at a time. */
-class CountedHistogram extends Histogram {
-  readonly #name: string;
-  readonly #help: string;
-  readonly #series: readonly Sample[];
-
-  constructor(name: string, help: string, bounds: readonly number[], series: readonly Sample[]) {
-    super({ name, help, buckets: [...bounds], registers: [] });
-    this.#name = name;
-    this.#help = help;
-    this.#series = series;
-  }
-
-  /** What the registry asks for in order to write the text. */
-  getForPromString(): Promise<unknown> {
-    const values = this.#series.flatMap(({ labels, value }) => {
-      if (typeof value === "number") return [];
-      let count = 0;
-      const buckets = value.counts.map((inRange, i) => {
-        count += inRange;
-        const le = i < value.bounds.length ? String(value.bounds[i]) : "+Inf";
-        return { metricName: `${this.#name}_bucket`, labels: { ...labels, le }, value: count };
-      });
-      return [
-        ...buckets,
-        { metricName: `${this.#name}_sum`, labels, value: value.sum },
-        { metricName: `${this.#name}_count`, labels, value: count },
-      ];
-    });
-    return Promise.resolve({ name: this.#name, help: this.#help, type: "histogram", values });
-  }
-}
 
 function counter<const Label extends string>(help: string, ...labels: readonly Label[]) {
   return { type: "counter", help, labels } as const;

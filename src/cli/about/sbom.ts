@@ -9,7 +9,6 @@ const SHIPPED = [
   "commander",
   "jose",
   "jsonc-parser",
-  "prom-client",
   "toml-eslint-parser",
   "valibot",
   "validator",
