@@ -5,6 +5,7 @@ import type { AdminServer } from "../admin/server.ts";
 import { Readiness } from "../core/readiness.ts";
 import type { RuntimeDir } from "../core/runtime_dir.ts";
 import type { Settings } from "../core/settings/declarations.ts";
+import { type EndpointName, listEndpoints } from "../core/settings/endpoints.ts";
 import { judgesTokens } from "../core/settings/settings.ts";
 import { urlHost } from "../core/shown.ts";
 import { createEchoHandler } from "../endpoints/echo.ts";
@@ -23,12 +24,6 @@ import { checkMayConnect } from "../firewall/upstream/permission.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createJudge, type Judges, openJudges } from "./judges.ts";
 
-type EndpointName = EndpointOptions["name"];
-
-/** The private sockets in the runtime folder. */
-export const SOCKET_NAMES: readonly string[] = (["echo", "secure"] satisfies EndpointName[]).map((name) =>
-  `${name}.sock`
-);
 const STOPPING = { code: 1001, reason: "the server is stopping" };
 
 /** What an {@linkcode App} needs from whoever starts it. */
@@ -82,28 +77,27 @@ export class App {
       this.#judges?.keys.isUsable === false ? ["there is no key to judge tokens by yet"] : []
     );
     this.#readiness.add(() =>
-      Array.from(this.#endpoints.keys()).filter((name) => !runtimeDir.holds(`${name}.sock`))
-        .map((name) => `the private socket of the endpoint ${name} is gone`)
+      listEndpoints(options.settings)
+        .filter(({ name, socket }) =>
+          socket !== undefined && this.#endpoints.has(name) && !runtimeDir.holds(socket)
+        )
+        .map(({ name }) => `the private socket of the endpoint ${name} is gone`)
     );
     this.#readiness.add(() => this.#firewall?.problems() ?? []);
   }
 
   async start(): Promise<void> {
     const settings = this.#settings;
-    const isAdministered = settings.adminListen !== undefined;
-    if (judgesTokens(settings) || isAdministered) this.#judges = await openJudges(settings, this.#log);
-    const judges = this.#judges;
+    if (judgesTokens(settings)) this.#judges = await openJudges(settings, this.#log);
     // First, so that it can tell that the others are not there yet.
-    if (judges !== undefined) await this.#startAdmin(judges);
-    const guarded: GuardedEndpoint[] = [];
-    const hasUpstream = settings.upstream.length > 0;
-    if (settings.echo) guarded.push(this.#guard("echo", settings.echoPort));
-    if (hasUpstream) {
-      guarded.push({ name: "upstream", port: settings.securePort, inside: this.#createGate(judges) });
-      for (const url of settings.upstream) checkMayConnect(url);
-    } else if (settings.secure) {
-      guarded.push(this.#guard("secure", settings.securePort));
-    }
+    if (this.#judges !== undefined) await this.#startAdmin(this.#judges);
+    for (const url of settings.upstream) checkMayConnect(url);
+    const listed = listEndpoints(settings);
+    const guarded = listed.map(({ name, port, socket }): GuardedEndpoint => ({
+      name,
+      port,
+      inside: socket === undefined ? this.#createGate(this.#judges) : this.#socketPath(socket),
+    }));
     // What could fail after the ready line has to fail before it.
     for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
     this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
@@ -116,11 +110,8 @@ export class App {
     this.#options.onListening(addresses);
     // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
     // before: until this returns the event loop stands still.
-    if (settings.echo) {
-      this.#startEndpoint("echo", { createHandler: createEchoHandler({ prefix: settings.echoPrefix }) });
-    }
-    if (settings.secure && !hasUpstream && judges !== undefined) {
-      this.#startEndpoint("secure", this.#createSecure(judges));
+    for (const { name, socket } of listed) {
+      if (socket !== undefined) this.#startEndpoint(name, this.#socketPath(socket));
     }
   }
 
@@ -150,14 +141,13 @@ export class App {
     this.#runtimeDir.close();
   }
 
-  #guard(name: EndpointName, port: number): GuardedEndpoint {
-    return { name, port, inside: this.#socketPath(name) };
-  }
-
-  #startEndpoint(name: EndpointName, options: Pick<EndpointOptions, "createHandler" | "admit">): void {
+  #startEndpoint(name: EndpointName, socketPath: string): void {
+    const options = name === "echo"
+      ? { createHandler: createEchoHandler({ prefix: this.#settings.echoPrefix }) }
+      : this.#createSecure(this.#judges!);
     const endpoint = startEndpoint({
       name,
-      socketPath: this.#socketPath(name),
+      socketPath,
       linkOf: (connection) => this.#firewall?.link(connection),
       log: this.#log,
       ...options,
@@ -165,8 +155,8 @@ export class App {
     this.#endpoints.set(name, endpoint);
   }
 
-  #socketPath(name: EndpointName): string {
-    return `${this.#runtimeDir.path}/${name}.sock`;
+  #socketPath(socket: string): string {
+    return `${this.#runtimeDir.path}/${socket}`;
   }
 
   async #startAdmin(judges: Judges): Promise<void> {

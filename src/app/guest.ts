@@ -1,8 +1,9 @@
 // A server within another command.
 
+import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
 import type { Settings } from "../core/settings/declarations.ts";
-import { type Address, App, describeAddress, SOCKET_NAMES } from "./app.ts";
+import { type Address, App, describeAddress } from "./app.ts";
 
 /** A server that runs within another command. */
 export interface GuestServer {

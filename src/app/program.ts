@@ -1,6 +1,7 @@
 // A server as a program of its own: signals become a reload or a drain.
 
 import { EventFeed } from "../admin/event_feed.ts";
+import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
 import { NO_LOG_FILE, type Settings } from "../core/settings/declarations.ts";
 import { readGranted } from "../process/granted.ts";
@@ -12,7 +13,7 @@ import { findServiceManager } from "../process/supervisor.ts";
 import { holdBack } from "../telemetry/held_log.ts";
 import { isJournal } from "../telemetry/journal.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
-import { type Address, App, describeAddress, SOCKET_NAMES } from "./app.ts";
+import { type Address, App, describeAddress } from "./app.ts";
 
 /** The client's socket, and both ends of the private one. */
 const DESCRIPTORS_PER_CONNECTION = 3;

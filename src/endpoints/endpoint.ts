@@ -1,11 +1,10 @@
 // Serves one endpoint on a Unix socket: native upgrade, messages to a handler, failures contained.
+
 import { StartError } from "../core/errors.ts";
+import type { EndpointName } from "../core/settings/endpoints.ts";
 import { ABNORMAL_CLOSURE, type CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
 import { describeFailure } from "./failure.ts";
-
-/** The name of an endpoint, as in the log. */
-export type EndpointName = "echo" | "secure" | "upstream";
 
 /** A whole message: text as a string, binary as a buffer that the receiver owns. */
 export type Message = string | ArrayBuffer;
@@ -67,7 +66,7 @@ export interface Link {
 }
 
 /** What is decided about a handshake that is accepted. */
-export interface Admission {
+export interface Accepted {
   /** One of the subprotocols that the client offered (RFC 6455 §4.2.2); none is selected if left out. */
   readonly subprotocol?: string | undefined;
   readonly createHandler: CreateHandler;
@@ -77,7 +76,7 @@ export interface Admission {
  * Decides about a handshake: accept it, or refuse it with a response. The request has no body. What it throws becomes a
  * `handler.error` record and the status 500.
  */
-export type Admit = (request: Request) => Admission | Response | Promise<Admission | Response>;
+export type Admit = (request: Request) => Accepted | Response | Promise<Accepted | Response>;
 
 /** What `startEndpoint` needs. */
 export interface EndpointOptions {
@@ -209,7 +208,7 @@ class NativeEndpoint implements Endpoint {
   }
 
   async #decide(request: Request, admit: Admit): Promise<Response> {
-    let decision: Admission | Response;
+    let decision: Accepted | Response;
     try {
       decision = await admit(request);
     } catch (error) {
@@ -221,7 +220,7 @@ class NativeEndpoint implements Endpoint {
     return decision instanceof Response ? decision : this.#upgrade(request, decision);
   }
 
-  #upgrade(request: Request, { subprotocol, createHandler }: Admission): Response {
+  #upgrade(request: Request, { subprotocol, createHandler }: Accepted): Response {
     // Afterwards the request can't be read any more.
     const origin = readOrigin(request);
     const link = this.#options.linkOf(origin.connection);

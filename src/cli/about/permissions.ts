@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { draftPath } from "../../auth/key_file.ts";
 import { UsageError } from "../../core/errors.ts";
 import { NO_LOG_FILE, type Settings } from "../../core/settings/declarations.ts";
+import { listEndpoints } from "../../core/settings/endpoints.ts";
 import { judgesTokens } from "../../core/settings/settings.ts";
 import { quoteForShell, urlHost } from "../../core/shown.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
@@ -36,12 +37,12 @@ export function permissionFlags(settings: Settings, configFile?: string): readon
 }
 
 function neededAddresses(settings: Settings, runtimeDir: string): readonly string[] {
-  const { host, echo, echoPort, secure, securePort, adminListen, jwksUrl } = settings;
-  const hostname = urlHost(host);
+  const { host, adminListen, jwksUrl } = settings;
   const addresses: string[] = [];
-  if (echo) addresses.push(`${hostname}:${echoPort}`, `unix:${resolve(runtimeDir, "echo.sock")}`);
-  if (secure) addresses.push(`${hostname}:${securePort}`);
-  if (secure && settings.upstream.length === 0) addresses.push(`unix:${resolve(runtimeDir, "secure.sock")}`);
+  for (const { port, socket } of listEndpoints(settings)) {
+    addresses.push(`${urlHost(host)}:${port}`);
+    if (socket !== undefined) addresses.push(`unix:${resolve(runtimeDir, socket)}`);
+  }
   for (const url of settings.upstream) {
     const address = parseUpstreamUrl(url)!;
     if (address.kind === "unix") addresses.push(`unix:${address.path}`);

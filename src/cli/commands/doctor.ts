@@ -1,12 +1,14 @@
 // What a start with certain settings would need, looked at one by one without starting: each with what mends it.
 
-import { urlHost } from "../../core/shown.ts";
 import { dirname } from "node:path";
 import { AnswerError, request } from "../../auth/http_get.ts";
 import { loadKeys } from "../../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
-import type { Settings } from "../../core/settings/declarations.ts";
 import { exists } from "../../core/regular_file.ts";
+import type { Settings } from "../../core/settings/declarations.ts";
+import { listEndpoints } from "../../core/settings/endpoints.ts";
+import { flagOf, judgesTokens } from "../../core/settings/settings.ts";
+import { urlHost } from "../../core/shown.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
 
 /** What came of a look at one thing. */
@@ -33,10 +35,11 @@ const EARLIEST_MS = Date.UTC(2026, 0);
 /** Looks at all that these settings need. Opens and closes the ports; creates, changes and sends nothing else. */
 export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
   const { host, adminListen } = settings;
-  const needsKeys = settings.secure || adminListen !== undefined;
+  const needsKeys = judgesTokens(settings);
   const findings: Finding[] = [];
-  if (settings.echo) findings.push(port("echo port", host, settings.echoPort, "--echo-port"));
-  if (settings.secure) findings.push(port("secure port", host, settings.securePort, "--secure-port"));
+  for (const endpoint of listEndpoints(settings)) {
+    findings.push(port(`${endpoint.name} port`, host, endpoint.port, flagOf(endpoint.portSetting)));
+  }
   if (adminListen !== undefined) {
     const url = new URL(`http://${adminListen}`);
     findings.push(

@@ -4,7 +4,7 @@ import type { Log } from "../../telemetry/log.ts";
 import { authenticate, type Authentication, beforeTimeout, judge } from "../sessions/authenticate.ts";
 import { type Cancel, type Clock, SYSTEM_CLOCK } from "../sessions/clock.ts";
 import {
-  type Admission,
+  type Accepted,
   type Admit,
   type CreateHandler,
   type Message,
@@ -112,7 +112,7 @@ function withDefaults(options: SecureOptions): Required<SecureOptions> {
 }
 
 /** Only a client that can set a header can see a status: all others are let in, and told in the connection. */
-async function admit(request: Request, options: Required<SecureOptions>): Promise<Admission | Response> {
+async function admit(request: Request, options: Required<SecureOptions>): Promise<Accepted | Response> {
   const presentation = readPresentation(request, options);
   if ("status" in presentation) {
     const challenge = presentation.status === 401 ? { challenge: "Bearer" } : {};
@@ -135,7 +135,7 @@ async function admit(request: Request, options: Required<SecureOptions>): Promis
     : { status: 503 } as const;
   return refuseHandshake(request, { ...refusal, why, text, detail }, options);
 
-  async function accept(start: Start): Promise<Admission> {
+  async function accept(start: Start): Promise<Accepted> {
     const protocol = subprotocol === "wsward.v1" ? await loadSessionProtocol() : undefined;
     return { subprotocol, createHandler: (peer) => new SecureHandler(peer, options, { ...start, protocol }) };
   }

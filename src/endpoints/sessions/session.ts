@@ -2,7 +2,8 @@
 import type { Identity } from "../../auth/token.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Cancel, type Clock, ringAt } from "./clock.ts";
-import type { EndpointName, Message, Peer } from "../endpoint.ts";
+import type { EndpointName } from "../../core/settings/endpoints.ts";
+import type { Message, Peer } from "../endpoint.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 
 /** How a session speaks: plain text, or a protocol on top of it. */
@@ -56,7 +57,7 @@ interface UsedToken {
 }
 
 /** How many earlier tokens a session remembers, so that they can be revoked with it. */
-const MAX_USED_TOKENS = 64;
+const MAX_OWN_TOKENS = 64;
 
 /** One session. Its owner passes it the messages and the end of the connection. */
 export class Session {
@@ -194,7 +195,7 @@ export class Session {
     if (typeof jti !== "string") return;
     const nowMs = this.#options.clock.now();
     const others = this.#usedTokens.filter((used) => used.jti !== jti && used.expiresAtMs > nowMs);
-    this.#usedTokens = [...others, { jti, expiresAtMs }].slice(-MAX_USED_TOKENS);
+    this.#usedTokens = [...others, { jti, expiresAtMs }].slice(-MAX_OWN_TOKENS);
   }
 
   #setTimers(): void {
