@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { renderPage } from "../../src/admin/page/page.ts";
 import { type Program, run, startServer } from "../support/process.ts";
 
@@ -55,6 +55,26 @@ Deno.test("the page is there, without endpoints, before anything listens, and kn
   assert.match(policyOf(renderPage({ ...OPTIONS, isSecure: true })), /'self' wss:\/\/127\.0\.0\.1:8765;/);
 });
 
+let launched: Promise<Browser> | undefined;
+
+/** The one browser of this file; a context of it has a profile of its own, as a new browser would. */
+function launchBrowser(): Promise<Browser> {
+  return launched ??= chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+Deno.test.afterAll(async () => await (await launched)?.close());
+
 /** A server, and its page in a browser that tells what goes wrong. */
 class PageBench implements AsyncDisposable {
   readonly program: Program;
@@ -83,21 +103,9 @@ class PageBench implements AsyncDisposable {
     await using owned = new AsyncDisposableStack();
     const program = owned.use(startServer(["--admin-listen", "127.0.0.1:0", ...args]));
     const url = (await program.stdout.until(/Admin on (http:\/\/\S+\/)\n/))[1]!;
-    // Each launch has a new profile in a folder that it removes.
-    const browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
-    owned.defer(() => browser.close());
+    const browser = await launchBrowser();
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    owned.defer(() => context.close());
     const bench = new PageBench(program, url, await context.newPage());
     await bench.page.goto(url).catch((cause) => {
       throw new Error(`Cannot open the page; the server says: ${program.stderr.text}`, { cause });
