@@ -121,6 +121,6 @@ export const CORE = [
       "const reason = await this.#judges.keys.reload();",
       "const reason = undefined;",
     ],
-    ["readiness does not look at the sockets", "!runtimeDir.holds(`${name}.sock`)", "false"],
+    ["readiness does not look at the sockets", "!runtimeDir.holds(socket)", "false"],
   ]),
 ];
