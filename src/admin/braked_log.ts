@@ -3,22 +3,23 @@
 import { TokenBucket } from "../core/token_bucket.ts";
 import type { Log } from "../telemetry/log.ts";
 
-/** How many records of a kind are logged per second. */
-const RECORDS_PER_SECOND = 5;
+/** How many records of a kind are logged at once, and per second unless somebody says otherwise. */
+const MAX_RECORDS = 5;
 
 /** After which time those that were left out are summed up, in milliseconds. */
 const SUMMARY_MS = 10_000;
 
-/** Logs records of one kind, at most {@linkcode RECORDS_PER_SECOND}, and the number of the others every ten seconds. */
+/** Logs records of one kind, at most {@linkcode MAX_RECORDS} at once, and the number of the others every ten seconds. */
 export class BrakedLog {
   readonly #log: Log;
   readonly #kind: string;
-  readonly #bucket = new TokenBucket(RECORDS_PER_SECOND);
+  readonly #bucket: TokenBucket;
   #leftOut = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param kind what they are called in the sum: `refusals` */
-  constructor(log: Log, kind: string) {
+  constructor(log: Log, kind: string, perSecond = MAX_RECORDS) {
+    this.#bucket = new TokenBucket(perSecond, MAX_RECORDS);
     this.#log = log;
     this.#kind = kind;
   }

@@ -14,6 +14,8 @@ export interface AdminRequest {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
+  /** Whether it is a request of HTTP/1.0, which only those for {@linkcode HEALTH_PATHS} may be. */
+  readonly isOld: boolean;
   /** Says that an administrator sent it, who is never cut in favour of others. */
   trust(): void;
   /** Reads the body, `size` bytes of it; they are kept as they come. */
@@ -44,6 +46,9 @@ export const EXCHANGE_TIMEOUTS: ExchangeTimeouts = {
 
 /** The longest head, in bytes: room for a token of 8 KiB. */
 export const MAX_HEAD_SIZE = 16_384;
+
+/** What may be asked for in HTTP/1.0, as the health checks of proxies often do. */
+export const HEALTH_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 /** What is made room for at once; most heads and bodies are shorter. */
 const FIRST_SIZE = 2048;
@@ -80,6 +85,7 @@ export class HttpExchange implements AdminRequest {
   path = "";
   query = new URLSearchParams();
   headers: ReadonlyMap<string, string> = new Map();
+  isOld = false;
   readonly #conn: Deno.TcpConn;
   readonly #answer: Answer;
   readonly #timeouts: ExchangeTimeouts;
@@ -162,12 +168,13 @@ export class HttpExchange implements AdminRequest {
       start = skipEmptyLines(bytes, start, end);
       const headEnd = findHeadEnd(bytes, from, end, start);
       if (headEnd < 0) continue;
-      const result = parseRequestHead(bytes, start, headEnd, KEPT_HEADERS);
+      const result = parseRequestHead(bytes, start, headEnd, { kept: KEPT_HEADERS, oldPaths: HEALTH_PATHS });
       if (!result.ok) {
         const { status, reason } = result.refusal;
         return { status: status === 505 ? status : 400, detail: reason };
       }
-      ({ method: this.method, path: this.path, headers: this.headers } = result.head);
+      ({ method: this.method, path: this.path, headers: this.headers, isOld: this.isOld = false } =
+        result.head);
       this.query = new URLSearchParams(result.head.query);
       this.#rest = bytes.slice(headEnd, end);
       return this;

@@ -28,6 +28,8 @@ const STOP_DEADLINE_MS = 1000;
 
 /** What a listener is made of. */
 export interface HttpListenerOptions {
+  /** What it is called in the log. */
+  readonly name: "admin" | "metrics";
   /** An IP address and a port, 0 for a free one: `127.0.0.1:9090` or `[::1]:9090`. */
   readonly listen: string;
   readonly answer: Answer;
@@ -63,7 +65,7 @@ export class HttpListener {
   constructor(options: HttpListenerOptions) {
     this.#options = options;
     this.#timeouts = { ...EXCHANGE_TIMEOUTS, ...options.timeouts };
-    this.#listener = bind(options.listen);
+    this.#listener = bind(options);
     this.#reserve = new DescriptorReserve(options.reservePath);
     const { hostname, port } = this.#listener.addr;
     this.url = `http://${urlHost(hostname)}:${port}/`;
@@ -102,7 +104,11 @@ export class HttpListener {
         if (nowMs - loggedMs >= FAILURE_LOG_INTERVAL_MS) {
           loggedMs = nowMs;
           const hint = "raise the limit (ulimit -n) or lower --max-connections";
-          this.#options.log("server.accept_failed", { endpoint: "admin", error: String(error), hint });
+          this.#options.log("server.accept_failed", {
+            endpoint: this.#options.name,
+            error: String(error),
+            hint,
+          });
         }
         if (!this.#reserve.release() && !this.#cutOldest()) {
           await pause(RETRY_MS);
@@ -173,7 +179,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function bind(address: string): Deno.TcpListener {
+function bind({ name, listen: address }: HttpListenerOptions): Deno.TcpListener {
   const colon = address.lastIndexOf(":");
   const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
   try {
@@ -184,6 +190,9 @@ function bind(address: string): Deno.TcpListener {
       : cause instanceof Deno.errors.NotCapable
       ? `permission was not granted; run with --allow-net=${address}`
       : (cause as Error).message;
-    throw new StartError(`Cannot listen on "${address}" for administrators: ${why}`, { cause });
+    throw new StartError(
+      `Cannot listen on "${address}" for ${name === "admin" ? "administrators" : name}: ${why}`,
+      { cause },
+    );
   }
 }

@@ -19,7 +19,8 @@ export interface MonitoredParts {
   /** Undefined until it has started. */
   readonly firewall: () => AdministeredFirewall | undefined;
   readonly readiness: Readiness;
-  readonly sessions: SessionRegistry;
+  /** Undefined where there are no tokens to judge. */
+  readonly sessions: SessionRegistry | undefined;
   readonly counters: SecureCounters;
   readonly feed: EventFeed;
   /** How many log records could not be written. */
@@ -28,7 +29,7 @@ export interface MonitoredParts {
 
 /** All numbers at one moment. */
 export interface Snapshot {
-  /** Milliseconds of `performance.now()`. */
+  /** Milliseconds of `performance.now()`: since the process started. */
   readonly atMs: number;
   /** Why not all new connections are accepted; empty when they are. */
   readonly problems: readonly string[];

@@ -1,6 +1,6 @@
 // The routes that show how the program is: health, metrics, status, log records, the page.
 
-import { formatMetrics, METRICS_CONTENT_TYPES } from "../telemetry/metrics_text.ts";
+import { formatMetrics, METRICS_CONTENT_TYPES, type MetricsForm } from "../telemetry/metrics_text.ts";
 import { welcomeOf } from "./accept.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
 import type { AdminRequest } from "./http_exchange.ts";
@@ -26,6 +26,31 @@ const TOO_MANY_STREAMS: Problem = {
   headers: { "retry-after": "5" },
 };
 
+/** How the three routes for machines differ from one listener to another. */
+export interface ReadingOptions {
+  readonly isMetricsPublic: boolean;
+  /** Whether everybody may know why the program is not ready. */
+  readonly isReasonPublic: boolean;
+  /** How old the metrics may be, in milliseconds: who asks more often than that costs no more. */
+  readonly maxAgeMs: number;
+}
+
+/** `GET /healthz`, `/readyz`, `/metrics`. */
+export function createReadingRoutes(monitor: Monitor, options: ReadingOptions): readonly Route[] {
+  const { isMetricsPublic, isReasonPublic, maxAgeMs } = options;
+  const metrics = new RecentMetrics(monitor, maxAgeMs);
+  return [
+    { method: "GET", path: "/healthz", isPublic: true, answer: () => new Response("ok\n") },
+    { method: "GET", path: "/readyz", isPublic: true, answer: () => answerReady(monitor, isReasonPublic) },
+    {
+      method: "GET",
+      path: "/metrics",
+      isPublic: isMetricsPublic,
+      answer: ({ request }) => answerMetrics(metrics, request),
+    },
+  ];
+}
+
 /** `GET /`, `/healthz`, `/readyz`, `/metrics`, which everybody on the machine may read; `GET /status`, `/events`. */
 export function createMonitorRoutes(options: MonitorRouteOptions): readonly Route[] {
   const { monitor } = options;
@@ -37,14 +62,7 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
       isPublic: true,
       answer: ({ request }) => answerPage(monitor, request),
     },
-    { method: "GET", path: "/healthz", isPublic: true, answer: () => new Response("ok\n") },
-    { method: "GET", path: "/readyz", isPublic: true, answer: () => answerReady(monitor) },
-    {
-      method: "GET",
-      path: "/metrics",
-      isPublic: true,
-      answer: ({ request }) => answerMetrics(monitor, request),
-    },
+    ...createReadingRoutes(monitor, { isMetricsPublic: true, isReasonPublic: true, maxAgeMs: 0 }),
     { method: "GET", path: "/status", answer: () => jsonResponse(reporter.report()) },
     { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
   ];
@@ -55,22 +73,42 @@ function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request
   return renderPage({ version, isSecure, addresses, host: hostOf(request) });
 }
 
-function answerReady(monitor: Monitor): Response {
+function answerReady(monitor: Monitor, isReasonPublic: boolean): Response {
   const problems = monitor.problems();
-  return jsonResponse({ ready: problems.length === 0, problems }, {
+  return jsonResponse({ ready: problems.length === 0, ...isReasonPublic ? { problems } : {} }, {
     status: problems.length === 0 ? 200 : 503,
   });
 }
 
-function answerMetrics(monitor: Monitor, request: AdminRequest): Response {
+/** The metrics as text, made anew when they are too old. */
+class RecentMetrics {
+  readonly #monitor: Monitor;
+  readonly #maxAgeMs: number;
+  readonly #made = new Map<MetricsForm, { readonly atMs: number; readonly text: string }>();
+
+  constructor(monitor: Monitor, maxAgeMs: number) {
+    this.#monitor = monitor;
+    this.#maxAgeMs = maxAgeMs;
+  }
+
+  text(form: MetricsForm): string {
+    const atMs = performance.now();
+    const last = this.#made.get(form);
+    if (last !== undefined && atMs - last.atMs < this.#maxAgeMs) return last.text;
+    const text = formatMetrics(collectSamples(this.#monitor, this.#monitor.read()), form);
+    this.#made.set(form, { atMs, text });
+    return text;
+  }
+}
+
+function answerMetrics(metrics: RecentMetrics, request: AdminRequest): Response {
   const accept = request.headers.get("accept");
   const open = welcomeOf(accept, "application/openmetrics-text", "1.0.0");
   const plain = welcomeOf(accept, "text/plain", "0.0.4");
   // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
   const isOpenMetrics = open.isNamed && open.quality > 0 && open.quality >= plain.quality;
   const form = isOpenMetrics ? "openMetrics" : "prometheus";
-  const text = formatMetrics(collectSamples(monitor, monitor.read()), form);
-  return new Response(text, { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
+  return new Response(metrics.text(form), { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });
 }
 
 function answerEvents(

@@ -17,8 +17,10 @@ const HOST = /^(\[::1\]|localhost|[\d.]{7,15})(?::(\d{0,5}))?$/i;
  * Refuses a Host that is no loopback address (421), against DNS rebinding, where a page of another site has its own
  * name point here. Any port will do: the listener may be reached through a tunnel.
  */
-export function checkHost({ headers }: AdminRequest): Problem | undefined {
+export function checkHost({ headers, isOld }: AdminRequest): Problem | undefined {
   const host = headers.get("host");
+  // Browsers, against which this is, always send it.
+  if (host === undefined && isOld) return undefined;
   if (host === undefined) return { status: 400, detail: "the header Host is missing" };
   const [, name = "", port = ""] = HOST.exec(host) ?? [];
   const isOwn = !/^\d/.test(name) || isLoopback(name);

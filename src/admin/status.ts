@@ -86,7 +86,7 @@ export class StatusReporter {
 
   /** The status of now. */
   report(): Status {
-    const { parts, startedAtMs } = this.#monitor;
+    const { parts } = this.#monitor;
     const snapshot = this.#monitor.read();
     const { firewall } = snapshot;
     const totals = readTotals(snapshot);
@@ -117,7 +117,7 @@ export class StatusReporter {
     const counted = firewall?.endpoints ?? [];
     return {
       version: parts.version,
-      uptime_seconds: (Date.now() - startedAtMs) / 1000,
+      uptime_seconds: snapshot.atMs / 1000,
       ready: snapshot.problems.length === 0,
       problems: snapshot.problems,
       endpoints,
@@ -129,7 +129,7 @@ export class StatusReporter {
       closes: merge(counted.map(({ counters }) => sumByLabel(counters.closes, closeLabel))),
       violations: merge(counted.map(({ counters }) => counters.violations)),
       authentications: merge([parts.counters.authentications]),
-      sessions_open: parts.sessions.size,
+      sessions_open: parts.sessions?.size ?? 0,
       bans_active: firewall?.bansInForce ?? 0,
       throttled_seconds: counted.reduce((all, { counters }) => all + counters.throttledMs / 1000, 0),
       buffered_bytes: firewall?.bufferedBytes ?? 0,

@@ -1,6 +1,8 @@
 // Composition: settings become objects, in order. No logic of its own.
 
 import type { EventFeed } from "../admin/event_feed.ts";
+import type { MetricsServer } from "../admin/metrics_server.ts";
+import type { MonitoredParts } from "../admin/monitor.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { Readiness } from "../core/readiness.ts";
 import type { RuntimeDir } from "../core/runtime_dir.ts";
@@ -31,7 +33,7 @@ export interface AppOptions {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Log;
-  /** Gets all records; there with --admin-listen. */
+  /** Gets all records; there with --admin-listen or --metrics-listen. */
   readonly feed: EventFeed | undefined;
   /** How many records the log file could not be given. */
   readonly lostRecords: () => number;
@@ -42,7 +44,7 @@ export interface AppOptions {
 /** What is listened on. */
 export interface Address {
   readonly url: string;
-  readonly name: EndpointName | "admin";
+  readonly name: EndpointName | "admin" | "metrics";
 }
 
 /** Everything that runs, in the order in which it is started. */
@@ -56,6 +58,7 @@ export class App {
   #judges: Judges | undefined;
   #firewall: Firewall | undefined;
   #admin: AdminServer | undefined;
+  #metrics: MetricsServer | undefined;
   /** Whoever makes a part that can be out of order adds a check of it. */
   readonly #readiness = new Readiness();
   #isDraining = false;
@@ -89,8 +92,9 @@ export class App {
   async start(): Promise<void> {
     const settings = this.#settings;
     if (judgesTokens(settings)) this.#judges = await openJudges(settings, this.#log);
-    // First, so that it can tell that the others are not there yet.
+    // First, so that they can tell that the others are not there yet.
     if (this.#judges !== undefined) await this.#startAdmin(this.#judges);
+    await this.#startMetrics();
     for (const url of settings.upstream) checkMayConnect(url);
     const listed = listEndpoints(settings);
     const guarded = listed.map(({ name, port, socket }): GuardedEndpoint => ({
@@ -100,13 +104,19 @@ export class App {
     }));
     // What could fail after the ready line has to fail before it.
     for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
-    this.#firewall = await Firewall.start({ settings, endpoints: guarded, log: this.#log });
+    this.#firewall = await Firewall.start({
+      settings,
+      endpoints: guarded,
+      isReady: () => this.#readiness.problems().length === 0,
+      log: this.#log,
+    });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
     const addresses = this.#firewall.addresses.map(({ name, hostname, port }): Address => {
       const host = urlHost(hostname);
       return { url: `${scheme}://${host}:${port}/`, name: name as EndpointName };
     });
     if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });
+    if (this.#metrics !== undefined) addresses.push({ url: this.#metrics.url, name: "metrics" });
     this.#options.onListening(addresses);
     // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
     // before: until this returns the event loop stands still.
@@ -123,6 +133,7 @@ export class App {
   /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
   async reload(): Promise<void> {
     this.#firewall?.reload();
+    this.#metrics?.reload();
     if (this.#judges === undefined) return;
     const reason = await this.#judges.keys.reload();
     if (reason === undefined) this.#log("keys.reloaded");
@@ -137,6 +148,7 @@ export class App {
   async close(): Promise<void> {
     for (const endpoint of this.#endpoints.values()) await endpoint.stop();
     await this.#admin?.stop();
+    await this.#metrics?.stop();
     this.#judges?.revocations.close();
     this.#runtimeDir.close();
   }
@@ -160,27 +172,48 @@ export class App {
   }
 
   async #startAdmin(judges: Judges): Promise<void> {
-    const { settings, feed, version, log } = this.#options;
+    const { settings, feed, log } = this.#options;
     if (settings.adminListen === undefined || feed === undefined) return;
     // Loaded late: without it the metrics library costs nothing.
     const { startAdmin } = await import("../admin/server.ts");
     this.#admin = startAdmin({
+      ...this.#monitoredParts(feed),
       listen: settings.adminListen,
-      version,
-      isSecure: settings.tlsCert !== undefined,
       scope: settings.adminScope,
       verifier: createJudge(judges, settings),
       isRevoked: (identity) => judges.revocations.covers(identity),
       banTimeMs: settings.banTime,
-      firewall: () => this.#firewall,
-      readiness: this.#readiness,
       sessions: judges.sessions,
-      counters: this.#counters,
-      feed,
-      lostRecords: this.#options.lostRecords,
       reservePath: this.#runtimeDir.path,
       log,
     });
+  }
+
+  async #startMetrics(): Promise<void> {
+    const { settings, feed, log } = this.#options;
+    if (settings.metricsListen === undefined || feed === undefined) return;
+    const { startMetrics } = await import("../admin/metrics_server.ts");
+    this.#metrics = startMetrics({
+      ...this.#monitoredParts(feed),
+      listen: settings.metricsListen,
+      tokenFile: settings.metricsTokenFile,
+      reservePath: this.#runtimeDir.path,
+      log,
+    });
+  }
+
+  #monitoredParts(feed: EventFeed): MonitoredParts {
+    const { settings, version, lostRecords } = this.#options;
+    return {
+      version,
+      isSecure: settings.tlsCert !== undefined,
+      firewall: () => this.#firewall,
+      readiness: this.#readiness,
+      sessions: this.#judges?.sessions,
+      counters: this.#counters,
+      feed,
+      lostRecords,
+    };
   }
 
   /** Who decides about the clients of somebody else's server. */
@@ -225,5 +258,6 @@ export class App {
 
 /** The ready line of an address. */
 export function describeAddress({ url, name }: Address): string {
-  return name === "admin" ? `Admin on ${url}` : `Listening on ${url} (${name})`;
+  if (name === "admin") return `Admin on ${url}`;
+  return name === "metrics" ? `Metrics on ${url}` : `Listening on ${url} (${name})`;
 }

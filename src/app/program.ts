@@ -31,7 +31,8 @@ export async function serve(
   settings: Settings,
   { version, configFile }: { version: string; configFile?: string | undefined },
 ): Promise<number> {
-  const feed = settings.adminListen === undefined ? undefined : new EventFeed();
+  const isWatched = settings.adminListen !== undefined || settings.metricsListen !== undefined;
+  const feed = isWatched ? new EventFeed() : undefined;
   const openedLog = openLog({
     level: settings.logLevel,
     file: settings.logFile === NO_LOG_FILE ? undefined : settings.logFile,

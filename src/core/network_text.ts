@@ -20,6 +20,18 @@ export function isLoopbackAddress(text: string): boolean {
   return port !== undefined && Number(port) <= 65_535 && (v4 === undefined || ipVersion(v4) === 4);
 }
 
+/** Whether `text` is an IP address and a port, `0.0.0.0:9091` or `[::]:9091`. */
+export function isIpAddressAndPort(text: string): boolean {
+  const [, v4, v6, port] = /^(?:([\d.]+)|\[([\da-f:.]+)\]):(0|[1-9]\d{0,4})$/i.exec(text) ?? [];
+  return port !== undefined && Number(port) <= 65_535 &&
+    (v4 === undefined ? ipVersion(v6!) === 6 : ipVersion(v4) === 4);
+}
+
+/** Whether `text` is a path as it stands in a request (RFC 3986 §3.3), at most 256 characters. */
+export function isPlainPath(text: string): boolean {
+  return text.length <= 256 && /^(?:\/(?:[\w.~!$&'()*+,;=:@-]|%[\da-f]{2})*)+$/i.test(text);
+}
+
 /** Whether `text` is a host name of letters, digits, hyphens and dots, at most 253 characters (RFC 1123 §2.1). */
 export function isHostName(text: string): boolean {
   return text.length <= 253 &&

@@ -30,6 +30,8 @@ export interface GuardedEndpoint {
 export interface FirewallOptions {
   readonly settings: Settings;
   readonly endpoints: readonly GuardedEndpoint[];
+  /** Whether all parts of the server are ready. */
+  readonly isReady: () => boolean;
   readonly log: Log;
 }
 
@@ -58,7 +60,7 @@ export class Firewall {
   readonly #budget: MemoryBudget;
   #upstream: Upstream | undefined;
 
-  private constructor({ settings, endpoints, log }: FirewallOptions, tls: TlsAcceptor | undefined) {
+  private constructor({ settings, endpoints, isReady, log }: FirewallOptions, tls: TlsAcceptor | undefined) {
     this.#settings = settings;
     this.#log = log;
     this.#tls = tls;
@@ -88,6 +90,7 @@ export class Firewall {
         listener: bound[i]!,
         tls: this.#tls,
         inside: insides[i]!,
+        health: settings.healthPath === undefined ? undefined : { path: settings.healthPath, isReady },
         requestRules: createRequestRules({
           paths: typeof insides[i] === "string" ? ["/"] : settings.upstreamPath,
           isLoopbackListener: isLoopback(bound[i]!.addr.hostname),

@@ -14,7 +14,8 @@ import type { Connection, ConnectionLimits } from "./connection/connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import { Handshake } from "./handshake/handshake.ts";
 import { connectionCost, join, type JoiningLimits, type JoiningOptions } from "./handshake/joining.ts";
-import { open } from "./handshake/opening.ts";
+import { answerHealth, type Health, isHealthCheck } from "./handshake/health.ts";
+import { open, type OpeningOptions } from "./handshake/opening.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
@@ -43,6 +44,8 @@ export interface ListenerOptions {
   readonly tls?: TlsAcceptor | undefined;
   /** Where the endpoint is: the Unix socket of one in this process, or somebody else's server. */
   readonly inside: string | Upstream;
+  /** Where everybody may know whether the server is ready; nowhere if left out. */
+  readonly health?: Health | undefined;
   /** Applied to each head that is a handshake. */
   readonly requestRules: readonly RequestRule[];
   readonly limits: ListenerLimits;
@@ -77,6 +80,7 @@ export class FirewallListener {
   /** The ways to the endpoint, by connection, from when that is asked to the end. */
   readonly #ways = new Map<string, Served | Crossing>();
   readonly #joining: JoiningOptions;
+  readonly #opening: OpeningOptions;
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #standstill: StandstillMeter | undefined;
   #isDraining = false;
@@ -88,6 +92,8 @@ export class FirewallListener {
     this.#options = options;
     const { counters } = this;
     this.#joining = { ...options, isSecure: options.tls !== undefined, counters, ways: this.#ways };
+    const { health } = options;
+    this.#opening = { ...options, oldPaths: new Set(health === undefined ? [] : [health.path]) };
     void this.#acceptAll();
   }
 
@@ -239,11 +245,14 @@ export class FirewallListener {
 
   /** Reads the head and answers it. Resolves with the connection, or with nothing when the peer has been refused. */
   async #admit(handshake: Handshake): Promise<Connection | undefined> {
-    const { admission, budget, requestRules } = this.#options;
-    const opening = await open(handshake, this.#options);
+    const { admission, budget, health, requestRules } = this.#options;
+    const opening = await open(handshake, this.#opening);
     if (opening === undefined) return undefined;
     if (!("head" in opening)) return void await refuse(handshake, opening, this.#options);
     const { head } = opening;
+    if (health !== undefined && isHealthCheck(head, health)) {
+      return void await answerHealth(handshake, !this.#isDraining && health.isReady());
+    }
     const hasPlace = budget.hasPlaceFor(connectionCost(handshake.peer));
     const refusal = (this.#isDraining ? STOPPING : checkHandshake(head)) ??
       admission.enforce(handshake.address, hasPlace ? undefined : NO_MEMORY) ??

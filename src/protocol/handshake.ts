@@ -37,6 +37,8 @@ export interface RequestHead {
    * headers only that somebody here reads.
    */
   readonly headers: ReadonlyMap<string, string>;
+  /** Whether it is a request of HTTP/1.0, which need not have a Host and can't be a handshake. */
+  readonly isOld?: boolean;
 }
 
 /** Either a value or why there is none. */
@@ -49,6 +51,9 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const COMMA = 44;
+
+const NO_PATHS: ReadonlySet<string> = new Set();
+const OLD: Refusal = { status: 505, reason: "the HTTP version must be 1.1" };
 
 /** The longest detail of a refusal. */
 const MAX_DETAIL_LENGTH = 256;
@@ -144,23 +149,28 @@ export function canBeRequest(bytes: Uint8Array, from: number, end: number, start
  * Reads a whole request head, the bytes from `start` to `end` with the empty line at its end.
  *
  * @param kept the names of the headers that are kept, those of a handshake if left out; in lower case
+ * @param oldPaths the paths that may be asked for in HTTP/1.0: many health checks do
  */
 export function parseRequestHead(
   bytes: Uint8Array,
   start: number,
   end: number,
-  kept = KEPT_HEADERS,
+  { kept = KEPT_HEADERS, oldPaths = NO_PATHS }: {
+    readonly kept?: ReadonlySet<string>;
+    readonly oldPaths?: ReadonlySet<string>;
+  } = {},
 ): HeadResult {
   const lines = latin1(bytes, start, end - 4).split("\r\n");
   const [, method, target, version] = REQUEST_LINE.exec(lines[0]!) ?? [];
   if (method === undefined || target === undefined) {
     return refuse(badRequest("the request line must be: GET /path HTTP/1.1"));
   }
-  // A higher minor version is a client that can do more than we ask for (RFC 9110 §2.5).
-  if (!version!.startsWith("1.") || version === "1.0") {
-    return refuse({ status: 505, reason: "the HTTP version must be 1.1", detail: `HTTP/${version}` });
-  }
   const split = splitTarget(target);
+  // A higher minor version is a client that can do more than we ask for (RFC 9110 §2.5).
+  const isOld = version === "1.0";
+  if (!version!.startsWith("1.") || (isOld && !oldPaths.has(split?.path ?? ""))) {
+    return refuse({ ...OLD, detail: `HTTP/${version}` });
+  }
   if (split === undefined) {
     return refuse(badRequest("the request target must be a path or a URL of this server"));
   }
@@ -168,7 +178,7 @@ export function parseRequestHead(
   if (!(headers instanceof Map)) return refuse(headers);
   // Whatever Host says, though it must be there (RFC 9112 §3.2 and §3.2.2).
   if (split.authority !== undefined && headers.has("host")) headers.set("host", split.authority);
-  return { ok: true, head: { method, path: split.path, query: split.query, headers } };
+  return { ok: true, head: { method, path: split.path, query: split.query, headers, isOld } };
 }
 
 /** The parts of a target in origin-form or absolute-form (RFC 9112 §3.2); undefined for another one. */
@@ -267,6 +277,7 @@ export function detailOf(text: string): string {
 /** Why `head` is not an opening handshake of RFC 6455 §4.1, or undefined when it is one. */
 export function checkHandshake(head: RequestHead): Refusal | undefined {
   const { headers } = head;
+  if (head.isOld) return OLD;
   if (head.method !== "GET") {
     const detail = detailOf(head.method);
     return { status: 405, reason: "the method must be GET", detail, headers: { "Allow": "GET" } };
@@ -316,10 +327,23 @@ export interface AnswerOptions {
 /** The answer to a refused client, after which the connection is closed. */
 export function encodeRefusal(
   { status, reason, text = `${reason}\n`, headers = {} }: Refusal,
+  options: AnswerOptions,
+): Uint8Array<ArrayBuffer> {
+  const name = isRefusalStatus(status) ? REFUSAL_STATUSES[status].name : "Refused";
+  return encodeAnswer({ status, name, text, headers }, options);
+}
+
+/** An answer of text, after which the connection is closed. */
+export function encodeAnswer(
+  { status, name, text, headers }: {
+    readonly status: number;
+    readonly name: string;
+    readonly text: string;
+    readonly headers: Readonly<Record<string, string>>;
+  },
   { date, hasBody }: AnswerOptions,
 ): Uint8Array<ArrayBuffer> {
   const body = new TextEncoder().encode(text);
-  const name = isRefusalStatus(status) ? REFUSAL_STATUSES[status].name : "Refused";
   const lines = [`HTTP/1.1 ${status} ${name}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   lines.push(

@@ -420,10 +420,31 @@ export const EVENTS = {
   },
   "admin.records_left_out": {
     level: "warning",
-    text: "Records about the admin listener were left out",
+    text: "Records about the admin or the metrics listener were left out",
     fields: ["kind", "count"],
     cause: "more than five refusals, or faults, in a second: one record for all of some seconds",
-    settings: ["adminListen"],
+    settings: ["adminListen", "metricsListen"],
+  },
+  "metrics.refused": {
+    level: "warning",
+    text: "A request to the metrics listener was refused",
+    fields: ["status", "reason"],
+    cause: "a wrong token, or none; five records at once, and then one in ten seconds at most",
+    settings: ["metricsListen", "metricsTokenFile"],
+  },
+  "metrics.token_reloaded": {
+    level: "info",
+    text: "Read the token for the metrics again",
+    fields: [],
+    cause: "SIGHUP",
+    settings: ["metricsTokenFile"],
+  },
+  "metrics.token_reload_failed": {
+    level: "error",
+    text: "Kept the old token for the metrics: the file can't be used",
+    fields: ["reason"],
+    cause: "SIGHUP, while the file can't be read or holds no token",
+    settings: ["metricsTokenFile"],
   },
   "admin.changed": {
     level: "info",

@@ -8,8 +8,11 @@ export const METRICS_CONTENT_TYPES = {
   openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
 } as const;
 
+/** The name of one of the forms. */
+export type MetricsForm = keyof typeof METRICS_CONTENT_TYPES;
+
 /** Writes the metrics in one of the forms of text; one without samples is left out. */
-export function formatMetrics(samples: Samples, form: keyof typeof METRICS_CONTENT_TYPES): string {
+export function formatMetrics(samples: Samples, form: MetricsForm): string {
   const lines: string[] = [];
   for (const [name, { type, help }] of Object.entries<MetricDeclaration>(METRICS)) {
     const series = samples[name as MetricName] ?? [];

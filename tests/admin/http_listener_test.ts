@@ -17,6 +17,7 @@ class Bench implements AsyncDisposable {
 
   constructor(overrides: Partial<HttpListenerOptions> = {}) {
     this.listener = new HttpListener({
+      name: "admin",
       listen: "127.0.0.1:0",
       answer: (request) =>
         Promise.resolve(isProblem(request) ? problemResponse(request) : new Response("ok\n")),
@@ -165,6 +166,9 @@ for (
   const [what, text, status] of [
     ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505],
     ["HTTP/1.0", "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", 505],
+    ["HTTP/1.0 for the health", "GET /healthz HTTP/1.0\r\n\r\n", 200],
+    ["HTTP/1.0 for the metrics", "GET /metrics HTTP/1.0\r\n\r\n", 505],
+    ["HTTP/0.9 for the health", "GET /healthz HTTP/0.9\r\n\r\n", 505],
     [
       "an upgrade to h2c",
       "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +

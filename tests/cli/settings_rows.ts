@@ -97,6 +97,11 @@ async function adminUrl(world: World): Promise<string> {
   return (await world.program.stdout.until(/Admin on (\S+)\n/))[1]!;
 }
 
+async function metricsUrl(world: World): Promise<string> {
+  const url = (await world.program.printed(/Metrics on (\S+)\n/))[1]!;
+  return url.replace("0.0.0.0", "127.0.0.1");
+}
+
 /** Rows by setting. */
 export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
   host: {
@@ -463,6 +468,50 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
         assert.equal(response.status, status, scope);
         await response.body?.cancel();
       }
+    },
+  },
+  metricsListen: {
+    value: "0.0.0.0:0",
+    base: ECHO,
+    async check(world) {
+      const response = await fetch(await metricsUrl(world));
+      assert.match(await response.text(), /^wsward_ready 1$/m);
+    },
+  },
+  metricsTokenFile: {
+    value: "metrics.token",
+    more: ["--metrics-listen", "127.0.0.1:0"],
+    base: ECHO,
+    prepare: (folder) => Deno.writeTextFileSync(`${folder}/metrics.token`, "the-first-token-of-metrics\n"),
+    async check(world) {
+      const url = await metricsUrl(world);
+      const status = async (token: string) => {
+        const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
+        await response.body?.cancel();
+        return response.status;
+      };
+      assert.deepEqual([await status("the-first-token-of-metrics"), await status("wrong")], [200, 401]);
+      const file = `${world.program.folder}/metrics.token`;
+      Deno.writeTextFileSync(file, "the-second-token-of-metrics");
+      world.program.signal("SIGHUP");
+      await world.program.logged(/metrics\.token_reloaded/);
+      assert.deepEqual(
+        [await status("the-second-token-of-metrics"), await status("the-first-token-of-metrics")],
+        [200, 401],
+      );
+      Deno.writeTextFileSync(file, "short");
+      world.program.signal("SIGHUP");
+      await world.program.logged(/metrics\.token_reload_failed/);
+      assert.equal(await status("the-second-token-of-metrics"), 200);
+      assert.doesNotMatch(world.program.stderr.text, /-token-of-metrics/);
+    },
+  },
+  healthPath: {
+    value: "/healthz",
+    base: ECHO,
+    async check({ program }) {
+      const response = await fetch(`http://127.0.0.1:${await program.port("echo")}/healthz`);
+      assert.deepEqual([response.status, await response.text()], [200, "ok\n"]);
     },
   },
   logFile: {

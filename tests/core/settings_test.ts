@@ -103,6 +103,9 @@ Deno.test("every setting has its documented default", () => {
     tlsClientCa: undefined,
     adminListen: undefined,
     adminScope: "wsward:admin",
+    metricsListen: undefined,
+    metricsTokenFile: undefined,
+    healthPath: undefined,
     logFile: "websocket_errors.log",
     logLevel: "info",
     logFormat: "text",
@@ -214,6 +217,33 @@ Deno.test("administrators are listened to on loopback only", () => {
     ]
   ) {
     assert.throws(() => parse({ adminListen: address }), /^UsageError: Cannot use --admin-listen /, address);
+  }
+});
+
+Deno.test("metrics are shown on an IP address and a port, with a token only where there are metrics", () => {
+  for (const address of ["0.0.0.0:0", "127.0.0.1:9091", "[::]:65535", "[2001:db8::1]:1"]) {
+    assert.equal(parse({ metricsListen: address }).metricsListen, address);
+  }
+  for (
+    const address of ["9091", ":9091", "localhost:1", "0.0.0.0", "0.0.0:1", "::1:1", "[::]:65536", "[1]:1"]
+  ) {
+    assert.throws(
+      () => parse({ metricsListen: address }),
+      /^UsageError: Cannot use --metrics-listen /,
+      address,
+    );
+  }
+  assertRefused("Cannot use --metrics-token-file alone: --metrics-listen says where the metrics are", {
+    metricsTokenFile: "token",
+  });
+});
+
+Deno.test("a health path is a path without a query", () => {
+  for (const path of ["/", "/healthz", "/a/b-c.d~e", "/%41", `/${"a".repeat(255)}`]) {
+    assert.equal(parse({ healthPath: path }).healthPath, path);
+  }
+  for (const path of ["", "healthz", "/a?b", "/a#b", "/a b", "/%4", "/\u00e4", "*", `/${"a".repeat(256)}`]) {
+    assert.throws(() => parse({ healthPath: path }), /^UsageError: Cannot use --health-path /, path);
   }
 });
 

@@ -23,6 +23,8 @@ export interface Harness {
   readonly firewall: FirewallListener;
   readonly admission: Admission;
   readonly events: readonly LoggedEvent[];
+  /** What the health path says, if there is one. */
+  isReady: boolean;
   /** Resolves with the first event of that name, also one that came before. */
   event(name: EventName): Promise<LogFields>;
   /** Resolves when `count` connections have ended. */
@@ -94,17 +96,21 @@ export function startHarness(
     endpoint: "echo",
     listener,
     inside: socketPath,
+    health: settings.healthPath === undefined
+      ? undefined
+      : { path: settings.healthPath, isReady: () => harness.isReady },
     requestRules: createRequestRules({ paths: ["/"], isLoopbackListener: true, settings }),
     limits: { ...LIMITS, ...limits },
     admission,
     budget,
     log,
   });
-  return {
+  const harness: Harness = {
     port: listener.addr.port,
     firewall,
     admission,
     events,
+    isReady: true,
     event: (name) => until(`the event ${name}`, () => events.find(({ event }) => event === name)?.fields),
     ended: (count) =>
       until(
@@ -118,4 +124,5 @@ export function startHarness(
       await Deno.remove(folder, { recursive: true });
     },
   };
+  return harness;
 }

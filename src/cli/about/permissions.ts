@@ -37,7 +37,7 @@ export function permissionFlags(settings: Settings, configFile?: string): readon
 }
 
 function neededAddresses(settings: Settings, runtimeDir: string): readonly string[] {
-  const { host, adminListen, jwksUrl } = settings;
+  const { host, adminListen, metricsListen, jwksUrl } = settings;
   const addresses: string[] = [];
   for (const { port, socket } of listEndpoints(settings)) {
     addresses.push(`${urlHost(host)}:${port}`);
@@ -49,6 +49,7 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
     else addresses.push(`${urlHost(address.hostname)}:${address.port}`);
   }
   if (adminListen !== undefined) addresses.push(adminListen);
+  if (metricsListen !== undefined) addresses.push(metricsListen);
   if (jwksUrl !== undefined && judgesTokens(settings)) {
     const issuer = hostAndPort(new URL(jwksUrl));
     addresses.push(issuer);
@@ -59,9 +60,20 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
 }
 
 function neededFiles(settings: Settings): { readonly read: string[]; readonly write: string[] } {
-  const { rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey } = settings;
+  const { rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey, metricsTokenFile } =
+    settings;
   const logFile = settings.logFile === NO_LOG_FILE ? undefined : settings.logFile;
-  const read = [logFile, rulesFile, tlsCert, tlsKey, tlsClientCa, upstreamCa, upstreamCert, upstreamKey]
+  const read = [
+    logFile,
+    rulesFile,
+    tlsCert,
+    tlsKey,
+    tlsClientCa,
+    upstreamCa,
+    upstreamCert,
+    upstreamKey,
+    metricsTokenFile,
+  ]
     .filter((path) => path !== undefined);
   const write = logFile === undefined ? [] : [logFile];
   for (const url of settings.upstream) {

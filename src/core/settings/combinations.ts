@@ -94,6 +94,12 @@ export const COMBINATIONS: readonly Combination[] = [
     mistake: "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed",
   },
   {
+    names: ["metricsTokenFile", "metricsListen"],
+    isBroken: ({ metricsTokenFile, metricsListen }) =>
+      metricsTokenFile !== undefined && metricsListen === undefined,
+    mistake: "Cannot use --metrics-token-file alone: --metrics-listen says where the metrics are",
+  },
+  {
     names: ["logChain", "logFormat"],
     isBroken: ({ logChain, logFormat }) => logChain && logFormat !== "json",
     mistake: "Cannot use --log-chain with text: it needs --log-format json",

@@ -1,7 +1,14 @@
 // Every setting, declared once: flags, variables, help, the reference's tables and validation come from here.
 
 import { isKeySetUrl } from "../key_set_url.ts";
-import { isHostName, isLoopbackAddress, isNetwork, isOrigin } from "../network_text.ts";
+import {
+  isHostName,
+  isIpAddressAndPort,
+  isLoopbackAddress,
+  isNetwork,
+  isOrigin,
+  isPlainPath,
+} from "../network_text.ts";
 import { isClaimHeader, isCookieName, isFreeHeader, isPathPattern, isUpstreamUrl } from "../upstream_text.ts";
 import {
   byteRate,
@@ -522,6 +529,28 @@ export const SETTINGS = {
     accepts: (given) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(given),
     rule: "a word of ASCII without quotes, spaces or backslashes",
     default: "wsward:admin",
+  }),
+  metricsListen: optionalText({
+    group: "Administration",
+    placeholder: "address",
+    help:
+      "address and port of /healthz, /readyz and /metrics alone, for probes and Prometheus on other machines",
+    accepts: isIpAddressAndPort,
+    rule: "an IP address and a port, such as 0.0.0.0:9091 or [::]:9091",
+    unset: "off",
+  }),
+  metricsTokenFile: optionalPath({
+    group: "Administration",
+    help: "file with the bearer token that /metrics of --metrics-listen asks for; read again at SIGHUP",
+    unset: "no token is asked for",
+  }),
+  healthPath: optionalText({
+    group: "Administration",
+    placeholder: "path",
+    help: "path at which the public ports answer GET and HEAD: 200 when the server is ready, or 503",
+    accepts: isPlainPath,
+    rule: "a path without a query, such as /healthz",
+    unset: "none",
   }),
   logFile: path({
     group: "Log",

@@ -34,6 +34,8 @@ export interface OpeningOptions {
     readonly handshakeTimeout: number;
   };
   readonly admission: Admission;
+  /** The health paths, which may be asked for in HTTP/1.0. */
+  readonly oldPaths: ReadonlySet<string>;
 }
 
 const LATE: Refusal = {
@@ -88,7 +90,7 @@ export async function open(
 
 async function readOpening(
   handshake: Handshake,
-  { admission, tls, limits: { handshakeTimeout } }: OpeningOptions,
+  { admission, tls, oldPaths, limits: { handshakeTimeout } }: OpeningOptions,
 ): Promise<Opening | Refusal | undefined> {
   const proxy = handshake.address;
   if (admission.expectsPreamble(proxy)) {
@@ -107,7 +109,7 @@ async function readOpening(
     handshake.peer = result.socket;
     handshake.canAnswer = true;
   }
-  const opening = await readHead(handshake);
+  const opening = await readHead(handshake, oldPaths);
   if (handshake.isIdentified || opening === undefined || !("head" in opening)) return opening;
   const client = clientAddress(proxy, opening.head.headers.get("x-forwarded-for"), admission.proxies);
   return identify(handshake, client, admission) ?? opening;
@@ -146,7 +148,10 @@ function badPreamble(reason: string): Refusal {
 }
 
 /** Reads a request head, each byte once however they come; undefined when the peer ended before it was whole. */
-async function readHead(handshake: Handshake): Promise<Opening | Refusal | undefined> {
+async function readHead(
+  handshake: Handshake,
+  oldPaths: ReadonlySet<string>,
+): Promise<Opening | Refusal | undefined> {
   const buffer = new HeadBuffer();
   try {
     let start = 0;
@@ -164,7 +169,7 @@ async function readHead(handshake: Handshake): Promise<Opening | Refusal | undef
       }
       const headEnd = findHeadEnd(bytes, at, end, start);
       if (headEnd < 0) continue;
-      const result = parseRequestHead(bytes, start, headEnd);
+      const result = parseRequestHead(bytes, start, headEnd, { oldPaths });
       return result.ok ? { head: result.head, rest: bytes.slice(headEnd, end) } : result.refusal;
     }
   } finally {

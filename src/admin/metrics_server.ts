@@ -1,0 +1,104 @@
+// The listener for machines: health and metrics, which nobody can change anything by, on any address.
+
+import { StartError } from "../core/errors.ts";
+import type { Log } from "../telemetry/log.ts";
+import { BrakedLog } from "./braked_log.ts";
+import type { AdminRequest } from "./http_exchange.ts";
+import { HttpListener, type HttpListenerOptions } from "./http_listener.ts";
+import { MetricsToken } from "./metrics_token.ts";
+import { Monitor, type MonitoredParts } from "./monitor.ts";
+import { createReadingRoutes } from "./monitor_routes.ts";
+import type { Problem } from "./problem.ts";
+import { RequestHandler } from "./request_handler.ts";
+
+/** How old the metrics may be, in milliseconds: a stranger who asks without end has them made once in this time. */
+const MAX_AGE_MS = 1000;
+
+/** How many refusals are logged per second, after the first few: a stranger causes them. */
+const REFUSALS_PER_SECOND = 0.1;
+
+/** What a listener for machines is made of. */
+export interface MetricsOptions
+  extends MonitoredParts, Pick<HttpListenerOptions, "listen" | "reservePath" | "timeouts"> {
+  /** The file with the token of those who may see the metrics; everybody may see them, and why the server is not ready, without one. */
+  readonly tokenFile?: string | undefined;
+  readonly log: Log;
+}
+
+/** A running listener for machines. */
+export interface MetricsServer {
+  /** Where the metrics are: `http://0.0.0.0:9091/metrics`. */
+  readonly url: string;
+  /** Reads the token again; a file that can't be used is logged and changes nothing. */
+  reload(): void;
+  /** Stops within a second, whatever is under way. */
+  stop(): Promise<void>;
+}
+
+const NO_TOKEN: Problem = {
+  status: 401,
+  detail: "this needs the token of --metrics-token-file in the header Authorization: Bearer",
+  headers: { "www-authenticate": "Bearer" },
+};
+
+/**
+ * Starts a listener for machines; it accepts requests when this returns. Any name in Host will do, for that is how a
+ * container is reached.
+ *
+ * @throws {StartError} when the address can't be listened on, or the token's file can't be used
+ */
+export function startMetrics(options: MetricsOptions): MetricsServer {
+  const { tokenFile, log } = options;
+  const token = tokenFile === undefined ? undefined : new MetricsToken(tokenFile);
+  const monitor = new Monitor(options);
+  const refusals = new BrakedLog(log, "refusals of metrics", REFUSALS_PER_SECOND);
+  const faults = new BrakedLog(log, "faults of metrics");
+  const handler = new RequestHandler({
+    routes: createReadingRoutes(monitor, {
+      isMetricsPublic: token === undefined,
+      isReasonPublic: token === undefined,
+      maxAgeMs: MAX_AGE_MS,
+    }),
+    guard: () => undefined,
+    authorize: (request) => Promise.resolve(mayRead(request, token) ? undefined : NO_TOKEN),
+    onRefusal: ({ status, detail }) => refusals.record("metrics.refused", { status, reason: detail }),
+    faults,
+    log,
+  });
+  let listener: HttpListener;
+  try {
+    listener = new HttpListener({
+      ...options,
+      name: "metrics",
+      answer: (request) => handler.handle(request),
+      onFault: (error) => handler.contain(error),
+    });
+  } catch (error) {
+    monitor.stop();
+    throw error;
+  }
+  return {
+    url: `${listener.url}metrics`,
+    reload() {
+      try {
+        token?.reload();
+        if (token !== undefined) log("metrics.token_reloaded");
+      } catch (error) {
+        if (!(error instanceof StartError)) throw error;
+        log("metrics.token_reload_failed", { reason: error.message });
+      }
+    },
+    async stop() {
+      monitor.stop();
+      await listener.stop();
+      refusals.flush();
+      faults.flush();
+    },
+  };
+}
+
+function mayRead(request: AdminRequest, token: MetricsToken | undefined): boolean {
+  if (token?.isIn(request.headers.get("authorization")) === false) return false;
+  if (token !== undefined) request.trust();
+  return true;
+}
