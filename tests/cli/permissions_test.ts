@@ -96,6 +96,7 @@ const CASES: readonly Case[] = [
       ...[...FREE_PORTS, ...SMALL_LOG, "--log-max-files", "2", "--log-chain"],
       ...["--tls-cert", "server.pem", "--tls-key", "server.key.pem", "--tls-client-ca", "client_ca.pem"],
       ...["--rules-file", "rules", "--state-file", "state.db", "--admin-listen", "127.0.0.1:0"],
+      ...["--metrics-listen", "[::1]:0", "--metrics-token-file", "metrics.token"],
       ...["--key-file", "my 'own' key", "--log-file", "$HOME;log"],
     ],
     fullFiles: 2,
@@ -119,6 +120,7 @@ async function createFolder(): Promise<string> {
   for (const { name } of Deno.readDirSync(FIXTURES)) {
     await Deno.copyFile(FIXTURES + name, `${folder}/${name}`);
   }
+  await Deno.writeTextFile(`${folder}/metrics.token`, "a-token-for-the-metrics");
   await Deno.writeTextFile(`${folder}/rules`, "deny 192.0.2.1\n");
   await Deno.writeTextFile(`${folder}/wsward.toml`, 'rules-file = "rules"\nlog-max-size = "unlimited"\n');
   return folder;

@@ -30,13 +30,51 @@ export const ADMINISTRATION = [
     ["a body of any size", "if (Number(size) > MAX_BODY_SIZE) return TOO_LARGE;", ""],
     ["a body in chunks", "if (isEncoded) return { status: 411,", "if (false) return { status: 411,"],
   ]),
+  ...faultsOf("src/admin/metrics_token.ts", ["tests/admin/metrics_server_test.ts"], [
+    ["any token", "timingSafeEqual(digest(token), this.#digest)", "true"],
+    [
+      "a token that ends otherwise",
+      "timingSafeEqual(digest(token), this.#digest)",
+      "timingSafeEqual(digest(token.slice(0, 16)), this.#digest)",
+    ],
+    ["a token that can be guessed", "{16,}=*$/", "{1,}=*$/"],
+    [
+      "the old token after a change",
+      "  reload(): void {\n    this.#digest = this.#read();",
+      "  reload(): void {\n    this.#read();",
+    ],
+  ]),
+  ...faultsOf("src/admin/metrics_server.ts", ["tests/admin/metrics_server_test.ts"], [
+    ["metrics without the token", "isMetricsPublic: token === undefined,", "isMetricsPublic: true,"],
+    ["reasons without the token", "isReasonPublic: token === undefined,", "isReasonPublic: true,"],
+    ["metrics are made for each question", "maxAgeMs: MAX_AGE_MS,", "maxAgeMs: 0,"],
+    [
+      "refusals are recorded as fast as strangers cause them",
+      ', "refusals of metrics", REFUSALS_PER_SECOND)',
+      ', "refusals of metrics", 1000)',
+    ],
+  ]),
+  ...faultsOf("src/firewall/handshake/health.ts", ["tests/firewall/health_test.ts"], [
+    ["any method", '(method === "GET" || method === "HEAD")', "true"],
+    ["a handshake at the health path", '!hasToken(headers.get("upgrade"), "websocket")', "true"],
+  ]),
+  ...faultsOf("src/firewall/handshake/opening.ts", ["tests/firewall/health_test.ts"], [
+    ["health checks at any rate", "return admission.handshake(address);", "return undefined;"],
+  ]),
   ...faultsOf("src/admin/server.ts", ["tests/admin/server_test.ts"], [
-    ["Host is not looked at", "if (wrongHost !== undefined) return wrongHost;", ""],
-    ["Origin is not looked at", "if (wrongOrigin !== undefined) return wrongOrigin;", ""],
+    ["Host is not looked at", "checkHost(request) ?? (isHealth", "undefined ?? (isHealth"],
+    ["Origin is not looked at", "isHealth ? undefined : checkOrigin(request)", "undefined"],
+    [
+      "refusals are recorded without limit",
+      'refusals.record("admin.refused"',
+      'log("admin.refused"',
+    ],
+  ]),
+  ...faultsOf("src/admin/request_handler.ts", ["tests/admin/server_test.ts"], [
     [
       "every route is public",
-      "route.isPublic ? undefined : await authorize",
-      "true ? undefined : await authorize",
+      "route.isPublic ? undefined : await",
+      "true ? undefined : await",
     ],
     ["bodies where none belong", "if (wrongBody !== undefined) return wrongBody;", ""],
     [
@@ -48,11 +86,6 @@ export const ADMINISTRATION = [
       "changes are not recorded",
       'if (route.method !== "GET" && result instanceof Response) this.#recordChange',
       "if (false) this.#recordChange",
-    ],
-    [
-      "refusals are recorded without limit",
-      'this.#refusals.record("admin.refused"',
-      'this.#options.log("admin.refused"',
     ],
   ]),
   ...faultsOf("src/admin/http_listener.ts", [

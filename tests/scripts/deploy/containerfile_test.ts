@@ -46,7 +46,7 @@ Deno.test("the container is small, not root by number, and is stopped by the sig
   const after = TEXT.slice(TEXT.indexOf("\nUSER "));
   assert.doesNotMatch(after, /^(RUN|COPY|ADD) /m);
   assert.equal(only("STOPSIGNAL"), "SIGTERM");
-  assert.equal(only("EXPOSE"), "8765 8888");
+  assert.equal(only("EXPOSE"), "8765 8888 9091");
   assert.deepEqual([find("ADD"), find("ARG")], [[], []]);
   assert.match(only("RUN"), new RegExp(`--owner=${user} --group=${group} --mode=0700 ${only("WORKDIR")}$`));
   assert.equal(only("COPY"), `wsward ${EXECUTABLE}`);
@@ -58,11 +58,13 @@ Deno.test("the program serves as the container starts it, and the health check t
   const assignments = find("ENV").flatMap((content) => content.replace(/\\\n/g, " ").trim().split(/\s+/));
   const env = Object.fromEntries(assignments.map((assignment) => assignment.split("=") as [string, string]));
   assert.equal(env.WSWARD_ADMIN_LISTEN, "127.0.0.1:9090");
+  assert.equal(env.WSWARD_METRICS_LISTEN, "0.0.0.0:9091");
   // The executable unpacks itself there; Deno would look for its packages.
   assert.equal(env.HOME, only("WORKDIR"));
   delete env.HOME;
   // Free ports, and a folder of this machine.
-  Object.assign(env, { WSWARD_ADMIN_LISTEN: "127.0.0.1:0", WSWARD_ECHO_PORT: "0", WSWARD_SECURE_PORT: "0" });
+  Object.assign(env, { WSWARD_ADMIN_LISTEN: "127.0.0.1:0", WSWARD_METRICS_LISTEN: "0.0.0.0:0" });
+  Object.assign(env, { WSWARD_ECHO_PORT: "0", WSWARD_SECURE_PORT: "0" });
   env.WSWARD_STATE_FILE = env.WSWARD_STATE_FILE!.replace(only("WORKDIR"), folder);
 
   const [executable, ...start] = [...words(only("ENTRYPOINT")), ...words(only("CMD"))];
@@ -72,6 +74,11 @@ Deno.test("the program serves as the container starts it, and the health check t
   await client.sendText("hello");
   assert.equal(await client.nextText(), "Server received: hello");
   assert.match(program.stdout.text, /ws:\/\/0\.0\.0\.0:/);
+
+  const [, metricsPort] = await program.printed(/Metrics on http:\/\/0\.0\.0\.0:(\d+)\/metrics\n/);
+  // By another name, as Prometheus in another container does.
+  const metrics = await fetch(`http://localhost:${metricsPort}/metrics`);
+  assert.match(await metrics.text(), /^wsward_connections_open\{endpoint="echo"\} 1$/m);
 
   const [checker, ...args] = words(only("HEALTHCHECK").replace(/^CMD /, ""));
   assert.equal(checker, EXECUTABLE);

@@ -83,7 +83,7 @@ const PROXIES: readonly Proxy[] = [
     program: "haproxy",
     file: "haproxy.cfg",
     silence: /timeout tunnel (\w+)/,
-    flags: ["--proxy-protocol"],
+    flags: ["--proxy-protocol", "--health-path", "/healthz"],
     prepare(shipped, folder, ports) {
       const pair = ["proxy.pem", "proxy.key.pem"].map((name) => Deno.readTextFileSync(FIXTURES + name));
       Deno.writeTextFileSync(`${folder}/pair.pem`, pair.join(""));
