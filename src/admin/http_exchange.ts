@@ -14,7 +14,7 @@ export interface AdminRequest {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Whether it is a request of HTTP/1.0, which only those for {@linkcode HEALTH_PATHS} may be. */
+  /** Whether it is a request of HTTP/1.0, which only those for the health may be. */
   readonly isOld: boolean;
   /** Says that an administrator sent it, who is never cut in favour of others. */
   trust(): void;
@@ -48,7 +48,7 @@ export const EXCHANGE_TIMEOUTS: ExchangeTimeouts = {
 export const MAX_HEAD_SIZE = 16_384;
 
 /** What may be asked for in HTTP/1.0, as the health checks of proxies often do. */
-export const HEALTH_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+const HEALTH_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 /** What is made room for at once; most heads and bodies are shorter. */
 const FIRST_SIZE = 2048;
