@@ -1,7 +1,13 @@
 // What counts as a lost connection, and what does not: real errors of real sockets, and faults of our own.
 
 import assert from "node:assert/strict";
-import { closeQuietly, expectLoss, finish, isConnectionLost } from "../../src/firewall/byte_socket.ts";
+import {
+  closeQuietly,
+  expectLoss,
+  finish,
+  isConnectionLost,
+  PrefixedSocket,
+} from "../../src/firewall/byte_socket.ts";
 
 async function pair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -25,6 +31,14 @@ Deno.test("a read that is closed here, and one after that, are a lost connection
   assert.ok(isConnectionLost(await failureOf(one.read(new Uint8Array(1)))));
   assert.ok(isConnectionLost(await failureOf(one.write(new Uint8Array(1)))));
   other.close();
+});
+
+Deno.test("a socket may be closed as often as somebody wants it closed", async () => {
+  const [one, other] = await pair();
+  for (const socket of [one, other, new PrefixedSocket(one, new Uint8Array(1))]) {
+    closeQuietly(socket);
+    closeQuietly(socket);
+  }
 });
 
 Deno.test("a write to a peer that has reset is a lost connection", async () => {

@@ -173,5 +173,6 @@ export const ADMISSION = [
       "if (LOST_CLASSES.some((lost) => error instanceof lost)) return true;",
       "",
     ],
+    ["a socket can be closed once only", "socket[Symbol.dispose] === undefined", "true"],
   ]),
 ];
