@@ -1,6 +1,7 @@
 // Key files: how they are created, how they are read, and which of them are refused.
 
 import { StartError } from "../core/errors.ts";
+import { describeFileError } from "../core/file_error.ts";
 import {
   exists,
   isOpenMode,
@@ -56,7 +57,7 @@ export async function createKeyFile(
     }
   } catch (cause) {
     if (cause instanceof Deno.errors.AlreadyExists) return false;
-    const state = describe(cause, "its folder does not exist");
+    const state = describeFileError(cause, "its folder does not exist");
     throw new StartError(`Cannot create key file "${path}": ${state}`, { cause });
   }
 }
@@ -132,13 +133,4 @@ function refuseOpenMode(path: string, mode: number): void {
 
 function unusable(path: string, state: string, cause?: unknown): StartError {
   return new StartError(`Cannot use key file "${path}": ${state}`, { cause });
-}
-
-function describe(error: unknown, notFound: string): string {
-  if (error instanceof Deno.errors.NotFound) return notFound;
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "access to it was not allowed when the program was started";
-  }
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,7 @@
 // Reads the files that settings name: regular ones, of a size that was foreseen, in one way for all of them.
 
+import { describeFileError } from "./file_error.ts";
+
 /** A file that was read. */
 export interface RegularFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -34,7 +36,7 @@ export function readRegularFile(path: string, maxBytes: number = MAX_FILE_SIZE_B
     return { bytes, mode: Deno.build.os === "windows" ? undefined : info.mode ?? undefined };
   } catch (error) {
     if (error instanceof UnreadableFile) throw error;
-    throw new UnreadableFile(describe(error), { cause: error });
+    throw new UnreadableFile(describeFileError(error), { cause: error });
   }
 }
 
@@ -71,15 +73,6 @@ function readSome(path: string, most: number, expected: number): Uint8Array<Arra
 
 function tooLarge(size: number, most: number): UnreadableFile {
   return new UnreadableFile(`it is too large (${size} bytes, at most ${most})`);
-}
-
-function describe(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "it does not exist";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "access to it was not allowed when the program was started";
-  }
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether there is anything at `path`, a dangling link included. Throws what else stands in the way of looking. */

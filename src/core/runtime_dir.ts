@@ -2,6 +2,7 @@
 
 import { StartError } from "./errors.ts";
 import { findExposure, ownUser } from "./private_folder.ts";
+import { exists } from "./regular_file.ts";
 
 /** A runtime folder that is ours until it is closed. */
 export interface RuntimeDir {
@@ -133,16 +134,6 @@ async function removeStale(folder: string, name: string): Promise<void> {
     return Deno.removeSync(path);
   }
   throw unusable(folder, `another server answers on "${path}"; ${WAY_OUT}`);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function removeAll(folder: string, names: readonly string[]): void {

@@ -1,7 +1,6 @@
 // The outside as one thing: the public listeners and all that they share.
 
 import { StartError } from "../core/errors.ts";
-import { isOpenMode, readRegularFile, UnreadableFile } from "../core/regular_file.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -12,6 +11,7 @@ import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
+import { readPem } from "./tls/pem_file.ts";
 import type { TlsIdentity } from "./tls/tls_identity.ts";
 import type { Gate } from "./upstream/gate.ts";
 import { Upstream } from "./upstream/route.ts";
@@ -195,17 +195,6 @@ function readIdentity({ tlsCert, tlsKey, tlsClientCa }: Settings, log: Log): Tls
   if (key.isOpen) log("tls.key_open", { file: tlsKey, hint: "run chmod 600, or 640 for a group of servers" });
   const clientCa = tlsClientCa === undefined ? {} : { clientCa: readPem("TLS client CA", tlsClientCa).text };
   return { cert, key: key.text, ...clientCa };
-}
-
-function readPem(what: string, path: string): { readonly text: string; readonly isOpen: boolean } {
-  try {
-    const { bytes, mode = 0 } = readRegularFile(path);
-    // A group that may read it is a way of many systems to let servers do so.
-    return { text: new TextDecoder().decode(bytes), isOpen: isOpenMode(path, mode & ~0o040) };
-  } catch (cause) {
-    if (!(cause instanceof UnreadableFile)) throw cause;
-    throw new StartError(`Cannot read the ${what} "${path}": ${cause.message}`, { cause });
-  }
 }
 
 function hostAndPort({ addr: { hostname, port } }: Deno.TcpListener): { hostname: string; port: number } {

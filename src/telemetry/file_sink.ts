@@ -1,6 +1,7 @@
 // Appends log lines to a file: buffered, written synchronously, rotated, and never a reason to stop.
 
 import { StartError } from "../core/errors.ts";
+import { describeFileError } from "../core/file_error.ts";
 import { Chain, sealLine } from "./chain.ts";
 import { isTorn, resumeChain } from "./chain_end.ts";
 import { rotateFiles } from "./rotation.ts";
@@ -74,7 +75,10 @@ export function openFileSink(options: FileSinkOptions): FileSink {
   try {
     file = open(options.path);
   } catch (cause) {
-    throw new StartError(`Cannot open log file "${options.path}": ${describe(cause)}`, { cause });
+    throw new StartError(
+      `Cannot open log file "${options.path}": ${describeFileError(cause, "its folder does not exist")}`,
+      { cause },
+    );
   }
   return new BufferedFile(file, resumed, { ...options, open, maxSize, maxFiles, chain });
 }
@@ -325,14 +329,4 @@ function refuseBlocking(path: string): void {
     throw error;
   }
   if (info.isFifo || info.isSocket) throw new Error("it is a pipe, which may have no reader: name a file");
-}
-
-function describe(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "its folder does not exist";
-  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "writing there was not allowed when the program was started";
-  }
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,7 @@
 // The names of full log files, and how they move up: FILE becomes FILE.1, FILE.1 becomes FILE.2, the oldest goes.
 
+import { exists } from "../core/regular_file.ts";
+
 /** The name of the full file with this number; 1 is the newest. */
 export function rotatedPath(path: string, number: number): string {
   return `${path}.${number}`;
@@ -16,14 +18,4 @@ export function rotateFiles(path: string, maxFiles: number): void {
     Deno.renameSync(rotatedPath(path, number - 1), rotatedPath(path, number));
   }
   Deno.renameSync(path, rotatedPath(path, 1));
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

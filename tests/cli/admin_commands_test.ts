@@ -288,7 +288,7 @@ Deno.test("an administrator whose own token is revoked is out at once", async ()
   assert.match(await fail(program, "bans", "--token-file", "admin.token"), /\(403\): .*scope wsward:admin/);
   await Deno.writeTextFile(file, "no token\n");
   assert.match(await fail(program, "bans", "--token-file", "admin.token"), /it is not a JWT/);
-  assert.match(await fail(program, "bans", "--token-file", "missing"), /no such file/);
+  assert.match(await fail(program, "bans", "--token-file", "missing"), /does not exist/);
   assert.match(await fail(program, "bans", "--key-file", "missing.key"), /no such file/);
   await stop(program);
 });

@@ -208,6 +208,8 @@ Deno.test(
       ["--tls-cert", "pipe", "--tls-key", "pipe"],
       ["--tls-cert", "cert.pem", "--tls-key", "pipe"],
       ["--state-file", "pipe"],
+      ["--upstream", "wss://localhost:1", "--upstream-ca", "pipe"],
+      ["--upstream", "wss://localhost:1", "--upstream-cert", "cert.pem", "--upstream-key", "pipe"],
     ];
     for (const args of cases) {
       await using program = startServer(args, { folder });

@@ -156,7 +156,7 @@ Deno.test("a token is read from the argument, a file or stdin, with space around
     assert.equal((await bench.token([command, "--file", "token.txt", token])).code, 2);
     assert.equal((await bench.token([command], " \n")).code, 2);
     const missing = await bench.token([command, "--file", "missing"]);
-    assert.equal(missing.stderr, 'Cannot read the token from file "missing": no such file\n');
+    assert.equal(missing.stderr, 'Cannot read the token from file "missing": it does not exist\n');
     assert.equal(missing.code, 1);
     const large = await bench.token([command], "x".repeat(65_537));
     assert.match(large.stderr, /^Cannot read the token from stdin: it is larger than 65536 bytes\n$/);

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
+import { describeFileError } from "../../core/file_error.ts";
 import { optionalPath, readSetting } from "../../core/settings/setting_types.ts";
 import { addUrlOption, readUrl } from "./admin_url.ts";
 import { addSettingOptions, describedOption, ENV, givenValue, settingReader } from "../setting_options.ts";
@@ -168,7 +169,7 @@ async function readTokenFile(path: string): Promise<string> {
   try {
     text = (await Deno.readTextFile(path)).trim();
   } catch (cause) {
-    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    const why = describeFileError(cause);
     throw new StartError(`Cannot read the token from file ${JSON.stringify(path)}: ${why}`, { cause });
   }
   // Anything else would be refused as a header, with its content in the message.

@@ -4,11 +4,13 @@ import { dirname } from "node:path";
 import { AnswerError, request } from "../../auth/http_get.ts";
 import { loadKeys } from "../../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
+import { describeFileError } from "../../core/file_error.ts";
 import { exists } from "../../core/regular_file.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
 import { listEndpoints } from "../../core/settings/endpoints.ts";
 import { flagOf, judgesTokens } from "../../core/settings/settings.ts";
 import { urlHost } from "../../core/shown.ts";
+import { readPem } from "../../firewall/tls/pem_file.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
 
 /** What came of a look at one thing. */
@@ -123,9 +125,9 @@ async function issuer(jwksUrl: string): Promise<Finding> {
 function certificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings, nowMs: number): Finding {
   const name = "certificate";
   try {
-    const cert = Deno.readTextFileSync(tlsCert);
-    const clientCa = tlsClientCa === undefined ? undefined : Deno.readTextFileSync(tlsClientCa);
-    const doubt = checkIdentity({ cert, key: Deno.readTextFileSync(tlsKey), clientCa }, nowMs);
+    const cert = readPem("TLS certificate", tlsCert).text;
+    const clientCa = tlsClientCa === undefined ? undefined : readPem("TLS client CA", tlsClientCa).text;
+    const doubt = checkIdentity({ cert, key: readPem("TLS key", tlsKey).text, clientCa }, nowMs);
     const endMs = Date.parse(readCertificates("TLS certificate", cert)[0].validTo);
     const days = Math.floor((endMs - nowMs) / DAY_MS);
     const state = doubt ?? `it ends at ${new Date(endMs).toISOString().replace(".000", "")}, in ${days} days`;
@@ -195,8 +197,5 @@ function clock(nowMs: number): Finding {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "it is in use";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) return "access was not allowed when the program was started";
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Deno.errors.AddrInUse ? "it is in use" : describeFileError(error);
 }

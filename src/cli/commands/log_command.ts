@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
+import { describeFileError } from "../../core/file_error.ts";
 
 /** Adds `log` with its subcommand to `program`; `exitWith` is called with 1 if a record was tampered with. */
 export function addLogCommand(program: Command, exitWith: (code: number) => void): void {
@@ -40,7 +41,7 @@ function readFile(name: string): Uint8Array<ArrayBuffer> {
   try {
     return Deno.readFileSync(name);
   } catch (cause) {
-    const why = cause instanceof Deno.errors.NotFound ? "it does not exist" : (cause as Error).message;
+    const why = describeFileError(cause);
     throw new StartError(`Cannot read ${JSON.stringify(name)}: ${why}`, { cause });
   }
 }

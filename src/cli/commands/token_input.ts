@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { StartError, UsageError } from "../../core/errors.ts";
+import { describeFileError } from "../../core/file_error.ts";
 
 /** How much is read from a file or stdin, in bytes: more than any token that a server accepts. */
 const MAX_INPUT_SIZE_BYTES = 64 * 1024;
@@ -49,7 +50,7 @@ async function read(file: string | undefined): Promise<string> {
     return text + decoder.decode();
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
-    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    const why = describeFileError(cause);
     throw new StartError(`Cannot read the token from ${from}: ${why}`, { cause });
   }
 }

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { StartError } from "../../core/errors.ts";
+import { describeFileError } from "../../core/file_error.ts";
 import { parseText } from "../../core/settings/setting_types.ts";
 import type { Target } from "../../tools/target.ts";
 
@@ -35,7 +36,7 @@ export async function readNamedFile(flag: string, path: string): Promise<string>
   try {
     return await Deno.readTextFile(path);
   } catch (cause) {
-    const why = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+    const why = describeFileError(cause);
     throw new StartError(`Cannot read ${flag} ${JSON.stringify(path)}: ${why}`, { cause });
   }
 }

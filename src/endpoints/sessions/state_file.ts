@@ -1,6 +1,7 @@
 // The SQLite file in which revocations and used tokens outlive the process.
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { StartError } from "../../core/errors.ts";
+import { describeFileError } from "../../core/file_error.ts";
 import type { Revocation } from "./revocation.ts";
 
 /** Something could not be stored. It has the code of the library, whose own errors mean the same. */
@@ -283,13 +284,7 @@ function isSqliteError(error: unknown): boolean {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "its folder does not exist";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) {
-    return "access to it was not allowed when the program was started";
-  }
   if (error instanceof SyntaxError) return "it is damaged";
-  const message = error instanceof Error ? error.message : String(error);
-  if (message.includes("locked")) return "another process uses it";
-  return message;
+  if (error instanceof Error && error.message.includes("locked")) return "another process uses it";
+  return describeFileError(error, "its folder does not exist");
 }

@@ -1,9 +1,9 @@
 // A connection to somebody else's server, within a time limit: TCP, TLS or a Unix socket.
 
-import { StartError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
+import { readPem } from "../tls/pem_file.ts";
 
 /** What TLS to a server needs; texts in PEM. */
 export interface UpstreamTls {
@@ -28,21 +28,13 @@ export interface DialFailure {
 export function readUpstreamTls(settings: Settings): UpstreamTls {
   const { upstreamCa, upstreamServerName, upstreamCert, upstreamKey } = settings;
   return {
-    caCerts: upstreamCa === undefined ? [] : [readPem("upstream CA", upstreamCa)],
+    caCerts: upstreamCa === undefined ? [] : [readPem("upstream CA", upstreamCa).text],
     serverName: upstreamServerName,
     identity: upstreamCert === undefined || upstreamKey === undefined ? undefined : {
-      cert: readPem("upstream certificate", upstreamCert),
-      key: readPem("upstream key", upstreamKey),
+      cert: readPem("upstream certificate", upstreamCert).text,
+      key: readPem("upstream key", upstreamKey).text,
     },
   };
-}
-
-function readPem(what: string, path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new StartError(`Cannot read the ${what} "${path}": ${(cause as Error).message}`, { cause });
-  }
 }
 
 /** Connects, TLS included, until `signal` says not to. Names are looked up anew each time. Never rejects. */
