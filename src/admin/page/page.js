@@ -50,15 +50,6 @@ function formatDuration(seconds) {
 
 // Playground
 
-const METHODS = {
-  echo: { message: "hello" },
-  whoami: undefined,
-  digest: { data: "hello", algorithm: "SHA-256" },
-  validate_email: { address: "ada@example.com" },
-  refresh: { token: "" },
-  logout: undefined,
-};
-
 let socket;
 /** What was sent and has no reply yet, the oldest first: the server answers in order. */
 let pending = [];
@@ -277,7 +268,7 @@ function startPlayground() {
   byId("version").textContent = facts.version;
   showEndpoints();
   showFields();
-  for (const name of Object.keys(METHODS)) byId("method").append(element("option", {}, name));
+  for (const name of Object.keys(facts.methods)) byId("method").append(element("option", {}, name));
   byId("connect-form").addEventListener("submit", (event) => {
     event.preventDefault();
     if (socket === undefined) connect();
@@ -294,7 +285,7 @@ function startPlayground() {
   byId("method").addEventListener("change", ({ target }) => {
     if (target.value === "") return;
     byId("kind").value = "text";
-    byId("message").value = makeRequest(target.value, METHODS[target.value], 1);
+    byId("message").value = makeRequest(target.value, facts.methods[target.value] ?? undefined, 1);
     target.value = "";
     showFields();
   });

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { flagOf } from "../../core/settings/settings.ts";
+import { METHODS } from "../../endpoints/secure/methods/list.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../protocol/close_code.ts";
 import { endpointUrl } from "../status.ts";
 import style from "./page.css" with { type: "text" };
@@ -35,6 +36,9 @@ const CODES = Object.fromEntries(
   }),
 );
 
+/** What each method of a session can be tried with. */
+const EXAMPLES = Object.fromEntries(METHODS.map(({ name, example = null }) => [name, example]));
+
 /** The page, with a Content-Security-Policy that lets it run its own script and reach this server only. */
 export function renderPage({ version, isSecure, addresses, host }: PageOptions): Response {
   const reachable = addresses.map(({ name, hostname, port }) => ({
@@ -44,7 +48,10 @@ export function renderPage({ version, isSecure, addresses, host }: PageOptions):
   }));
   const endpoints = reachable.map((address) => ({ name: address.name, url: endpointUrl(address, isSecure) }));
   // A "<" could end the element that holds this (WHATWG HTML, restrictions of script elements).
-  const facts = JSON.stringify({ version, endpoints, codes: CODES }).replaceAll("<", "\\u003c");
+  const facts = JSON.stringify({ version, endpoints, codes: CODES, methods: EXAMPLES }).replaceAll(
+    "<",
+    "\\u003c",
+  );
   const page = template
     .replace("<style></style>", () => `<style>${STYLE}</style>`)
     .replace('<script type="application/json" id="facts"></script>', (tag) => tag.replace("><", `>${facts}<`))

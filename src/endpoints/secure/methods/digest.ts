@@ -16,6 +16,7 @@ export const digestMethod = defineMethod({
   name: "digest",
   takes: "`data`, `algorithm` (SHA-256, SHA-384 or SHA-512), `encoding` of the data (utf8 or base64)",
   gives: "`algorithm` and `digest`, in lowercase hex",
+  example: { data: "hello", algorithm: "SHA-256" },
   params: v.strictObject({
     data: v.string(),
     algorithm: v.optional(v.picklist(["SHA-256", "SHA-384", "SHA-512"]), "SHA-256"),

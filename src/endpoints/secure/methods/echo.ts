@@ -8,6 +8,7 @@ export const echoMethod = defineMethod({
   name: "echo",
   takes: "`message`",
   gives: "the same with the prefix in front",
+  example: { message: "hello" },
   params: v.strictObject({ message: v.string() }),
   run: ({ message }, { prefix }) => ({ result: { message: echo(prefix, message) } }),
 });

@@ -32,11 +32,13 @@ export interface Method {
 export interface ToldMethod extends Method {
   readonly takes: string;
   readonly gives: string;
+  /** Parameters to try it with; left out if it has none. */
+  readonly example?: Readonly<Record<string, string>>;
 }
 
 /** What a method is made of. */
 export interface MethodDeclaration<Schema extends ParamsSchema>
-  extends Pick<ToldMethod, "name" | "takes" | "gives"> {
+  extends Pick<ToldMethod, "name" | "takes" | "gives" | "example"> {
   /** The schema of the parameters, which are by name; none at all count as an empty object. Those are texts and lists. */
   readonly params: Schema;
   readonly run: (params: v.InferOutput<Schema>, context: MethodContext) => RpcOutcome | Promise<RpcOutcome>;
@@ -48,12 +50,10 @@ type ParamsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 export function defineMethod<Schema extends ParamsSchema>(
   declared: MethodDeclaration<Schema>,
 ): ToldMethod {
-  const { name, takes, gives, params: schema, run } = declared;
+  const { params: schema, run, ...told } = declared;
   const names = new Set(Object.keys(schema.entries));
   return {
-    name,
-    takes,
-    gives,
+    ...told,
     call(params = new Map(), context) {
       if (Array.isArray(params)) return { error: invalidParams("params") };
       const members = [...params as JsonObject];

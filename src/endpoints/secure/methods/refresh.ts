@@ -23,6 +23,7 @@ export const refreshMethod = defineMethod({
   takes: "`token`, a newer one of the same user",
   gives:
     "`expires_at`, the new one; error -32001 says why a token is refused, -32002 that another is being looked at",
+  example: { token: "" },
   params: v.strictObject({ token: v.string() }),
   async run({ token }, context) {
     const { session } = context;

@@ -17,6 +17,7 @@ export const validateEmailMethod = defineMethod({
   name: "validate_email",
   takes: "`address`",
   gives: "`valid`, and a `reason` when it is not; nothing is looked up",
+  example: { address: "ada@example.com" },
   params: v.strictObject({ address: v.string() }),
   run({ address }) {
     const reason = findFault(address);
