@@ -102,6 +102,11 @@ export class HttpExchange implements AdminRequest {
     this.#timeouts = timeouts;
   }
 
+  /** Whose connection it is. */
+  get address(): string {
+    return this.#conn.remoteAddr.hostname;
+  }
+
   /** Whether an administrator sent it. */
   get isTrusted(): boolean {
     return this.#isTrusted;

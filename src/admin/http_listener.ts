@@ -160,18 +160,24 @@ export class HttpListener {
   }
 
   /**
-   * Cuts the connection that has been there longest, unless an administrator has it or it is about to be answered;
-   * returns whether there was one. A head that is sent at once is read before as many others can come, so those who hold
-   * connections only cut each other.
+   * Of the address that holds most connections, cuts the one that has been there longest; none that an administrator has
+   * or that is about to be answered. Returns whether there was one. So those who hold connections only cut each other,
+   * however slowly the head of somebody else comes from far away.
    */
   #cutOldest(): boolean {
+    const held = new Map<string, HttpExchange[]>();
+    let most: HttpExchange[] = [];
     for (const exchange of this.#exchanges) {
       if (exchange.isTrusted || this.#waiting.has(exchange)) continue;
-      this.#exchanges.delete(exchange);
-      exchange.cut();
-      return true;
+      const ofAddress = held.get(exchange.address) ?? [];
+      held.set(exchange.address, ofAddress);
+      if (ofAddress.push(exchange) > most.length) most = ofAddress;
     }
-    return false;
+    const oldest = most[0];
+    if (oldest === undefined) return false;
+    this.#exchanges.delete(oldest);
+    oldest.cut();
+    return true;
   }
 }
 

@@ -1,6 +1,8 @@
 // The admin listener's port on raw sockets: its deadlines, its limits, and that no failure ends it.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { MAX_HEAD_SIZE } from "../../src/admin/http_exchange.ts";
 import { HttpListener, type HttpListenerOptions, MAX_CONNECTIONS } from "../../src/admin/http_listener.ts";
 import { isProblem, problemResponse } from "../../src/admin/problem.ts";
@@ -214,6 +216,27 @@ Deno.test("who holds connections is cut for the next one, the oldest first, and 
   assert.equal(statusOf(await readToEnd(administrator)), 200);
   assert.deepEqual(bench.faults, []);
   for (const conn of silent) conn.close();
+});
+
+Deno.test("whoever holds all places does not push out somebody else whose head is long on its way", async () => {
+  await using bench = new Bench({ timeouts: { head: 60_000 } });
+  using slow = await bench.connect();
+  await slow.write(encoder.encode(GOOD.slice(0, 10)));
+  await within("the slow one", until(() => bench.listener.connections === 1));
+  const port = Number(new URL(bench.listener.url).port);
+  const stranger = Array.from(
+    { length: 3 * MAX_CONNECTIONS },
+    () => connect({ port, localAddress: "127.0.0.2" }),
+  );
+  await within(
+    "the end of one that was cut",
+    Promise.any(stranger.map((socket) => once(socket.resume(), "close"))),
+  );
+  // One more than there are places, of whom the slow one is the oldest, has been there by now.
+  await slow.write(encoder.encode(GOOD.slice(10)));
+  assert.equal(statusOf(await readToEnd(slow)), 200);
+  for (const socket of stranger) socket.destroy();
+  await Promise.all(stranger.map((socket) => socket.closed || once(socket, "close")));
 });
 
 Deno.test("more requests at once than there are places are all answered, in turn", async () => {

@@ -94,6 +94,12 @@ export const ADMINISTRATION = [
   ], [
     ["any number of connections", "this.#exchanges.size >= MAX_CONNECTIONS && ", "false && "],
     ["an administrator is cut for a stranger", "exchange.isTrusted || ", ""],
+    ["one address pushes out all others", "held.get(exchange.address) ?? []", 'held.get("") ?? []'],
+    [
+      "one address pushes out all others, whoever is the oldest",
+      "> most.length) most = ofAddress;",
+      "> 0 && most.length === 0) most = ofAddress;",
+    ],
     [
       "no reserve of descriptors",
       "if (!this.#reserve.release() && !this.#cutOldest()) {",
