@@ -90,7 +90,10 @@ async function assertGood(folder: string, tests: readonly string[]): Promise<voi
 }
 
 async function runTests(folder: string, tests: readonly string[], timeoutMs: number) {
-  const [, ...flags] = config.tasks.test.split(" ").filter((word) => word !== "tests/");
+  // One file after the other, because only then is it said when the first test begins.
+  const [, ...flags] = config.tasks.test.split(" ").filter((word) =>
+    !["--parallel", "tests/"].includes(word)
+  );
   // A group of its own, so that what hangs is ended with all that it has started.
   const child = new Deno.Command(Deno.execPath(), {
     args: [...flags, "--no-check", "--fail-fast", ...tests],
