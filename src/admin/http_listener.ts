@@ -1,24 +1,24 @@
 // The admin listener's port: accepts few connections at once, goes on after every failure, and lets an administrator in
 // when the file descriptors have run out.
 
-import { urlHost } from "../core/shown.ts";
+import { isOutOfDescriptors, MAX_ADMINISTRATORS } from "../core/descriptors.ts";
 import { StartError } from "../core/errors.ts";
+import { urlHost } from "../core/shown.ts";
 import { closeQuietly } from "../firewall/byte_socket.ts";
 import type { Log } from "../telemetry/log.ts";
-import { DescriptorReserve } from "./descriptor_reserve.ts";
 import { type Answer, EXCHANGE_TIMEOUTS, type ExchangeTimeouts, HttpExchange } from "./http_exchange.ts";
-
-/** How many connections there may be at once. */
-export const MAX_CONNECTIONS = 64;
 
 /** Pause after an accept that failed and nothing could be done about, in milliseconds. */
 const RETRY_MS = 100;
+
+/** The same where a descriptor has been let go, which is free in a moment. */
+const SOON_MS = 10;
 
 /** Pause between two answers, in milliseconds: time for the peers of the endpoints. */
 const ANSWER_PAUSE_MS = 2;
 
 /** While so many wait for their answers, nobody is accepted. */
-const MAX_WAITING = MAX_CONNECTIONS / 2;
+const MAX_WAITING = MAX_ADMINISTRATORS / 2;
 
 /** A failing accept is logged at most this often, in milliseconds: whoever connects can make it fail. */
 const FAILURE_LOG_INTERVAL_MS = 60_000;
@@ -36,8 +36,8 @@ export interface HttpListenerOptions {
   /** Told of what goes wrong and is neither the peer's fault nor the network's. */
   readonly onFault: (error: unknown) => void;
   readonly log: Log;
-  /** A file or a folder that may be read; without one no descriptors are kept in reserve. */
-  readonly reservePath?: string | undefined;
+  /** Called when there are no descriptors for a connection; returns whether there may be some soon. */
+  readonly onLack?: (() => boolean) | undefined;
   readonly timeouts?: Partial<ExchangeTimeouts> | undefined;
 }
 
@@ -48,7 +48,6 @@ export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #timeouts: ExchangeTimeouts;
   readonly #listener: Deno.TcpListener;
-  readonly #reserve: DescriptorReserve;
   /** The oldest first. */
   readonly #exchanges = new Set<HttpExchange>();
   /** Those whose request is read and not answered yet, in order, and how each goes on. */
@@ -66,7 +65,6 @@ export class HttpListener {
     this.#options = options;
     this.#timeouts = { ...EXCHANGE_TIMEOUTS, ...options.timeouts };
     this.#listener = bind(options);
-    this.#reserve = new DescriptorReserve(options.reservePath);
     const { hostname, port } = this.#listener.addr;
     this.url = `http://${urlHost(hostname)}:${port}/`;
     void this.#acceptAll();
@@ -87,7 +85,6 @@ export class HttpListener {
     if (this.#exchanges.size > 0) await new Promise<void>((resolve) => this.#onEmpty = resolve);
     clearTimeout(timer);
     await this.#answering;
-    this.#reserve.close();
   }
 
   async #acceptAll(): Promise<void> {
@@ -110,15 +107,14 @@ export class HttpListener {
             hint,
           });
         }
-        if (!this.#reserve.release() && !this.#cutOldest()) {
-          await pause(RETRY_MS);
-        }
+        const isSoonOver = isOutOfDescriptors(error) && (this.#options.onLack?.() || this.#cutOldest());
+        await pause(isSoonOver ? SOON_MS : RETRY_MS);
         continue;
       }
-      if (this.#exchanges.size >= MAX_CONNECTIONS && !this.#cutOldest()) closeQuietly(conn);
+      if (this.#exchanges.size >= MAX_ADMINISTRATORS && !this.#cutOldest()) closeQuietly(conn);
       else void this.#serve(conn);
       // Or all that wait would be taken in this turn of the event loop.
-      await new Promise((resolve) => setImmediate(resolve));
+      await pause(0);
       while (this.#waiting.size >= MAX_WAITING) await pause(ANSWER_PAUSE_MS);
     }
   }
@@ -153,8 +149,6 @@ export class HttpListener {
       this.#options.onFault(error);
     } finally {
       this.#exchanges.delete(exchange);
-      // At once: the next one to be accepted anywhere would take the descriptor.
-      this.#reserve.restore();
       if (this.#exchanges.size === 0) this.#onEmpty?.();
     }
   }

@@ -18,8 +18,7 @@ const MAX_AGE_MS = 1000;
 const REFUSALS_PER_SECOND = 0.1;
 
 /** What a listener for machines is made of. */
-export interface MetricsOptions
-  extends MonitoredParts, Pick<HttpListenerOptions, "listen" | "reservePath" | "timeouts"> {
+export interface MetricsOptions extends MonitoredParts, Pick<HttpListenerOptions, "listen" | "timeouts"> {
   /** The file with the token of those who may see the metrics; everybody may see them, and why the server is not ready, without one. */
   readonly tokenFile?: string | undefined;
   readonly log: Log;
@@ -72,6 +71,7 @@ export function startMetrics(options: MetricsOptions): MetricsServer {
       name: "metrics",
       answer: (request) => handler.handle(request),
       onFault: (error) => handler.contain(error),
+      onLack: () => options.firewall()?.lackDescriptors() ?? false,
     });
   } catch (error) {
     monitor.stop();

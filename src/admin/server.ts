@@ -16,7 +16,7 @@ import { createSessionRoutes } from "./session_routes.ts";
 
 /** What an admin listener is made of. */
 export interface AdminOptions
-  extends AccessOptions, MonitoredParts, Pick<HttpListenerOptions, "listen" | "reservePath" | "timeouts"> {
+  extends AccessOptions, MonitoredParts, Pick<HttpListenerOptions, "listen" | "timeouts"> {
   /** How long a ban lasts unless the request says otherwise, in milliseconds. */
   readonly banTimeMs: number;
   readonly sessions: SessionRegistry;
@@ -70,6 +70,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
       name: "admin",
       answer: (request) => handler.handle(request),
       onFault: (error) => handler.contain(error),
+      onLack: () => options.firewall()?.lackDescriptors() ?? false,
     });
   } catch (error) {
     monitor.stop();

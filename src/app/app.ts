@@ -4,6 +4,7 @@ import type { EventFeed } from "../admin/event_feed.ts";
 import type { MetricsServer } from "../admin/metrics_server.ts";
 import type { MonitoredParts } from "../admin/monitor.ts";
 import type { AdminServer } from "../admin/server.ts";
+import { descriptorsForPeers } from "../core/descriptors.ts";
 import { Readiness } from "../core/readiness.ts";
 import type { RuntimeDir } from "../core/runtime_dir.ts";
 import type { Settings } from "../core/settings/declarations.ts";
@@ -23,6 +24,7 @@ import { SYSTEM_CLOCK } from "../endpoints/sessions/clock.ts";
 import { SecureCounters } from "../endpoints/sessions/secure_counters.ts";
 import { Firewall, type GuardedEndpoint } from "../firewall/firewall.ts";
 import { checkMayConnect } from "../firewall/upstream/permission.ts";
+import { openFileLimit } from "../process/granted.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createJudge, type Judges, openJudges } from "./judges.ts";
 
@@ -108,6 +110,10 @@ export class App {
       settings,
       endpoints: guarded,
       isReady: () => this.#readiness.problems().length === 0,
+      descriptors: {
+        most: descriptorsForPeers(openFileLimit(), settings),
+        reservePath: this.#runtimeDir.path,
+      },
       log: this.#log,
     });
     const scheme = settings.tlsCert === undefined ? "ws" : "wss";
@@ -184,7 +190,6 @@ export class App {
       isRevoked: (identity) => judges.revocations.covers(identity),
       banTimeMs: settings.banTime,
       sessions: judges.sessions,
-      reservePath: this.#runtimeDir.path,
       log,
     });
   }
@@ -197,7 +202,6 @@ export class App {
       ...this.#monitoredParts(feed),
       listen: settings.metricsListen,
       tokenFile: settings.metricsTokenFile,
-      reservePath: this.#runtimeDir.path,
       log,
     });
   }

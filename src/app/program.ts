@@ -1,10 +1,11 @@
 // A server as a program of its own: signals become a reload or a drain.
 
 import { EventFeed } from "../admin/event_feed.ts";
+import { neededDescriptors } from "../core/descriptors.ts";
 import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
 import { NO_LOG_FILE, type Settings } from "../core/settings/declarations.ts";
-import { readGranted } from "../process/granted.ts";
+import { openFileLimit, readGranted } from "../process/granted.ts";
 import type { ServiceManager } from "../process/service_manager.ts";
 import { addSignalListener, endWhenDebugged, nextSignal } from "../process/signals.ts";
 import { printLines } from "../process/stdout.ts";
@@ -14,11 +15,6 @@ import { holdBack } from "../telemetry/held_log.ts";
 import { isJournal } from "../telemetry/journal.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { type Address, App, describeAddress } from "./app.ts";
-
-/** The client's socket, and both ends of the private one. */
-const DESCRIPTORS_PER_CONNECTION = 3;
-/** Listeners, files, the runtime's own, and some in reserve. */
-const OTHER_DESCRIPTORS = 64;
 
 /**
  * Serves until SIGINT or SIGTERM, then drains. `version` is what the program says about itself, `configFile` where the
@@ -91,10 +87,9 @@ export async function serve(
   return 0;
 }
 
-/** The runtime can't say how many files it may open, so whoever starts it may: the executable's script, the start task. */
-function warnOfFewDescriptors({ maxConnections }: Settings, log: Log): void {
-  const limit = Number(readGranted("WSWARD_OPEN_FILES"));
-  const needed = DESCRIPTORS_PER_CONNECTION * maxConnections + OTHER_DESCRIPTORS;
+function warnOfFewDescriptors(settings: Settings, log: Log): void {
+  const limit = openFileLimit();
+  const needed = neededDescriptors(settings);
   // Neither without the variable nor for "unlimited".
   if (!(limit < needed)) return;
   const hint = "raise it (ulimit -n, LimitNOFILE), or lower --max-connections";

@@ -1,5 +1,6 @@
 // Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
 
+import { connectionsWithin, usedDescriptors } from "../core/descriptors.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
@@ -7,6 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import { BANNED, type ClientLimits, ClientTable } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
 import { clientKey, createNetworkSet, type NetworkSet } from "./admission/network_set.ts";
+import { Newcomers } from "./admission/newcomers.ts";
 import { RefusalLog } from "./admission/refusal_log.ts";
 import { countUp } from "./counters.ts";
 
@@ -16,10 +18,23 @@ export type AdmissionSettings =
   & IpRuleSettings
   & Pick<Settings, "maxConnections" | "trustProxy" | "proxyProtocol" | "firewallDryRun">;
 
-/** A connection that has to go when its address is not welcome any more. */
-export interface Admitted {
-  /** Called once, with why. */
+/** Somebody who has come, until the end of the connection that becomes of it. */
+export interface Visitor {
+  /** The address that is known of it so far. */
+  readonly address: string;
+  readonly endpoint: string;
+  /** Ends it, because its address is not welcome any more: called at most once, with why. */
   expel(refusal: Refusal): void;
+  /** Gives its place to another: called at most once, and not while it is being joined to the endpoint or after that. */
+  makeRoom(refusal: Refusal): void;
+}
+
+/** What is known of the descriptors that peers may have. */
+export interface DescriptorLimits {
+  /** How many there are for them; `NaN` if that is not known. */
+  readonly most: number;
+  /** A file or a folder that may be read: descriptors of it are kept in reserve until the limit is known. */
+  readonly reservePath: string;
 }
 
 const TOO_MANY: Refusal = {
@@ -31,6 +46,15 @@ const TOO_MANY: Refusal = {
 
 const SWEEP_INTERVAL_MS = 1000;
 
+/** How many descriptors are held in reserve while their limit is not known. */
+const RESERVED_DESCRIPTORS = 8;
+/** How many are left free when it is, besides those that connections may need. */
+const SPARE_DESCRIPTORS = 16;
+/** From how many sockets without a place on nobody is accepted: as many as come at once would take all there are. */
+const MOST_LEAVING = 8;
+/** How long it takes until those that were let go are free, in milliseconds. */
+const LACK_INTERVAL_MS = 100;
+
 /** One for the whole process. Addresses are in canonical form. */
 export class Admission {
   readonly #settings: AdmissionSettings;
@@ -40,16 +64,30 @@ export class Admission {
   readonly #proxies: NetworkSet;
   readonly #refusals: RefusalLog;
   /** Whom each address rule must be asked about again when it changes, and each ban. */
-  readonly #admitted = new Map<Admitted, { readonly address: string; readonly key: string }>();
+  readonly #admitted = new Map<Visitor, { readonly address: string; readonly key: string }>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
   readonly #refusalCounts = new Map<string, Map<RefusalRule, number>>();
-  #connections = 0;
+  /** Everybody who has a place, and of those who could lose it. */
+  readonly #visitors = new Set<Visitor>();
+  readonly #newcomers = new Newcomers<Visitor>();
+  /** How many have no place and are not closed yet. */
+  #leaving = 0;
+  /** How many places there are descriptors for. */
+  #places: number;
+  readonly #reservePath: string | undefined;
+  readonly #reserve: Deno.FsFile[] = [];
+  #lackedMs = -Infinity;
   #bansBegun = 0;
 
-  /** @throws {StartError} when the rules file can't be used. */
-  constructor(settings: AdmissionSettings, log: Log) {
+  /**
+   * @param descriptors Without it, there is no limit until one is found.
+   * @throws {StartError} when the rules file can't be used.
+   */
+  constructor(settings: AdmissionSettings, log: Log, descriptors?: DescriptorLimits) {
     this.#settings = settings;
     this.#log = log;
+    this.#places = connectionsWithin(descriptors?.most || Infinity);
+    this.#reservePath = descriptors?.reservePath;
     this.#rules = new IpRules(settings);
     this.#clients = new ClientTable(settings);
     this.#proxies = createNetworkSet(settings.trustProxy);
@@ -66,21 +104,95 @@ export class Admission {
     return this.#settings.proxyProtocol && this.#proxies.has(address);
   }
 
-  /** Counts an accepted socket in, or says why there are too many. Each that was counted must be given to `leave`. */
-  enter(): Refusal | undefined {
-    // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
-    if (this.#connections >= this.#settings.maxConnections) {
-      const refusal = this.enforce("others", TOO_MANY);
-      if (refusal !== undefined) return refusal;
+  /**
+   * Gives an accepted socket its place, or says why there is none. Each must be given to `leave` when it is closed.
+   *
+   * When all places are taken, the newcomer that came first goes, of the client that has most of them. A head that is sent at
+   * once is read before as many others can come, so those who hold places only take them from each other.
+   */
+  enter(visitor: Visitor): Refusal | undefined {
+    this.#begin();
+    const { maxConnections, firewallDryRun } = this.#settings;
+    // A dry run has no more descriptors than any other.
+    const most = firewallDryRun ? this.#places : Math.min(maxConnections, this.#places);
+    if (this.#visitors.size >= most && !this.#makeRoom(most)) {
+      this.#leaving++;
+      return { ...TOO_MANY, limit: most };
     }
-    this.#connections++;
+    if (this.#visitors.size >= maxConnections) this.enforce("others", TOO_MANY);
+    this.#visitors.add(visitor);
+    this.#newcomers.add(visitor, clientKey(visitor.address));
     return undefined;
   }
 
-  /** Counts a socket out. */
-  leave(): void {
-    this.#connections--;
+  /** From now on the visitor keeps its place: it is about to be a connection. */
+  settle(visitor: Visitor): void {
+    this.#newcomers.delete(visitor);
+  }
+
+  /** It is none, and only has to read why: what has a better use for its place may have it. */
+  unsettle(visitor: Visitor): void {
+    if (this.#visitors.has(visitor)) this.#newcomers.add(visitor, clientKey(visitor.address));
+  }
+
+  /** Takes back the place of a visitor that is gone, if it had one. */
+  leave(visitor: Visitor): void {
+    if (!this.#visitors.delete(visitor)) this.#leaving--;
+    this.#newcomers.delete(visitor);
+  }
+
+  /** Whether so many have to go that nobody may be accepted before some have: each still has a socket. */
+  get isCrowded(): boolean {
+    return this.#leaving >= MOST_LEAVING;
+  }
+
+  /**
+   * To be called when a socket could not be had for want of descriptors: from now on there are places for as many as there turned
+   * out to be, and who has none goes. Returns whether there may be some soon.
+   */
+  lackDescriptors(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#lackedMs < LACK_INTERVAL_MS) return true;
+    this.#lackedMs = nowMs;
+    const { size } = this.#newcomers;
+    const left = usedDescriptors(this.#visitors.size - size) + size + this.#reserve.length -
+      SPARE_DESCRIPTORS;
+    this.#places = Math.min(this.#places, connectionsWithin(left));
+    let isReleased = this.#release();
+    while (this.#visitors.size > this.#places && this.#makeRoom(this.#places)) isReleased = true;
+    return isReleased;
+  }
+
+  #release(): boolean {
+    const files = this.#reserve.splice(0);
+    for (const file of files) file.close();
+    return files.length > 0;
+  }
+
+  /** Lets a newcomer go, if there is one: no more than `limit` can have places. */
+  #makeRoom(limit: number): boolean {
+    const refusal = { ...TOO_MANY, limit };
+    const worst = this.#newcomers.takeWorst();
+    if (worst === undefined) return false;
+    this.#visitors.delete(worst);
+    this.#leaving++;
+    this.record(worst.address, worst.endpoint, refusal);
+    worst.makeRoom(refusal);
+    return true;
+  }
+
+  /** Not before somebody comes: there is nothing to sweep, and the runtime's first timer takes time that a start does not have. */
+  #begin(): void {
+    if (this.#sweeper !== undefined) return;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
+    if (this.#reservePath === undefined || this.#places !== Infinity) return;
+    try {
+      while (this.#reserve.length < RESERVED_DESCRIPTORS) {
+        this.#reserve.push(Deno.openSync(this.#reservePath));
+      }
+    } catch {
+      // There are no others now, or the folder may not be read: without a reserve the first lack of them costs more.
+    }
   }
 
   /** Why the client may not connect, by the rules, its ban or the number of its connections. */
@@ -92,14 +204,16 @@ export class Admission {
   }
 
   /** Counts a client's connection, which each rule passed, until `end`. */
-  begin(address: string, admitted: Admitted): void {
+  begin(address: string, admitted: Visitor): void {
     const key = clientKey(address);
     this.#admitted.set(admitted, { address, key });
     this.#clients.open(key);
+    // What a proxy says about it may be new.
+    this.#newcomers.move(admitted, key);
   }
 
   /** Counts a client's connection out. */
-  end(admitted: Admitted): void {
+  end(admitted: Visitor): void {
     const known = this.#admitted.get(admitted);
     if (known === undefined) return;
     this.#admitted.delete(admitted);
@@ -188,6 +302,7 @@ export class Admission {
   /** Ends the sweeps and logs what has been counted. */
   stop(): void {
     clearInterval(this.#sweeper);
+    this.#release();
     this.#refusals.flush();
   }
 

@@ -4,7 +4,7 @@ import { StartError } from "../core/errors.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
-import { Admission } from "./admission.ts";
+import { Admission, type DescriptorLimits } from "./admission.ts";
 import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
 import type { FirewallMetrics } from "./counters.ts";
@@ -32,6 +32,8 @@ export interface FirewallOptions {
   readonly endpoints: readonly GuardedEndpoint[];
   /** Whether all parts of the server are ready. */
   readonly isReady: () => boolean;
+  /** Without it, there is no limit until one is found. */
+  readonly descriptors?: DescriptorLimits;
   readonly log: Log;
 }
 
@@ -60,11 +62,14 @@ export class Firewall {
   readonly #budget: MemoryBudget;
   #upstream: Upstream | undefined;
 
-  private constructor({ settings, endpoints, isReady, log }: FirewallOptions, tls: TlsAcceptor | undefined) {
+  private constructor(
+    { settings, endpoints, isReady, descriptors, log }: FirewallOptions,
+    tls: TlsAcceptor | undefined,
+  ) {
     this.#settings = settings;
     this.#log = log;
     this.#tls = tls;
-    this.#admission = new Admission(settings, log);
+    this.#admission = new Admission(settings, log, descriptors);
     const insides = endpoints.map(({ inside }) =>
       typeof inside === "string" ? inside : this.#upstream = new Upstream(settings, inside, log)
     );
@@ -157,6 +162,11 @@ export class Firewall {
   /** Ends a ban; returns whether there was one. */
   unban(address: string): boolean {
     return this.#admission.unban(address);
+  }
+
+  /** As of {@linkcode Admission}: a socket could not be had for want of descriptors. */
+  lackDescriptors(): boolean {
+    return this.#admission.lackDescriptors();
   }
 
   /** Why nobody can be served by somebody else's servers, if there are any. */

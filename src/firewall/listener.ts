@@ -1,6 +1,7 @@
 // One public listener: accepts, has each peer opened, checked and joined to the endpoint, and drains.
 
 import { ABNORMAL_CLOSURE, type CloseReason } from "../protocol/close_code.ts";
+import { isOutOfDescriptors } from "../core/descriptors.ts";
 import { StandstillMeter } from "../core/standstill.ts";
 import { encodeClose } from "../protocol/frame.ts";
 import { checkHandshake, type Refusal } from "../protocol/handshake.ts";
@@ -24,6 +25,9 @@ import { Served } from "./ways/served.ts";
 
 /** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
 const ACCEPT_RETRY_MS = 100;
+
+/** The same where descriptors have been let go, which are free in a moment. */
+const ACCEPT_ROOM_MS = 10;
 
 /** How long after the last connection the next one is closed at a drain, in milliseconds, unless there is less time. */
 const CLOSE_STEP_MS = 10;
@@ -195,13 +199,15 @@ export class FirewallListener {
         // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
         if (this.#sweeper === undefined) this.#startSweeping(sweepIntervalMs(limits));
         void this.#serve(peer);
+        while (this.#options.admission.isCrowded) await pause(0);
       } catch (error) {
         if (this.#isDraining) return;
         // A peer that was gone before it was accepted is nobody's trouble.
         if (isConnectionLost(error) && !(error instanceof Deno.errors.BadResource)) continue;
         if (!isFailing) log("server.accept_failed", { endpoint, ...describeAcceptFailure(error) });
         isFailing = true;
-        await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+        const isSoonOver = isOutOfDescriptors(error) && this.#options.admission.lackDescriptors();
+        await pause(isSoonOver ? ACCEPT_ROOM_MS : ACCEPT_RETRY_MS);
       }
     }
   }
@@ -211,13 +217,14 @@ export class FirewallListener {
     this.counters.sockets++;
     const { admission, endpoint, log, tls } = this.#options;
     const { hostname } = peer.remoteAddr;
-    const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname);
-    const refusal = admission.enter();
+    const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname, endpoint);
+    const refusal = admission.enter(handshake);
     if (refusal !== undefined) {
       admission.record(handshake.address, endpoint, refusal);
       handshake.canAnswer = tls === undefined;
-      // It was not counted, so it may not linger; most peers see the answer all the same.
-      return await interrupt(handshake, refusal);
+      // It has no place, so it may not linger; most peers see the answer all the same.
+      await interrupt(handshake, refusal);
+      return admission.leave(handshake);
     }
     this.#handshakes.add(handshake);
     try {
@@ -235,11 +242,11 @@ export class FirewallListener {
         this.#ways.get(handshake.id)?.release(handshake.connection?.result.code ?? ABNORMAL_CLOSURE);
         this.#ways.delete(handshake.id);
       }
-      admission.end(handshake);
-      admission.leave();
-      this.#checkEmpty();
       handshake.cut();
       closeQuietly(peer);
+      admission.end(handshake);
+      admission.leave(handshake);
+      this.#checkEmpty();
     }
   }
 
@@ -247,7 +254,8 @@ export class FirewallListener {
   async #admit(handshake: Handshake): Promise<Connection | undefined> {
     const { admission, budget, health, requestRules } = this.#options;
     const opening = await open(handshake, this.#opening);
-    if (opening === undefined) return undefined;
+    // Who lost the place to another has been answered.
+    if (opening === undefined || handshake.isRefused) return undefined;
     if (!("head" in opening)) return void await refuse(handshake, opening, this.#options);
     const { head } = opening;
     if (health !== undefined && isHealthCheck(head, health)) {
@@ -258,8 +266,10 @@ export class FirewallListener {
       admission.enforce(handshake.address, hasPlace ? undefined : NO_MEMORY) ??
       admission.enforce(handshake.address, firstRefusal(requestRules, head));
     if (refusal !== undefined) return void await refuse(handshake, refusal, this.#options);
+    admission.settle(handshake);
     const joined = await join(handshake, opening, this.#joining);
     if (!("status" in joined)) return joined;
+    admission.unsettle(handshake);
     // What a drain has cut is not the endpoint's failure.
     return void await refuse(handshake, this.#isDraining ? STOPPING : joined, this.#options);
   }
@@ -286,6 +296,10 @@ export class FirewallListener {
   }
 }
 
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /** How often the limits in time are looked at: often enough for the shortest of them, and too seldom to cost anything. */
 function sweepIntervalMs(limits: ConnectionLimits): number {
   const shortest = Math.min(
@@ -301,7 +315,7 @@ function sweepIntervalMs(limits: ConnectionLimits): number {
 }
 
 function describeAcceptFailure(error: unknown): { readonly error: string; readonly hint?: string } {
-  if (error instanceof Error && /os error (23|24)\b|EMFILE|ENFILE/.test(error.message)) {
+  if (isOutOfDescriptors(error)) {
     return {
       error: "no file descriptors are left",
       hint: "raise the limit (ulimit -n) or lower --max-connections: a connection needs three",

@@ -56,7 +56,9 @@ export const REFUSAL_RULES = {
   },
   max_connections: {
     meaning: "only so many connections may be open at once",
-    cause: "more clients than the server was made for, or a flood",
+    cause:
+      "more clients than the server was made for, or than it may have files open (a connection needs three), or a flood; " +
+      "peers that have not sent their request go first, those of the address with most of them",
     settings: ["maxConnections"],
   },
   max_connections_per_ip: {

@@ -40,7 +40,9 @@ export const EVENTS = {
     level: "warning",
     text: "The limit of open files is lower than the connections that are allowed need",
     fields: ["limit", "value", "hint"],
-    cause: "ulimit -n, or LimitNOFILE of the unit, is below what --max-connections can take",
+    cause:
+      "ulimit -n, or LimitNOFILE of the unit, is below what --max-connections can take; there will be as many connections " +
+      "as there are files for",
     settings: ["maxConnections"],
   },
   "server.draining": {
@@ -61,7 +63,8 @@ export const EVENTS = {
     level: "error",
     text: "Cannot accept a connection",
     fields: ["endpoint", "error", "hint"],
-    cause: "the process has no file descriptors left; it goes on trying",
+    cause:
+      "the process has no file descriptors left; it goes on trying, with as many connections as there were files for",
     settings: ["maxConnections"],
   },
   "server.accepting": {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { MAX_HEAD_SIZE } from "../../src/admin/http_exchange.ts";
-import { HttpListener, type HttpListenerOptions, MAX_CONNECTIONS } from "../../src/admin/http_listener.ts";
+import { HttpListener, type HttpListenerOptions } from "../../src/admin/http_listener.ts";
+import { MAX_ADMINISTRATORS } from "../../src/core/descriptors.ts";
 import { isProblem, problemResponse } from "../../src/admin/problem.ts";
 
 /** How long any wait may take, in milliseconds. */
@@ -205,13 +206,13 @@ Deno.test("who holds connections is cut for the next one, the oldest first, and 
   await administrator.write(encoder.encode(GOOD.replace("/", "/hold")));
   await within("the administrator's request", until(() => held !== undefined));
   const silent: Deno.Conn[] = [];
-  for (let i = 1; i < MAX_CONNECTIONS; i++) silent.push(await bench.connect());
-  await within("all of them", until(() => bench.listener.connections === MAX_CONNECTIONS));
+  for (let i = 1; i < MAX_ADMINISTRATORS; i++) silent.push(await bench.connect());
+  await within("all of them", until(() => bench.listener.connections === MAX_ADMINISTRATORS));
   assert.equal(statusOf(await bench.send(GOOD)), 200);
   assert.equal(await readToEnd(silent[0]!), "");
-  for (let i = 0; i < 3 * MAX_CONNECTIONS; i++) silent.push(await bench.connect());
+  for (let i = 0; i < 3 * MAX_ADMINISTRATORS; i++) silent.push(await bench.connect());
   assert.equal(statusOf(await bench.send(GOOD)), 200);
-  assert.ok(bench.listener.connections <= MAX_CONNECTIONS);
+  assert.ok(bench.listener.connections <= MAX_ADMINISTRATORS);
   held!();
   assert.equal(statusOf(await readToEnd(administrator)), 200);
   assert.deepEqual(bench.faults, []);
@@ -241,7 +242,7 @@ Deno.test("whoever holds all places does not push out somebody else whose head i
 
 Deno.test("more requests at once than there are places are all answered, in turn", async () => {
   await using bench = new Bench();
-  const texts = await Promise.all(Array.from({ length: 3 * MAX_CONNECTIONS }, () => bench.send(GOOD)));
+  const texts = await Promise.all(Array.from({ length: 3 * MAX_ADMINISTRATORS }, () => bench.send(GOOD)));
   assert.deepEqual(new Set(texts.map(statusOf)), new Set([200]));
 });
 

@@ -1,10 +1,15 @@
 // What all listeners share: counting, and what is recorded of a refusal.
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";
-import { Admission } from "../../src/firewall/admission.ts";
+import { Admission, type Visitor } from "../../src/firewall/admission.ts";
 import { ClientTable } from "../../src/firewall/admission/client_table.ts";
 import { clientKey } from "../../src/firewall/admission/network_set.ts";
 import type { LoggedEvent } from "../support/firewall_harness.ts";
+
+/** Somebody who has come and does nothing. */
+function visitor(address: string, makeRoom: Visitor["makeRoom"] = () => {}): Visitor {
+  return { address, endpoint: "echo", expel: () => {}, makeRoom };
+}
 
 Deno.test("a refusal is recorded with its rule and, where there is one, its limit", () => {
   const events: LoggedEvent[] = [];
@@ -15,10 +20,12 @@ Deno.test("a refusal is recorded with its rule and, where there is one, its limi
     denyIp: ["192.0.2.1"],
   };
   const admission = new Admission(settings, (event, fields = {}) => events.push({ event, fields }));
-  const client = { expel: () => {} };
-  const another = { expel: () => {} };
-  assert.equal(admission.enter(), undefined);
-  admission.record("192.0.2.9", "echo", admission.enter()!);
+  const client = visitor("192.0.2.2");
+  const another = visitor("192.0.2.2");
+  const settled = visitor("192.0.2.8");
+  assert.equal(admission.enter(settled), undefined);
+  admission.settle(settled);
+  admission.record("192.0.2.9", "echo", admission.enter(visitor("192.0.2.9"))!);
   admission.record("192.0.2.1", "echo", admission.check("192.0.2.1")!);
   admission.begin("192.0.2.2", client);
   assert.equal(admission.check("192.0.2.2"), undefined);
@@ -56,7 +63,10 @@ Deno.test("a ban closes the connections of its network, and does not read all ot
   const addresses = networks(10_000);
   const expelled: string[] = [];
   for (const address of addresses) {
-    admission.begin(address, { expel: ({ rule }) => expelled.push(`${address} ${rule}`) });
+    admission.begin(address, {
+      ...visitor(address),
+      expel: ({ rule }) => expelled.push(`${address} ${rule}`),
+    });
   }
   assert.ok(admission.ban("2001:db8:7:1:ffff::", 1000));
   assert.deepEqual(expelled, ["2001:db8:7:1::1 ban"]);

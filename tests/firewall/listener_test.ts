@@ -52,8 +52,8 @@ async function withListener(parts: Parts, test: (running: Running) => Promise<vo
   let taken = 0;
   const admission = new Admission(settings, (event, fields = {}) => void events.push({ event, fields }));
   const { enter, leave } = admission;
-  admission.enter = () => (taken++, enter.call(admission));
-  admission.leave = () => (taken--, leave.call(admission));
+  admission.enter = (visitor) => (taken++, enter.call(admission, visitor));
+  admission.leave = (visitor) => (taken--, leave.call(admission, visitor));
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const firewall = new FirewallListener({
     endpoint: "echo",

@@ -149,6 +149,30 @@ export const ADMISSION = [
       "",
     ],
   ]),
+  ...faultsOf("src/firewall/admission/newcomers.ts", ["tests/firewall/admission/newcomers_test.ts"], [
+    [
+      "the newest goes first",
+      "const [oldest] = this.#byClient.get(client)!;",
+      "const oldest = [...this.#byClient.get(client)!].at(-1);",
+    ],
+    ["anybody goes first", "this.#most = Math.max(this.#most, own.size);", "this.#most = 1;"],
+    ["who has left is remembered", "this.#keys.delete(newcomer);", ""],
+    ["a client of a proxy stays the proxy's", "before === client) return;", "true) return;"],
+  ]),
+  ...faultsOf("src/firewall/admission.ts", ["tests/attacks/descriptors_test.ts"], [
+    [
+      "half heads keep their places",
+      "const worst = this.#newcomers.takeWorst();",
+      "const worst = undefined as Visitor | undefined;",
+    ],
+    ["the limit of descriptors", "Math.min(maxConnections, this.#places)", "maxConnections"],
+    ["one place too many", "if (this.#visitors.size >= most", "if (this.#visitors.size > most"],
+    [
+      "what is found out about the limit",
+      "this.#places = Math.min(this.#places, connectionsWithin(left));",
+      "",
+    ],
+  ]),
   ...faultsOf("src/firewall/handshake/joining.ts", ["tests/firewall/listener_test.ts"], [
     [
       "an endpoint that never answers",

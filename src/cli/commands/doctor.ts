@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { AnswerError, request } from "../../auth/http_get.ts";
 import { loadKeys } from "../../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
+import { connectionsWithin, descriptorsForPeers, neededDescriptors } from "../../core/descriptors.ts";
 import { describeFileError } from "../../core/file_error.ts";
 import { exists } from "../../core/regular_file.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
@@ -28,9 +29,6 @@ export interface Finding {
 const CERTIFICATE_WARNING_DAYS = 14;
 const DAY_MS = 24 * 60 * 60_000;
 const ISSUER_TIMEOUT_MS = 5_000;
-/** What one connection takes, and what the process needs besides. */
-const DESCRIPTORS_PER_CONNECTION = 3;
-const OTHER_DESCRIPTORS = 64;
 /** No clock of a machine that this runs on can be right before. */
 const EARLIEST_MS = Date.UTC(2026, 0);
 
@@ -53,7 +51,7 @@ export async function examine(settings: Settings, nowMs: number): Promise<readon
   if (settings.tlsCert !== undefined && settings.tlsKey !== undefined) {
     findings.push(certificate(settings, nowMs));
   }
-  findings.push(logFile(settings.logFile), descriptors(settings.maxConnections), clock(nowMs));
+  findings.push(logFile(settings.logFile), descriptors(settings), clock(nowMs));
   return findings;
 }
 
@@ -159,16 +157,16 @@ function logFile(path: string): Finding {
   }
 }
 
-function descriptors(maxConnections: number): Finding {
+function descriptors(settings: Settings): Finding {
   const name = "descriptors";
   const limit = descriptorLimit();
   if (limit === undefined) return { name, result: "ok", state: "their limit can't be seen here" };
-  const needed = maxConnections * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
+  const needed = neededDescriptors(settings);
   if (limit >= needed) return { name, result: "ok", state: `${limit} can be open` };
   const state = `${limit} can be open, and --max-connections ${
-    needed === Infinity ? "unlimited" : maxConnections
+    needed === Infinity ? "unlimited" : settings.maxConnections
   } may need ${needed === Infinity ? "any number" : needed}`;
-  const fitting = Math.max(1, Math.floor((limit - OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION));
+  const fitting = connectionsWithin(descriptorsForPeers(limit, settings));
   const remedy = `raise the limit (ulimit -n, or LimitNOFILE in a unit), or use --max-connections ${fitting}`;
   return { name, result: "warning", state, remedy };
 }

@@ -49,6 +49,18 @@ export function isLoopback(address: string): boolean {
  * `::1` is its own key, and what is no address too.
  */
 export function clientKey(address: string): string {
+  // Each step of a handshake asks about the same one.
+  if (address !== lastAddress) {
+    lastKey = keyOf(address);
+    lastAddress = address;
+  }
+  return lastKey;
+}
+
+let lastAddress = "";
+let lastKey = "";
+
+function keyOf(address: string): string {
   const read = address.includes(":") ? readAddress(address) : undefined;
   if (read === undefined) return address;
   const canonical = formatIpAddress(read);

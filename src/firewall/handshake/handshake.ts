@@ -1,16 +1,18 @@
 // A peer from its accept on: what there is of it before, and after, it has become a connection.
 
 import type { Refusal } from "../../protocol/handshake.ts";
-import type { Admitted } from "../admission.ts";
+import type { Visitor } from "../admission.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 import type { Connection } from "../connection/connection.ts";
+import { interrupt } from "./refusing.ts";
 
 /** One accepted socket and what is known about it so far. */
-export class Handshake implements Admitted {
+export class Handshake implements Visitor {
   /** The accepted socket, and later what was put around it. */
   peer: ByteSocket;
   /** The peer's address, or, once that is known, the address of the client that a trusted proxy speaks for. */
   address: string;
+  readonly endpoint: string;
   /** Whether `address` is the client's, so that what is done wrong counts against it. */
   isIdentified = false;
   /** Whether the peer would understand an HTTP response: not before TLS is there. */
@@ -29,14 +31,22 @@ export class Handshake implements Admitted {
   crossing: { cut(): void } | undefined;
   connection: Connection | undefined;
 
-  constructor(peer: ByteSocket, address: string) {
+  constructor(peer: ByteSocket, address: string, endpoint: string) {
     this.peer = peer;
     this.address = address;
+    this.endpoint = endpoint;
   }
 
   expel({ reason }: Refusal): void {
     if (this.connection !== undefined) this.connection.close({ code: 1008, reason });
     else if (!this.isRefused) closeQuietly(this.peer);
+  }
+
+  makeRoom(refusal: Refusal): void {
+    // It has read why, or never will.
+    if (this.isRefused) return closeQuietly(this.peer);
+    this.isRefused = true;
+    void interrupt(this, refusal);
   }
 
   /** Ends every wait of the handshake at once. */

@@ -1,5 +1,6 @@
 // The private hop: asks the endpoint about a peer that was admitted, and makes a connection of the two.
 
+import { isOutOfDescriptors } from "../../core/descriptors.ts";
 import {
   encodeInnerRequest,
   findHeadEnd,
@@ -63,6 +64,9 @@ const UNAVAILABLE: Refusal = {
   rule: "endpoint",
   headers: { "Retry-After": "1" },
 };
+
+/** How long it takes until what was let go is free, in milliseconds. */
+const ROOM_MS = 20;
 
 let lastConnection = 0;
 const runId = Date.now().toString(36);
@@ -139,11 +143,11 @@ async function ask(
   id: string,
   head: Opening["head"],
   socketPath: string,
-  { isSecure, endpoint, limits, log }: JoiningOptions,
+  { isSecure, endpoint, limits, admission, log }: JoiningOptions,
 ): Promise<{ readonly inner: ByteSocket; readonly welcome: Welcome } | Refusal> {
   let inner: ByteSocket;
   try {
-    inner = await Deno.connect({ transport: "unix", path: socketPath });
+    inner = await dial(socketPath, admission);
   } catch (error) {
     // Whatever it is, it is on our side, and the record has its words.
     log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
@@ -166,6 +170,17 @@ async function ask(
     return UNAVAILABLE;
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Connects to the endpoint; a second time if the descriptors have run out, whose limit is known by then. */
+async function dial(path: string, admission: Admission): Promise<ByteSocket> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (!isOutOfDescriptors(error) || !admission.lackDescriptors()) throw error;
+    await new Promise((resolve) => setTimeout(resolve, ROOM_MS));
+    return await Deno.connect({ transport: "unix", path });
   }
 }
 

@@ -4,7 +4,16 @@ import { encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
 import type { Admission } from "../admission.ts";
 import { small } from "../connection/buffer_stock.ts";
 import { type ByteSocket, closeQuietly, expectLoss, finish, writeAll } from "../byte_socket.ts";
-import type { Handshake } from "./handshake.ts";
+
+/** What refusing a peer needs to know of it, as a handshake has it. */
+export interface Refused {
+  readonly peer: ByteSocket;
+  readonly address: string;
+  readonly canAnswer: boolean;
+  readonly isIdentified: boolean;
+  readonly isHead: boolean;
+  isRefused: boolean;
+}
 
 /** How long a refused peer may take to read why, in milliseconds: it holds a descriptor for that time. */
 const REFUSAL_TIMEOUT_MS = 1000;
@@ -19,7 +28,7 @@ let lingering = 0;
 
 /** Records why the peer may not connect, counts it against its address if it is a violation, and answers. */
 export async function refuse(
-  handshake: Handshake,
+  handshake: Refused,
   refusal: Refusal,
   { admission, endpoint }: { readonly admission: Admission; readonly endpoint: string },
 ): Promise<void> {
@@ -31,7 +40,7 @@ export async function refuse(
 }
 
 /** Sends a refusal and waits, for a moment, until it has been read. Rejects when the peer is lost. */
-export async function answer({ peer, isHead }: Handshake, refusal: Refusal): Promise<void> {
+export async function answer({ peer, isHead }: Refused, refusal: Refusal): Promise<void> {
   const date = new Date().toUTCString();
   await sendLast(peer, encodeRefusal(refusal, { date, hasBody: !isHead }));
 }
@@ -53,7 +62,7 @@ export async function sendLast(peer: ByteSocket, bytes: Uint8Array): Promise<voi
 }
 
 /** The same while a read is pending, which the end of the socket ends. Never rejects for the loss of the peer. */
-export async function interrupt(handshake: Handshake, refusal: Refusal): Promise<void> {
+export async function interrupt(handshake: Refused, refusal: Refusal): Promise<void> {
   const { peer, canAnswer, isHead } = handshake;
   const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
   try {
