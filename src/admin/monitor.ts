@@ -9,7 +9,10 @@ import { LoopLag } from "../telemetry/loop_lag.ts";
 import type { EventFeed } from "./event_feed.ts";
 
 /** What the administration needs of the firewall. */
-export type AdministeredFirewall = Pick<Firewall, "addresses" | "metrics" | "bans" | "ban" | "unban">;
+export type AdministeredFirewall = Pick<
+  Firewall,
+  "addresses" | "metrics" | "bans" | "ban" | "unban" | "lackDescriptors"
+>;
 
 /** The parts of the program that are looked at. */
 export interface MonitoredParts {

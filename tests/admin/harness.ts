@@ -41,6 +41,10 @@ export class FakeFirewall implements AdministeredFirewall {
   unban(address: string): boolean {
     return this.banned.delete(address);
   }
+
+  lackDescriptors(): boolean {
+    return false;
+  }
 }
 
 /** A request as it stands on the wire, except for its Host and Connection headers. */
