@@ -226,7 +226,7 @@ Deno.test("whoever holds all places does not push out somebody else whose head i
   await within("the slow one", until(() => bench.listener.connections === 1));
   const port = Number(new URL(bench.listener.url).port);
   const stranger = Array.from(
-    { length: 3 * MAX_CONNECTIONS },
+    { length: 3 * MAX_ADMINISTRATORS },
     () => connect({ port, localAddress: "127.0.0.2" }),
   );
   await within(
