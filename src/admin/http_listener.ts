@@ -52,6 +52,7 @@ export class HttpListener {
   readonly #exchanges = new Set<HttpExchange>();
   /** Those whose request is read and not answered yet, in order, and how each goes on. */
   readonly #waiting = new Map<HttpExchange, () => void>();
+  readonly #accepting: Promise<void>;
   #answering: Promise<void> | undefined;
   #isStopped = false;
   #onEmpty: (() => void) | undefined;
@@ -67,7 +68,7 @@ export class HttpListener {
     this.#listener = bind(options);
     const { hostname, port } = this.#listener.addr;
     this.url = `http://${urlHost(hostname)}:${port}/`;
-    void this.#acceptAll();
+    this.#accepting = this.#acceptAll();
   }
 
   /** How many connections are open. */
@@ -84,6 +85,7 @@ export class HttpListener {
     }, STOP_DEADLINE_MS);
     if (this.#exchanges.size > 0) await new Promise<void>((resolve) => this.#onEmpty = resolve);
     clearTimeout(timer);
+    await this.#accepting;
     await this.#answering;
   }
 

@@ -92,18 +92,13 @@ export const ADMINISTRATION = [
     "tests/admin/http_listener_test.ts",
     "tests/admin/accept_test.ts",
   ], [
-    ["any number of connections", "this.#exchanges.size >= MAX_CONNECTIONS && ", "false && "],
+    ["any number of connections", "this.#exchanges.size >= MAX_ADMINISTRATORS && ", "false && "],
     ["an administrator is cut for a stranger", "exchange.isTrusted || ", ""],
     ["one address pushes out all others", "held.get(exchange.address) ?? []", 'held.get("") ?? []'],
     [
       "one address pushes out all others, whoever is the oldest",
       "> most.length) most = ofAddress;",
       "> 0 && most.length === 0) most = ofAddress;",
-    ],
-    [
-      "no reserve of descriptors",
-      "if (!this.#reserve.release() && !this.#cutOldest()) {",
-      "if (!this.#cutOldest()) {",
     ],
     ["a fault ends the listener", "      this.#options.onFault(error);\n", "      throw error;\n"],
   ]),
