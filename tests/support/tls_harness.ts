@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
-import type { ByteSocket } from "../../src/firewall/byte_socket.ts";
+import { type ByteSocket, closeQuietly } from "../../src/firewall/byte_socket.ts";
 import { TlsAcceptor, type TlsResult } from "../../src/firewall/tls/tls_acceptor.ts";
 
 export const TIMEOUT_MS = 5000;
@@ -60,7 +60,7 @@ export class MeteredSocket implements ByteSocket {
   }
 
   close(): void {
-    this.#socket.close();
+    closeQuietly(this.#socket);
     if (this.isStalled) this.#stall.reject(new Deno.errors.BadResource("closed"));
   }
 }
