@@ -13,6 +13,7 @@ export const GRACE_MS = 1000;
 export class StandstillMeter {
   readonly #everyMs: number;
   #tickedAtMs: number;
+  #lateMs = 0;
 
   /** `everyMs` is how often `tick` is called; times are those of one monotonic clock, in milliseconds. */
   constructor(everyMs: number, nowMs: number) {
@@ -20,9 +21,14 @@ export class StandstillMeter {
     this.#tickedAtMs = nowMs;
   }
 
+  /** How much later than planned the last call came, in milliseconds. */
+  get lateMs(): number {
+    return this.#lateMs;
+  }
+
   /** How long the loop stood still since the last call, at least {@linkcode STANDSTILL_MS}; 0 if it did not. */
   tick(nowMs: number): number {
-    const lateMs = nowMs - this.#tickedAtMs - this.#everyMs;
+    const lateMs = this.#lateMs = nowMs - this.#tickedAtMs - this.#everyMs;
     this.#tickedAtMs = nowMs;
     return lateMs >= STANDSTILL_MS ? lateMs : 0;
   }
@@ -70,3 +76,28 @@ const LATE_MS = 250;
 
 /** How often that wait is repeated: a loop that is always late must not keep silent peers for ever. */
 const MAX_GRACES = 10;
+
+/**
+ * The same for a deadline that is looked at again and again: many of them need one timer, and the one that is kept in time, which
+ * is nearly every one, needs none.
+ */
+export class AwakeDeadline {
+  readonly #graceMs: number;
+  #dueMs: number;
+  #graces = MAX_GRACES;
+
+  /** Times are those of one monotonic clock, in milliseconds. */
+  constructor(delayMs: number, nowMs: number) {
+    this.#dueMs = nowMs + delayMs;
+    this.#graceMs = Math.min(delayMs, GRACE_MS);
+  }
+
+  /** Whether it is over. `lateMs` is how much later than planned this look comes. */
+  isOver(nowMs: number, lateMs: number): boolean {
+    if (lateMs >= LATE_MS && this.#graces > 0 && this.#dueMs < nowMs + this.#graceMs) {
+      this.#graces--;
+      this.#dueMs = nowMs + this.#graceMs;
+    }
+    return nowMs >= this.#dueMs;
+  }
+}

@@ -11,7 +11,7 @@ import type { Admission } from "./admission.ts";
 import { canonicalAddress } from "./admission/network_set.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
 import { closeQuietly, expectLoss, isConnectionLost } from "./byte_socket.ts";
-import type { Connection, ConnectionLimits } from "./connection/connection.ts";
+import type { Connection } from "./connection/connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import { Handshake } from "./handshake/handshake.ts";
 import { connectionCost, join, type JoiningLimits, type JoiningOptions } from "./handshake/joining.ts";
@@ -86,7 +86,6 @@ export class FirewallListener {
   readonly #joining: JoiningOptions;
   readonly #opening: OpeningOptions;
   #sweeper: ReturnType<typeof setInterval> | undefined;
-  #standstill: StandstillMeter | undefined;
   #isDraining = false;
   #drained: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
@@ -150,8 +149,8 @@ export class FirewallListener {
   }
 
   #startSweeping(everyMs: number): void {
-    this.#standstill = new StandstillMeter(everyMs, performance.now());
-    this.#sweeper = setInterval(() => this.#sweep(), everyMs);
+    const standstill = new StandstillMeter(everyMs, performance.now());
+    this.#sweeper = setInterval(() => this.#sweep(standstill), everyMs);
   }
 
   /**
@@ -174,9 +173,10 @@ export class FirewallListener {
     return setInterval(closeDue, CLOSE_STEP_MS);
   }
 
-  #sweep(): void {
+  #sweep(standstill: StandstillMeter): void {
     const nowMs = performance.now();
-    const stoodStillMs = this.#standstill?.tick(nowMs) ?? 0;
+    const stoodStillMs = standstill.tick(nowMs);
+    for (const handshake of this.#handshakes) handshake.sweep(nowMs, standstill.lateMs);
     for (const connection of this.#connections) {
       if (stoodStillMs > 0) connection.excuse(stoodStillMs);
       connection.sweep(nowMs);
@@ -301,8 +301,9 @@ function pause(ms: number): Promise<void> {
 }
 
 /** How often the limits in time are looked at: often enough for the shortest of them, and too seldom to cost anything. */
-function sweepIntervalMs(limits: ConnectionLimits): number {
+function sweepIntervalMs(limits: ListenerLimits): number {
   const shortest = Math.min(
+    limits.handshakeTimeout,
     limits.closeTimeout,
     limits.idleTimeout,
     limits.pingInterval,

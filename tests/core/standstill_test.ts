@@ -1,7 +1,13 @@
 // Deadlines of peers, while the process does not run.
 
 import assert from "node:assert/strict";
-import { afterAwake, GRACE_MS, STANDSTILL_MS, StandstillMeter } from "../../src/core/standstill.ts";
+import {
+  afterAwake,
+  AwakeDeadline,
+  GRACE_MS,
+  STANDSTILL_MS,
+  StandstillMeter,
+} from "../../src/core/standstill.ts";
 
 /** A loop that is moved by hand, and may stand still. */
 class Loop {
@@ -94,4 +100,46 @@ Deno.test("measures a standstill from the second at which it counts", () => {
   assert.equal(meter.tick(200 + STANDSTILL_MS - 1), 0);
   assert.equal(meter.tick(299 + 2 * STANDSTILL_MS), STANDSTILL_MS);
   assert.equal(meter.tick(299 + 2 * STANDSTILL_MS + 100), 0);
+});
+
+/** When a deadline of `delayMs` is found to be over by looks at these times, planned every 100 ms; undefined if it is not. */
+function lookAt(delayMs: number, timesMs: readonly number[]): number | undefined {
+  const deadline = new AwakeDeadline(delayMs, 0);
+  let plannedMs = 100;
+  for (const nowMs of timesMs) {
+    if (deadline.isOver(nowMs, nowMs - plannedMs)) return nowMs;
+    plannedMs = nowMs + 100;
+  }
+  return undefined;
+}
+
+/** Looks every 100 ms. */
+function looks(fromMs: number, untilMs: number): readonly number[] {
+  return Array.from({ length: (untilMs - fromMs) / 100 + 1 }, (_, i) => fromMs + i * 100);
+}
+
+Deno.test("a deadline that is looked at is over at its time when nothing stood still", () => {
+  for (const delayMs of [100, 1000, 1100, 10_000]) {
+    assert.equal(lookAt(delayMs, looks(100, 20_000)), delayMs);
+  }
+  // A look that is only a little late.
+  assert.equal(lookAt(1000, [...looks(100, 700), 1049]), 1049);
+});
+
+Deno.test("a deadline that is looked at leaves a second, or all of itself, after a standstill", () => {
+  for (const [fromMs, untilMs] of [[0, 9900], [0, 60_000], [5000, 9500], [8500, 9900], [9100, 10_300]]) {
+    const times = [...looks(100, fromMs!), ...looks(untilMs!, untilMs! + 5000)];
+    assert.equal(
+      lookAt(10_000, times),
+      untilMs! + GRACE_MS,
+      `after a standstill from ${fromMs} to ${untilMs}`,
+    );
+  }
+  assert.equal(lookAt(10_000, [...looks(100, 1000), ...looks(5000, 20_000)]), 10_000, "long before its end");
+  assert.equal(lookAt(300, [100, ...looks(5000, 9000)]), 5300);
+});
+
+Deno.test("a deadline that is looked at is over in the end though the looks are always late", () => {
+  const times = Array.from({ length: 60 }, (_, i) => 900 * (i + 1));
+  assert.equal(lookAt(1000, times), 900 * 12);
 });

@@ -207,6 +207,13 @@ export const ADMINISTRATION = [
   ...faultsOf("src/core/standstill.ts", ["tests/core/standstill_test.ts"], [
     ["a peer that is punished for a standstill", "timer.now() - dueAtMs < LATE_MS", "true"],
     ["a deadline that never comes", " || graces-- === 0", ""],
+    [
+      "a peer that is punished for a late look",
+      "lateMs >= LATE_MS && this.#graces",
+      "this.#graces < 0 && this.#graces",
+    ],
+    ["a late look for ever", "      this.#graces--;\n", ""],
+    ["a standstill that shortens a deadline", " && this.#dueMs < nowMs + this.#graceMs", ""],
   ]),
   ...faultsOf("src/endpoints/sessions/presentation.ts", ["tests/endpoints/presentation_test.ts"], [
     ["tokens in the query", "if (inQuery.length > 0 && !insecureTokenInQuery) return IN_QUERY;", ""],

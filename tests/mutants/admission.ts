@@ -176,11 +176,12 @@ export const ADMISSION = [
   ...faultsOf("src/firewall/handshake/joining.ts", ["tests/firewall/listener_test.ts"], [
     [
       "an endpoint that never answers",
-      "setTimeout(() => closeQuietly(inner), limits",
-      "setTimeout(() => {}, limits",
+      "limits.authTimeout, () => closeQuietly(inner));",
+      "limits.authTimeout, () => {});",
     ],
   ]),
   ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
+    ["a handshake without an end", "handshake.sweep(nowMs, standstill.lateMs)", "undefined"],
     ["a connection that fails is left", "this.#connections.delete(handshake.connection)", "undefined"],
     ["a fault is called the peer's", "if (!isConnectionLost(error)) await", "if (false) await"],
     ["1011 after the 101", "if (isWelcomed) await sendLast", "if (false) await sendLast"],

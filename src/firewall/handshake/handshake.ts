@@ -1,5 +1,6 @@
 // A peer from its accept on: what there is of it before, and after, it has become a connection.
 
+import { AwakeDeadline } from "../../core/standstill.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
 import type { Visitor } from "../admission.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
@@ -30,6 +31,7 @@ export class Handshake implements Visitor {
   /** The way to somebody else's server, from then on. */
   crossing: { cut(): void } | undefined;
   connection: Connection | undefined;
+  #limit: { readonly deadline: AwakeDeadline; readonly onLate: () => void } | undefined;
 
   constructor(peer: ByteSocket, address: string, endpoint: string) {
     this.peer = peer;
@@ -47,6 +49,23 @@ export class Handshake implements Visitor {
     if (this.isRefused) return closeQuietly(this.peer);
     this.isRefused = true;
     void interrupt(this, refusal);
+  }
+
+  /** Calls `onLate` once when `delayMs` are over, unless `keptTime` comes first. There is one such limit at a time. */
+  limitTime(delayMs: number, onLate: () => void): void {
+    this.#limit = { deadline: new AwakeDeadline(delayMs, performance.now()), onLate };
+  }
+
+  keptTime(): void {
+    this.#limit = undefined;
+  }
+
+  /** Applies the limit; to be called again and again, with the time and how much later than planned that is. */
+  sweep(nowMs: number, lateMs: number): void {
+    const limit = this.#limit;
+    if (limit === undefined || !limit.deadline.isOver(nowMs, lateMs)) return;
+    this.#limit = undefined;
+    limit.onLate();
   }
 
   /** Ends every wait of the handshake at once. */

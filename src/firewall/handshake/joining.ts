@@ -156,7 +156,7 @@ async function ask(
   handshake.inner = inner;
   // Longer than an endpoint ever takes that is in order. Whatever becomes of the peer until then: the runtime leaks a
   // descriptor if the hop is closed before the response head is here.
-  const timer = setTimeout(() => closeQuietly(inner), limits.handshakeTimeout + limits.authTimeout);
+  handshake.limitTime(limits.handshakeTimeout + limits.authTimeout, () => closeQuietly(inner));
   try {
     const { address } = handshake;
     await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
@@ -169,7 +169,7 @@ async function ask(
     if (!isConnectionLost(error)) throw error;
     return UNAVAILABLE;
   } finally {
-    clearTimeout(timer);
+    handshake.keptTime();
   }
 }
 

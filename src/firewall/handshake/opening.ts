@@ -1,6 +1,5 @@
 // The way to a request head: the PROXY preamble and TLS, where there are any, and the head itself, all in one time limit.
 
-import { afterAwake } from "../../core/standstill.ts";
 import {
   badRequest,
   canBeRequest,
@@ -72,7 +71,7 @@ export async function open(
     if (refusal !== undefined) return refusal;
   }
   let isLate = false;
-  const cancel = afterAwake(handshakeTimeout, () => {
+  handshake.limitTime(handshakeTimeout, () => {
     isLate = true;
     admission.record(handshake.address, endpoint, { ...LATE, limit: handshakeTimeout / 1000 });
     void interrupt(handshake, LATE);
@@ -84,7 +83,7 @@ export async function open(
     if (isLate && isConnectionLost(error)) return undefined;
     throw error;
   } finally {
-    cancel();
+    handshake.keptTime();
   }
 }
 
