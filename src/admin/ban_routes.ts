@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { formatTime } from "../core/shown.ts";
 import { canonicalAddress } from "../firewall/admission/network_set.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, STARTING } from "./problem.ts";
 import { pageResponse } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
@@ -22,11 +22,6 @@ const MAX_BAN_S = 30 * 86_400;
 
 const NO_ADDRESS: Problem = { status: 400, detail: "this is not an IP address" };
 const NOT_BANNED: Problem = { status: 404, detail: "this address is not banned" };
-const STARTING: Problem = {
-  status: 503,
-  detail: "the server is starting",
-  headers: { "retry-after": "1" },
-};
 
 const NEW_BAN = v.strictObject({
   address: v.pipe(v.string(), v.maxLength(64), v.check((text) => readAddress(text) !== undefined)),

@@ -11,7 +11,7 @@ import type { EventFeed } from "./event_feed.ts";
 /** What the administration needs of the firewall. */
 export type AdministeredFirewall = Pick<
   Firewall,
-  "addresses" | "metrics" | "bans" | "ban" | "unban" | "lackDescriptors"
+  "addresses" | "metrics" | "bans" | "ban" | "unban" | "connections" | "closeConnection" | "lackDescriptors"
 >;
 
 /** The parts of the program that are looked at. */

@@ -1,9 +1,11 @@
 // The routes that show how the program is: health, metrics, status, log records, the page.
 
+import { formatTime } from "../core/shown.ts";
 import { formatMetrics, METRICS_CONTENT_TYPES, type MetricsForm } from "../telemetry/metrics_text.ts";
 import { welcomeOf } from "./accept.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
 import type { AdminRequest } from "./http_exchange.ts";
+import type { History } from "./history.ts";
 import type { Monitor } from "./monitor.ts";
 import { renderPage } from "./page/page.ts";
 import type { Problem } from "./problem.ts";
@@ -16,6 +18,7 @@ import { StatusReporter } from "./status.ts";
 export interface MonitorRouteOptions {
   readonly monitor: Monitor;
   readonly streams: EventStreams;
+  readonly history: History;
   /** Whether the bearer of a token that was accepted before may still read. */
   readonly mayStillRead: (identity: NonNullable<Parameters<Route["answer"]>[0]["identity"]>) => boolean;
 }
@@ -51,9 +54,9 @@ export function createReadingRoutes(monitor: Monitor, options: ReadingOptions): 
   ];
 }
 
-/** `GET /`, `/healthz`, `/readyz`, `/metrics`, which everybody on the machine may read; `GET /status`, `/events`. */
+/** `GET /`, `/healthz`, `/readyz`, `/metrics`, which everybody on the machine may read; `GET /status`, `/history`, `/events`. */
 export function createMonitorRoutes(options: MonitorRouteOptions): readonly Route[] {
-  const { monitor } = options;
+  const { monitor, history } = options;
   const reporter = new StatusReporter(monitor);
   return [
     {
@@ -63,7 +66,17 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
       answer: ({ request }) => answerPage(monitor, request),
     },
     ...createReadingRoutes(monitor, { isMetricsPublic: true, isReasonPublic: true, maxAgeMs: 0 }),
-    { method: "GET", path: "/status", answer: () => jsonResponse(reporter.report()) },
+    {
+      method: "GET",
+      path: "/status",
+      answer: ({ identity }) =>
+        jsonResponse({ ...reporter.report(), token_expires_at: formatTime(identity!.expiresAtMs) }),
+    },
+    {
+      method: "GET",
+      path: "/history",
+      answer: () => jsonResponse({ points: history.report(performance.now()) }),
+    },
     { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
   ];
 }

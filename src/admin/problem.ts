@@ -29,6 +29,13 @@ export const TITLES = {
   505: "HTTP Version Not Supported",
 } as const;
 
+/** Said of what needs the firewall, which has not started yet. */
+export const STARTING: Problem = {
+  status: 503,
+  detail: "the server is starting",
+  headers: { "retry-after": "1" },
+};
+
 /** The response for a problem. */
 export function problemResponse({ status, detail, field, headers = {} }: Problem): Response {
   const body = { title: TITLES[status], status, detail, field };

@@ -6,13 +6,16 @@ import type { Log } from "../telemetry/log.ts";
 import { type AccessOptions, authorize } from "./access.ts";
 import { createBanRoutes } from "./ban_routes.ts";
 import { BrakedLog } from "./braked_log.ts";
+import { createConnectionRoutes } from "./connection_routes.ts";
 import { EventStreams } from "./event_stream.ts";
+import { History } from "./history.ts";
 import { HttpListener, type HttpListenerOptions } from "./http_listener.ts";
 import { Monitor, type MonitoredParts } from "./monitor.ts";
 import { createMonitorRoutes } from "./monitor_routes.ts";
 import { checkHost, checkOrigin } from "./request_guard.ts";
 import { RequestHandler } from "./request_handler.ts";
 import { createSessionRoutes } from "./session_routes.ts";
+import { readMoment } from "./status.ts";
 
 /** What an admin listener is made of. */
 export interface AdminOptions
@@ -40,6 +43,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
   const { log } = options;
   const monitor = new Monitor(options);
   const streams = new EventStreams(options.feed);
+  const history = new History(() => readMoment(options));
   const refusals = new BrakedLog(log, "refusals");
   const faults = new BrakedLog(log, "faults");
   /** Asked by those who write records. */
@@ -53,9 +57,10 @@ export function startAdmin(options: AdminOptions): AdminServer {
   };
   const handler = new RequestHandler({
     routes: [
-      ...createMonitorRoutes({ monitor, streams, mayStillRead }),
+      ...createMonitorRoutes({ monitor, streams, history, mayStillRead }),
       ...createSessionRoutes(options),
       ...createBanRoutes(options),
+      ...createConnectionRoutes(options),
     ],
     guard: (request, isHealth) => checkHost(request) ?? (isHealth ? undefined : checkOrigin(request)),
     authorize: (request) => authorize(request, options),
@@ -73,6 +78,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
       onLack: () => options.firewall()?.lackDescriptors() ?? false,
     });
   } catch (error) {
+    history.stop();
     monitor.stop();
     throw error;
   }
@@ -80,6 +86,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
     url: listener.url,
     async stop() {
       streams.close();
+      history.stop();
       monitor.stop();
       await listener.stop();
       refusals.flush();

@@ -7,6 +7,7 @@ import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/sessions/re
 import type { SessionInfo } from "../endpoints/sessions/session.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
+import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
 import type { Problem } from "./problem.ts";
 import { pageResponse, timeKey } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
@@ -14,9 +15,6 @@ import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 
 /** How long a revocation lasts unless somebody says otherwise, in seconds: as long as any token that we make. */
 const DEFAULT_REVOCATION_TTL_S = 365 * 86_400;
-
-/** What a session is closed with: its token is still good, so it is not 3000. */
-const CLOSED_BY_ADMINISTRATOR = { code: 1008, reason: "closed by an administrator" } as const;
 
 /** The most that all revocations together may take in memory, in bytes: some 100,000 by ids of the usual length. */
 export const MAX_REVOCATIONS_SIZE = 32 * 1024 * 1024;

@@ -2,7 +2,9 @@
 
 import { urlHost } from "../core/shown.ts";
 import { countOf } from "../telemetry/histogram.ts";
-import type { Monitor, Snapshot } from "./monitor.ts";
+import type { FirewallMetrics } from "../firewall/counters.ts";
+import type { Moment } from "./history.ts";
+import type { Monitor, MonitoredParts } from "./monitor.ts";
 import { closeLabel, sumByLabel } from "./samples.ts";
 
 /** What only grows; the same names with rates per second. */
@@ -29,7 +31,17 @@ export interface EndpointStatus {
   readonly rates: Totals;
 }
 
-/** The answer to `GET /status`. Times in seconds, sizes in bytes. */
+/** One of somebody else's servers. */
+export interface UpstreamStatus {
+  readonly name: string;
+  /** Whether it is used, and not left out for a time. */
+  readonly up: boolean;
+  readonly connections_open: number;
+  /** Attempts to connect since the start, by what became of them. */
+  readonly connects: Readonly<Record<string, number>>;
+}
+
+/** The answer to `GET /status`, without what depends on who asks. Times in seconds, sizes in bytes. */
 export interface Status {
   readonly version: string;
   readonly uptime_seconds: number;
@@ -40,6 +52,8 @@ export interface Status {
   readonly totals: Totals;
   readonly rates: Totals;
   readonly rates_window_seconds: number;
+  /** Somebody else's servers; empty where there are none. */
+  readonly upstreams: readonly UpstreamStatus[];
   /** Since the start, by reason, close code, rule and result. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly closes: Readonly<Record<string, number>>;
@@ -89,7 +103,7 @@ export class StatusReporter {
     const { parts } = this.#monitor;
     const snapshot = this.#monitor.read();
     const { firewall } = snapshot;
-    const totals = readTotals(snapshot);
+    const totals = readTotals(firewall);
     const earlier = this.#moveOn({ atMs: snapshot.atMs, totals });
     const seconds = Math.max(0.001, (snapshot.atMs - earlier.atMs) / 1000);
     const addresses = new Map(parts.firewall()?.addresses.map((address) => [address.name, address]));
@@ -112,8 +126,6 @@ export class StatusReporter {
         };
       },
     );
-    const sum = (read: (endpoint: EndpointStatus) => Totals) =>
-      endpoints.reduce((all, endpoint) => combine(all, read(endpoint), (a, b) => a + b), NOTHING);
     const counted = firewall?.endpoints ?? [];
     return {
       version: parts.version,
@@ -122,9 +134,15 @@ export class StatusReporter {
       problems: snapshot.problems,
       endpoints,
       connections_open: endpoints.reduce((all, endpoint) => all + endpoint.connections_open, 0),
-      totals: sum((endpoint) => endpoint.totals),
-      rates: sum((endpoint) => endpoint.rates),
+      totals: sumTotals(endpoints.map((endpoint) => endpoint.totals)),
+      rates: sumTotals(endpoints.map((endpoint) => endpoint.rates)),
       rates_window_seconds: seconds,
+      upstreams: (firewall?.upstreams?.servers ?? []).map(({ name, isUp, open, connects }) => ({
+        name,
+        up: isUp,
+        connections_open: open,
+        connects: merge([connects]),
+      })),
       refusals: merge(counted.map(({ refusals }) => refusals)),
       closes: merge(counted.map(({ counters }) => sumByLabel(counters.closes, closeLabel))),
       violations: merge(counted.map(({ counters }) => counters.violations)),
@@ -158,7 +176,25 @@ export function endpointUrl(
   return `${isSecure ? "wss" : "ws"}://${host}:${port}/`;
 }
 
-function readTotals({ firewall }: Snapshot): ReadonlyMap<string, Totals> {
+/** What there is to remember of now, all endpoints together; undefined until the firewall has started. */
+export function readMoment({ firewall, sessions }: MonitoredParts): Moment | undefined {
+  const metrics = firewall()?.metrics();
+  if (metrics === undefined) return undefined;
+  return {
+    connections_open: metrics.endpoints.reduce(
+      (sum, { counters }) => sum + counters.opened - counters.closed,
+      0,
+    ),
+    sessions_open: sessions?.size ?? 0,
+    totals: sumTotals([...readTotals(metrics).values()]),
+  };
+}
+
+function sumTotals(all: readonly Totals[]): Totals {
+  return all.reduce((sum, totals) => combine(sum, totals, (a, b) => a + b), NOTHING);
+}
+
+function readTotals(firewall: FirewallMetrics | undefined): ReadonlyMap<string, Totals> {
   return new Map((firewall?.endpoints ?? []).map(({ name, counters, refusals }) => [name, {
     connections: counters.opened,
     refusals: sumOf(refusals),

@@ -7,6 +7,7 @@ import type { Log } from "../telemetry/log.ts";
 import { Admission, type DescriptorLimits } from "./admission.ts";
 import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
+import type { ConnectionFacts } from "./connection/connection.ts";
 import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";
@@ -167,6 +168,16 @@ export class Firewall {
   /** As of {@linkcode Admission}: a socket could not be had for want of descriptors. */
   lackDescriptors(): boolean {
     return this.#admission.lackDescriptors();
+  }
+
+  /** All open connections, endpoint by endpoint. */
+  connections(): readonly ConnectionFacts[] {
+    return this.#listeners.flatMap((listener) => [...listener.connectionFacts()]);
+  }
+
+  /** Begins to close a connection; returns whether there is one with this id. */
+  closeConnection(id: string, close: CloseReason): boolean {
+    return this.#listeners.some((listener) => listener.closeConnection(id, close));
   }
 
   /** Why nobody can be served by somebody else's servers, if there are any. */

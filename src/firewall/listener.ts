@@ -11,7 +11,7 @@ import type { Admission } from "./admission.ts";
 import { canonicalAddress } from "./admission/network_set.ts";
 import { firstRefusal, type RequestRule } from "./admission/request_rules.ts";
 import { closeQuietly, expectLoss, isConnectionLost } from "./byte_socket.ts";
-import type { Connection } from "./connection/connection.ts";
+import type { Connection, ConnectionFacts } from "./connection/connection.ts";
 import { EndpointCounters } from "./counters.ts";
 import { Handshake } from "./handshake/handshake.ts";
 import { connectionCost, join, type JoiningLimits, type JoiningOptions } from "./handshake/joining.ts";
@@ -108,6 +108,21 @@ export class FirewallListener {
   /** Connections that have been admitted and have not ended. */
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /** What there is to know about each of them, the oldest first. */
+  *connectionFacts(): Iterable<ConnectionFacts> {
+    for (const { facts } of this.#connections) yield facts;
+  }
+
+  /** Begins to close a connection; returns whether there is one with this id. */
+  closeConnection(id: string, close: CloseReason): boolean {
+    for (const connection of this.#connections) {
+      if (connection.id !== id) continue;
+      connection.close(close);
+      return true;
+    }
+    return false;
   }
 
   /** Bytes that wait to be sent to all its peers together. */

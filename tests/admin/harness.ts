@@ -5,6 +5,7 @@ import type { AdministeredFirewall } from "../../src/admin/monitor.ts";
 import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.ts";
 import { Readiness } from "../../src/core/readiness.ts";
 import { SecureCounters } from "../../src/endpoints/sessions/secure_counters.ts";
+import type { ConnectionFacts } from "../../src/firewall/connection/connection.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
 import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
 
@@ -26,6 +27,18 @@ export class FakeFirewall implements AdministeredFirewall {
       bansInForce: this.banned.size,
       bufferedBytes: 77,
     };
+  }
+
+  readonly open: ConnectionFacts[] = [];
+  readonly closed: string[] = [];
+
+  connections() {
+    return this.open;
+  }
+
+  closeConnection(id: string): boolean {
+    this.closed.push(id);
+    return this.open.some((facts) => facts.id === id);
   }
 
   bans() {

@@ -466,6 +466,7 @@ const STATUS: Status = {
   totals: totals(1e9),
   rates: totals(123456.789),
   rates_window_seconds: 1.04,
+  upstreams: [],
   refusals: { forbidden: 12, too_many: 40 },
   closes: { "1000": 5 },
   violations: {},

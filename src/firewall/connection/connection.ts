@@ -47,6 +47,25 @@ export interface ConnectionOptions {
   readonly log: Log;
 }
 
+/** What there is to know about a connection at one moment; bytes as they are on the wire. */
+export interface ConnectionFacts {
+  readonly id: string;
+  readonly endpoint: string;
+  /** The client's address. */
+  readonly address: string;
+  /** When it was opened, by `performance.now()`. */
+  readonly openedMs: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Bytes of the unfinished message and of what the peer has not taken. */
+  readonly heldBytes: number;
+  /** For how long it was not read because of its rates, in milliseconds. */
+  readonly throttledMs: number;
+  readonly isClosing: boolean;
+}
+
 const INTERNAL_ERROR = { code: 1011, reason: "internal error" };
 
 /** How long a peer may take to end a connection that is closed on both sides, in milliseconds, and what it may still send. */
@@ -79,6 +98,8 @@ export class Connection implements Holder, Host {
   #isSaid = false;
   #lostReason: string | undefined;
   #bytesIn = 0;
+  /** For how long it was not read because of its rates. */
+  #throttledMs = 0;
   /** What of the way's bytes the budget knows. */
   #countedBytes = 0;
   /** Ends the wait of the loop, which looks again whether it may go on. */
@@ -130,6 +151,25 @@ export class Connection implements Holder, Host {
   /** Bytes in both directions so far. */
   get movedBytes(): number {
     return this.#bytesIn + this.#outbox.sentBytes;
+  }
+
+  /** What an administrator may know of it now. */
+  get facts(): ConnectionFacts {
+    const { id, endpoint, address } = this.#options;
+    const { check, messagesOut } = this.#way;
+    return {
+      id,
+      endpoint,
+      address,
+      openedMs: this.#times.openedMs,
+      messagesIn: check.messages,
+      messagesOut,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#outbox.sentBytes,
+      heldBytes: this.heldBytes,
+      throttledMs: this.#throttledMs,
+      isClosing: !this.isOpen,
+    };
   }
 
   /** Lives until the connection has ended; both sides are closed then. Never rejects. */
@@ -356,7 +396,9 @@ export class Connection implements Holder, Host {
     await this.#resumed();
     clearTimeout(timer);
     this.#rates.beginTurn();
-    this.#options.counters.throttledMs += performance.now() - startedMs;
+    const throttledMs = performance.now() - startedMs;
+    this.#throttledMs += throttledMs;
+    this.#options.counters.throttledMs += throttledMs;
     return true;
   }
 
