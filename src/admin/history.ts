@@ -1,10 +1,20 @@
 // The last two minutes in numbers, once a second and in fixed memory, so that charts begin with them.
 
-import type { Totals } from "./status.ts";
-
 /** How many moments are remembered: two minutes of rates lie between them. */
 const LENGTH = 121;
 const STEP_MS = 1000;
+
+/** What only grows; the same names with rates per second. */
+export interface Totals {
+  readonly connections: number;
+  readonly refusals: number;
+  readonly closes: number;
+  readonly violations: number;
+  readonly messages_in: number;
+  readonly messages_out: number;
+  readonly bytes_in: number;
+  readonly bytes_out: number;
+}
 
 const TOTALS = [
   "connections",

@@ -3,21 +3,9 @@
 import { urlHost } from "../core/shown.ts";
 import { countOf } from "../telemetry/histogram.ts";
 import type { FirewallMetrics } from "../firewall/counters.ts";
-import type { Moment } from "./history.ts";
+import type { Moment, Totals } from "./history.ts";
 import type { Monitor, MonitoredParts } from "./monitor.ts";
 import { closeLabel, sumByLabel } from "./samples.ts";
-
-/** What only grows; the same names with rates per second. */
-export interface Totals {
-  readonly connections: number;
-  readonly refusals: number;
-  readonly closes: number;
-  readonly violations: number;
-  readonly messages_in: number;
-  readonly messages_out: number;
-  readonly bytes_in: number;
-  readonly bytes_out: number;
-}
 
 /** One endpoint. */
 export interface EndpointStatus {

@@ -1,8 +1,7 @@
 // The list of connections, in its orders and pages, and closing one; and what is remembered of the last two minutes.
 
 import assert from "node:assert/strict";
-import { History } from "../../src/admin/history.ts";
-import type { Totals } from "../../src/admin/status.ts";
+import { History, type Totals } from "../../src/admin/history.ts";
 import type { ConnectionFacts } from "../../src/firewall/connection/connection.ts";
 import { startHarness } from "../support/firewall_harness.ts";
 import { RawClient } from "../support/raw_client.ts";
