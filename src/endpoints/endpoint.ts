@@ -19,6 +19,8 @@ export interface Peer {
   readonly isOpen: boolean;
   /** Sends one message, and takes a buffer away from its owner; dropped when a Close has been sent. */
   send(message: Message): void;
+  /** Counts `more` messages besides the one that they came in, which ends the connection where that is too many at once. */
+  charge(more: number): void;
   /**
    * Starts the closing handshake with a code that may be on the wire (RFC 6455 §7.4) and a reason of at most 123 bytes of
    * UTF-8. Messages that arrive afterwards are dropped. Does nothing when the peer is not open.
@@ -61,6 +63,8 @@ export interface Link {
   attach(receiver: Receiver): void;
   /** Sends one message; dropped once a Close has been sent. A buffer stays with the caller, who may reuse it. */
   send(message: Message): void;
+  /** Counts `more` messages besides the one that they came in. */
+  charge(more: number): void;
   /** Starts the closing handshake. */
   end(close: CloseReason): void;
 }
@@ -292,6 +296,10 @@ class ServedSocket implements Peer, Receiver {
     this.#link.send(message);
     // It has been copied. Left to the garbage collector, the buffers of a flood would pile up to a gigabyte.
     if (typeof message !== "string") message.transfer(0);
+  }
+
+  charge(more: number): void {
+    this.#link.charge(more);
   }
 
   close(code: number, reason: string): void {

@@ -24,3 +24,20 @@ Deno.test("the limit of a session's messages, ids digit by digit, and a stranger
   assert.equal(await stranger.nextText(), "Invalid Token");
   assert.deepEqual(await stranger.nextClose(), { code: 3000, reason: "invalid token" });
 });
+
+for (const [rate, isTooMany] of [[63, true], [64, false], [65, false]] as const) {
+  Deno.test(`a batch of 64 with --message-rate ${rate}/s is ${isTooMany ? "too many" : "answered"}`, async () => {
+    const flags = ["--message-rate", `${rate}/s`, "--on-rate-limit", "close"];
+    await using program = startServer(["--no-echo", ...flags]);
+    const port = await program.port("secure");
+    const { stdout } = await run(["token", "create", "--user", "zoe"], { folder: program.folder });
+    const headers = { "Authorization": `Bearer ${stdout.trim()}`, "Sec-WebSocket-Protocol": "wsward.v1" };
+    using client = await RawClient.connect({ port }, { headers });
+    assert.equal(await client.nextText(), "Authenticated!");
+    const requests = Array.from({ length: 64 }, (_, id) => ({ jsonrpc: "2.0", id, method: "whoami" }));
+    await client.sendText(JSON.stringify(requests));
+    if (isTooMany) {
+      assert.deepEqual(await client.nextClose(), { code: 1008, reason: "more than 63 a second" });
+    } else assert.equal(JSON.parse(await client.nextText()).length, 64);
+  });
+}

@@ -129,10 +129,15 @@ export class MemoryPeer implements Peer {
   readonly address = "192.0.2.1";
   isOpen = true;
   readonly sent: Message[] = [];
+  charged = 0;
   closed: { readonly code: number; readonly reason: string } | undefined;
 
   send(message: Message): void {
     if (this.isOpen) this.sent.push(message);
+  }
+
+  charge(more: number): void {
+    this.charged += more;
   }
 
   close(code: number, reason: string): void {

@@ -194,6 +194,18 @@ for (const length of [0, 1, MAX_BATCH_LENGTH, MAX_BATCH_LENGTH + 1]) {
   });
 }
 
+Deno.test("each request of a batch counts as a message, whatever becomes of it", async () => {
+  const { alice } = open();
+  const calls = Array(MAX_BATCH_LENGTH).fill({ ...ECHO, id: 1 });
+  const counts: number[] = [];
+  for (const batch of [calls, [ECHO, 5, {}], [ECHO], ECHO, [...calls, ECHO], []]) {
+    alice.peer.charged = 0;
+    await alice.exchange(JSON.stringify(batch));
+    counts.push(alice.peer.charged);
+  }
+  assert.deepEqual(counts, [MAX_BATCH_LENGTH - 1, 2, 0, 0, 0, 0]);
+});
+
 Deno.test("a logout in a batch takes effect when the whole batch has been answered", async () => {
   const { alice } = open();
   const [batch] = await alice.exchange(JSON.stringify([

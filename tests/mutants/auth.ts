@@ -93,6 +93,7 @@ export const AUTH = [
   ]),
   ...faultsOf("src/endpoints/secure/rpc_conversation.ts", ["tests/endpoints/rpc_conversation_test.ts"], [
     ["messages of any size", "Buffer.byteLength(data) > maxMessageSize", "false"],
+    ["a batch is one message", "this.#session.charge(message.requests.length - 1);", ""],
     ["replies of any size", "size <= left ?", "true ?"],
     ["what can't be answered", "if (left === 0 && id !== undefined) return", "if (false) return"],
     [

@@ -118,6 +118,12 @@ export const WAYS = [
   ]),
   ...faultsOf("src/firewall/connection/rates.ts", [...BY_HAND, "tests/firewall/connection/rates_test.ts"], [
     ["frames of one turn without end", "const FRAMES_PER_TURN = 64;", "const FRAMES_PER_TURN = Infinity;"],
+    ["what a batch owes", "    this.spendFrames(more);\n", ""],
+    [
+      "a batch that is paid for is too much",
+      "this.#frames.available(performance.now()) >= 0",
+      "this.#frames.available(performance.now()) > 0",
+    ],
     ["frames that come one by one without end", "    this.#inTurn += count;\n", ""],
   ]),
   ...faultsOf("src/firewall/connection/read_buffer.ts", ["tests/firewall/connection/read_buffer_test.ts"], [

@@ -310,7 +310,8 @@ export const SETTINGS = {
   messageRate: rate({
     group: "Limits",
     help:
-      "most messages, further fragments and control frames from one connection, with bursts of one second's worth",
+      "most messages, further fragments, control frames and requests of a batch from one connection, with bursts of " +
+      "one second's worth",
     default: "1000/s",
     min: "1/s",
     max: "1000000/s",

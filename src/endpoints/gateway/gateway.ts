@@ -206,6 +206,7 @@ export class Gateway {
       },
       // Nothing of ours goes into somebody else's protocol.
       send: () => {},
+      charge: () => {},
       close: (code, reason) => crossed.close({ code, reason }),
     };
     const session = new Session(peer, identity, {

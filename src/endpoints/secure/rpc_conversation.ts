@@ -105,7 +105,11 @@ class RpcConversation implements Conversation {
     }
     const message = readMessage(data);
     if ("error" in message) return this.#refuse(null, message.error);
-    if (message.isBatch) await batchTurns.next();
+    if (message.isBatch) {
+      // Before they are carried out: each costs as much as one that comes alone.
+      this.#session.charge(message.requests.length - 1);
+      await batchTurns.next();
+    }
     const replies: string[] = [];
     let left = 2 * maxMessageSize;
     for (const value of message.requests) {

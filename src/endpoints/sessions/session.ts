@@ -145,6 +145,11 @@ export class Session {
     this.#peer.send(message);
   }
 
+  /** Counts `more` messages besides the one that they came in. */
+  charge(more: number): void {
+    this.#peer.charge(more);
+  }
+
   /** Goes on under a new token, valid now and of the same user, until that token ends. */
   extend(identity: Identity): void {
     if (!this.#isOpen) return;

@@ -238,6 +238,12 @@ export class Connection implements Holder, Host {
     if (isWriting) this.cut();
   }
 
+  charge(more: number): void {
+    const overdrawn = this.#rates.charge(more);
+    if (overdrawn === undefined || this.#limits.onRateLimit === "throttle" || !this.#closing.isOpen) return;
+    this.#breakRule("limit.reached", overdrawn);
+  }
+
   endpointCloses(close: CloseReason): void {
     if (this.#closing.begin("the endpoint", close)) this.#begun(this.#limits.closeTimeout);
   }

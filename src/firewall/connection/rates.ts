@@ -64,6 +64,13 @@ export class Rates {
     if (count > 0) this.#frames?.spend(count, performance.now());
   }
 
+  /** Counts `more` messages, whether they may come now or not; returns what is broken if they may not. */
+  charge(more: number): Violation | undefined {
+    this.spendFrames(more);
+    if (this.#frames === undefined || this.#frames.available(performance.now()) >= 0) return undefined;
+    return broken("message_rate", this.#limits.messageRate);
+  }
+
   spendBytes(count: number): void {
     this.#bytes?.spend(count, performance.now());
   }
@@ -88,7 +95,11 @@ function usedUp(
   nowMs: number,
 ): UsedUp {
   return {
-    violation: { rule, code: 1008, reason: `more than ${perSecond} a second`, limit: perSecond },
+    violation: broken(rule, perSecond),
     delayMs: bucket.delayMs(Math.max(1, perSecond * REFILL_SHARE), nowMs),
   };
+}
+
+function broken(rule: "byte_rate" | "message_rate", perSecond: number): Violation {
+  return { rule, code: 1008, reason: `more than ${perSecond} a second`, limit: perSecond };
 }

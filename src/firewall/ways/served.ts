@@ -107,6 +107,11 @@ export class Served implements Way {
     this.#outbox.send(message);
   }
 
+  /** A message of the peer was as many more. */
+  charge(more: number): void {
+    this.#host?.charge(more);
+  }
+
   /** The endpoint closes; what it sends afterwards is dropped. */
   end(close: CloseReason): void {
     this.#host?.endpointCloses(close);

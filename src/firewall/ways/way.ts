@@ -15,6 +15,8 @@ export interface Host {
   readonly isOpen: boolean;
   /** What the way was waiting for may be there: `isReady` may have changed. */
   resume(): void;
+  /** A message of the peer was as many more: they count as if they had come alone. */
+  charge(more: number): void;
   /** The endpoint closes, and all that it sent before is in the outbox. */
   endpointCloses(close: CloseReason): void;
   /** The endpoint has ended, with or without a Close before. */

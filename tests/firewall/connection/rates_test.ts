@@ -30,6 +30,21 @@ Deno.test("a turn has an end when its frames take long, but there is one in each
   }
 });
 
+Deno.test("what turns out to be more messages is owed, and broken only where it is more than there are", () => {
+  const rates = new Rates({ messageRate: 64, byteRate: Infinity });
+  rates.spendFrames(1);
+  assert.equal(rates.charge(63), undefined);
+  assert.deepEqual(rates.charge(64), {
+    rule: "message_rate",
+    code: 1008,
+    reason: "more than 64 a second",
+    limit: 64,
+  });
+  const { delayMs } = rates.usedUp()!;
+  assert.ok(delayMs > 100 && delayMs < 1100, `${delayMs} ms`);
+  assert.equal(new Rates({ messageRate: Infinity, byteRate: Infinity }).charge(1e9), undefined);
+});
+
 /** A millisecond of work, from now on however late that is. */
 function spin(): void {
   const endMs = performance.now() + 1;
