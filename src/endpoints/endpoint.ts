@@ -67,6 +67,8 @@ export interface Link {
   charge(more: number): void;
   /** Starts the closing handshake. */
   end(close: CloseReason): void;
+  /** The native socket has ended, whatever ended it. */
+  endpointEnded(): void;
 }
 
 /** What is decided about a handshake that is accepted. */
@@ -333,6 +335,7 @@ class ServedSocket implements Peer, Receiver {
     } catch (error) {
       this.#fail(error);
     }
+    this.#link.endpointEnded();
   }
 
   message(data: Message): void | Promise<void> {

@@ -168,6 +168,6 @@ export const CONNECTION = [
       "",
     ],
     ["messages after a Close of ours", "this.#reader.isDiscarding = true;", ""],
-    ["an endpoint that never learns of the end", "writeAll(inner, frame)).catch", "Promise.resolve()).catch"],
+    ["an endpoint that never learns of the end", "writeAll(inner, frame).catch", "Promise.resolve().catch"],
   ]),
 ];

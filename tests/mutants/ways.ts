@@ -263,15 +263,25 @@ export const WAYS = [
       "room.length <= most ? room : room.subarray(0, Math.floor(most))",
       "room",
     ],
-    ["an endpoint that does not end is not cut", "    else closeQuietly(this.#inner);\n", ""],
-    ["the end of the endpoint is not noticed", "    this.#host!.endpointEnded();\n", ""],
+    ["an endpoint that does not end is not cut", "    this.#end.resolve();\n", ""],
+    ["the end of the endpoint is not noticed", "    this.#host?.endpointEnded();\n", ""],
+    [
+      "an end before the beginning is not noticed",
+      "if (this.#hasEnded) this.endpointEnded();\n    else ",
+      "",
+    ],
+    [
+      "the hop of an endpoint that has ended is left open",
+      "if (this.#inner !== undefined) closeQuietly(this.#inner);\n    this.#end",
+      "this.#end",
+    ],
     [
       "an endpoint is told with a code that it takes for an error",
       "close.code === 1014 ?",
       "close.code === 0 ?",
     ],
     ["a Pong of other bytes", "reader.pingStart, reader.pingEnd)", "0, reader.pingEnd - reader.pingStart)"],
-    ["an endpoint that is ready first is never opened", "    this.#onStarted?.();\n", ""],
+    ["an endpoint that is ready first is never opened", "    else this.#onStarted?.();\n", ""],
     [
       "a peer is read before there is anybody to answer",
       "this.#receiver !== undefined && this.#answer",

@@ -18,12 +18,9 @@ export interface Receiver {
 /** From this many bytes in the outbox on, no further message is handed over until they are written. */
 const MOST_PENDING = 65_536;
 
-/** What the native endpoint sends through the private socket says nothing new: it is read only for its end. */
-const scratch = new Uint8Array(256);
-
 /**
  * The native WebSocket of the endpoint has decided about the handshake, and learns of the end by a Close frame through the
- * private socket; in between nothing goes through it.
+ * private socket; in between nothing goes through it. What it answers is not read: that it has ended, it says itself.
  */
 export class Served implements Way {
   readonly headroom = 0;
@@ -43,6 +40,7 @@ export class Served implements Way {
   #found: Found | undefined;
   #isDirect = false;
   #isTold = false;
+  #hasEnded = false;
 
   /** @param outbox takes what the endpoint sends. */
   constructor(check: FrameCheck, outbox: Outbox) {
@@ -86,8 +84,8 @@ export class Served implements Way {
 
   start(host: Host): void {
     this.#host = host;
-    void this.#watch();
-    this.#onStarted?.();
+    if (this.#hasEnded) this.endpointEnded();
+    else this.#onStarted?.();
   }
 
   /** Calls `open` as soon as the connection has been started; never if it is not. */
@@ -115,6 +113,13 @@ export class Served implements Way {
   /** The endpoint closes; what it sends afterwards is dropped. */
   end(close: CloseReason): void {
     this.#host?.endpointCloses(close);
+  }
+
+  /** The native WebSocket has ended, whatever ended it. */
+  endpointEnded(): void {
+    this.#hasEnded = this.#isTold = true;
+    this.cut();
+    this.#host?.endpointEnded();
   }
 
   resume(): void {
@@ -175,14 +180,17 @@ export class Served implements Way {
     const inner = this.#inner;
     if (this.#isTold || inner === undefined) return;
     this.#isTold = true;
+    if (close === undefined) return closeQuietly(inner);
     // The runtime takes 1014 for an error. The mask hides nothing between our own two sides, so its key can be 0.
-    const frame = close && encodeClose(close.code === 1014 ? { ...close, code: 1011 } : close, 0);
-    (frame === undefined ? inner.closeWrite() : writeAll(inner, frame)).catch((error) => this.#lost(error));
+    const frame = encodeClose(close.code === 1014 ? { ...close, code: 1011 } : close, 0);
+    writeAll(inner, frame).catch((error) => {
+      if (!isConnectionLost(error)) this.#host!.fault(error);
+    });
   }
 
   cut(): void {
-    if (this.#inner === undefined) this.#end.resolve();
-    else closeQuietly(this.#inner);
+    if (this.#inner !== undefined) closeQuietly(this.#inner);
+    this.#end.resolve();
   }
 
   /** What is not taken stays in front of what is read next. */
@@ -203,22 +211,5 @@ export class Served implements Way {
       this.#host!.resume();
     });
     return false;
-  }
-
-  /** Waits for the end of the private socket, which must be read for it. */
-  async #watch(): Promise<void> {
-    try {
-      while (await this.#inner!.read(scratch) !== null);
-    } catch (error) {
-      this.#lost(error);
-    }
-    this.#isTold = true;
-    closeQuietly(this.#inner!);
-    this.#end.resolve();
-    this.#host!.endpointEnded();
-  }
-
-  #lost(error: unknown): void {
-    if (!isConnectionLost(error)) this.#host!.fault(error);
   }
 }

@@ -211,7 +211,7 @@ Deno.test("the endpoint hears what the peer said, and the record too, even if we
     const [told] = await it.inner.frames();
     // What we closed, it has heard at once.
     assert.equal(told!.closeCode, by === "us" ? 1001 : 4321);
-    it.inner.give(null);
+    it.served!.endpointEnded();
     await it.ended;
     assert.deepEqual([record(it).code, record(it).clean], [4321, true]);
     assert.equal(it.counters.closes.get(4321), 1);
@@ -221,16 +221,16 @@ Deno.test("the endpoint hears what the peer said, and the record too, even if we
 Deno.test("a peer that leaves without a Close is 1006 in the record, also for a Close of ours that it did not answer", async () => {
   await using it = startManual();
   it.peer.give(null);
-  await until("the endpoint to be told", () => it.inner.isEnded);
+  await until("the endpoint to be told", () => it.inner.isClosed);
   assert.equal(it.inner.written.length, 0, "1006 is never sent");
-  it.inner.give(null);
+  it.served!.endpointEnded();
   await it.ended;
   assert.deepEqual([record(it).code, record(it).clean, it.peer.written.length], [1006, false, 0]);
 
   await using lost = startManual();
   lost.peer.give(new Deno.errors.ConnectionReset("reset"));
-  await until("the endpoint to be told", () => lost.inner.isEnded);
-  lost.inner.give(null);
+  await until("the endpoint to be told", () => lost.inner.isClosed);
+  lost.served!.endpointEnded();
   await lost.ended;
   assert.equal(record(lost).code, 1006);
 });
@@ -301,7 +301,7 @@ Deno.test("a fault of a handler that is not contained, of a socket or of the loo
   });
   broken.peer.give(text("a"));
   await until("the endpoint to be told", () => broken.inner.written.length > 0);
-  broken.inner.give(null);
+  broken.served!.endpointEnded();
   await broken.ended;
   assert.equal(broken.events.filter(({ event }) => event === "connection.fault").length, 1);
   assert.equal(record(broken).code, 1011);
@@ -309,7 +309,7 @@ Deno.test("a fault of a handler that is not contained, of a socket or of the loo
   await using odd = startManual();
   odd.peer.give(new TypeError("no loss"));
   await until("the endpoint to be told", () => odd.inner.written.length > 0);
-  odd.inner.give(null);
+  odd.served!.endpointEnded();
   await odd.ended;
   assert.equal(odd.events.filter(({ event }) => event === "connection.fault").length, 1);
 });
@@ -411,7 +411,7 @@ Deno.test("who is shed lets go of its unfinished message, or of its outbox and i
   assert.ok(budget.usedBytes < 2000, `at once all but what is under way: ${budget.usedBytes}`);
   assert.deepEqual([stalled.peer.isClosed, stalled.connection.isOpen], [true, false]);
   await until("the endpoint to be told", () => stalled.inner.written.length > 0);
-  stalled.inner.give(null);
+  stalled.served!.endpointEnded();
   await stalled.ended;
   assert.equal(budget.usedBytes, 0);
 });
@@ -469,7 +469,7 @@ Deno.test("an endpoint that is ready before the connection, and closes at once, 
   it.peer.give(text("a"), close(4001), null);
   await until("the end", () => it.peer.isEnded);
   assert.deepEqual([await sent(it), seen], [["close 4001"], 0]);
-  it.inner.give(null);
+  it.served!.endpointEnded();
   await it.ended;
   assert.equal(it.counters.closed, 1);
 });
@@ -486,10 +486,26 @@ Deno.test("a peer is not read before there is anybody to answer it", async () =>
 
 Deno.test("an endpoint that is lost is 1011 for the peer, and recorded", async () => {
   await using it = startManual();
-  it.inner.give(null);
+  it.served!.endpointEnded();
   await until("the Close", () => it.peer.written.length > 0);
   assert.deepEqual(await sent(it), ["close 1011"]);
   assert.equal(it.events.filter(({ event }) => event === "endpoint.lost").length, 1);
+  assert.ok(it.inner.isClosed);
+});
+
+Deno.test("an endpoint that is lost before the connection has begun is 1011 too, and nobody is opened", async () => {
+  let opened = 0;
+  await using it = startManual({
+    before: (served) => {
+      served.whenStarted(() => opened++);
+      served.endpointEnded();
+    },
+  });
+  await until("the Close", () => it.peer.written.length > 0);
+  assert.deepEqual([await sent(it), opened], [["close 1011"], 0]);
+  it.peer.give(null);
+  await it.ended;
+  assert.equal(it.counters.closed, 1);
 });
 
 Deno.test("a code that the runtime takes for an error reaches the peer, and the endpoint as another one", async () => {
@@ -511,7 +527,7 @@ Deno.test("to cut what has ended does nothing", async () => {
   await using it = startManual();
   it.peer.give(close(1000), null);
   await until("the endpoint to be told", () => it.inner.written.length > 0);
-  it.inner.give(null);
+  it.served!.endpointEnded();
   await it.ended;
   it.connection.cut();
   assert.equal(it.events.filter(({ event }) => event === "connection.closed").length, 1);
