@@ -3,7 +3,7 @@
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 
 export const ADMINISTRATION = [
-  ...faultsOf("src/admin/access.ts", ["tests/admin/server_test.ts"], [
+  ...faultsOf("src/admin/access.ts", ["tests/admin/request_guard_test.ts"], [
     ["no token", "if (token === undefined) {", "if (false) {"],
     [
       "a token that is not valid",
@@ -22,7 +22,7 @@ export const ADMINISTRATION = [
       "return words.some((word) => String(word).includes(scope));",
     ],
   ]),
-  ...faultsOf("src/admin/request_guard.ts", ["tests/admin/server_test.ts"], [
+  ...faultsOf("src/admin/request_guard.ts", ["tests/admin/request_guard_test.ts"], [
     ["Host", 'if (name !== "" && isOwn && Number(port) <= MAX_PORT) return undefined;', "return undefined;"],
     ["a Host that looks like loopback", " || isLoopback(name);", ' || name.startsWith("127.");'],
     ["Origin", "if (origin === undefined || origin ===", "if (true || origin ==="],
@@ -61,7 +61,7 @@ export const ADMINISTRATION = [
   ...faultsOf("src/firewall/handshake/opening.ts", ["tests/firewall/health_test.ts"], [
     ["health checks at any rate", "return admission.handshake(address);", "return undefined;"],
   ]),
-  ...faultsOf("src/admin/server.ts", ["tests/admin/server_test.ts"], [
+  ...faultsOf("src/admin/server.ts", ["tests/admin/request_guard_test.ts", "tests/admin/events_test.ts"], [
     ["Host is not looked at", "checkHost(request) ?? (isHealth", "undefined ?? (isHealth"],
     ["Origin is not looked at", "isHealth ? undefined : checkOrigin(request)", "undefined"],
     [
@@ -70,7 +70,11 @@ export const ADMINISTRATION = [
       'log("admin.refused"',
     ],
   ]),
-  ...faultsOf("src/admin/request_handler.ts", ["tests/admin/server_test.ts"], [
+  ...faultsOf("src/admin/request_handler.ts", [
+    "tests/admin/request_guard_test.ts",
+    "tests/admin/server_test.ts",
+    "tests/admin/events_test.ts",
+  ], [
     [
       "every route is public",
       "route.isPublic ? undefined : await",
@@ -102,13 +106,13 @@ export const ADMINISTRATION = [
     ],
     ["a fault ends the listener", "      this.#options.onFault(error);\n", "      throw error;\n"],
   ]),
-  ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/server_test.ts"], [
+  ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/ban_routes_test.ts"], [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
     ["loopback", "if (!isBanned) {", "if (false) {"],
   ]),
   ...faultsOf(
     "src/admin/event_stream.ts",
-    ["tests/admin/event_stream_test.ts", "tests/admin/server_test.ts"],
+    ["tests/admin/event_stream_test.ts", "tests/admin/events_test.ts"],
     [
       ["any number of streams", "if (this.#open.size >= MAX_STREAMS) return undefined;", ""],
       ["a reader that does not keep up", "if ((controller.desiredSize ?? 0) > 0) return;", "return;"],

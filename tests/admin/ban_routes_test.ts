@@ -1,0 +1,38 @@
+// Bans as an administrator reaches them.
+
+import assert from "node:assert/strict";
+import { AdminBench } from "./harness.ts";
+
+Deno.test("bans, lists and unbans addresses, in any spelling", async () => {
+  await using bench = new AdminBench();
+  assert.equal((await bench.call("POST", "/bans", { address: "192.0.2.1", ttl_seconds: 60 })).status, 201);
+  assert.equal((await bench.call("POST", "/bans", { address: "2001:DB8::0:1" })).status, 201);
+  assert.deepEqual([...bench.firewall.banned], [["192.0.2.1", 60_000], ["2001:db8::1", 600_000]]);
+  const { json } = await bench.call("GET", "/bans");
+  assert.deepEqual(json.bans.map(({ client }: { client: string }) => client), ["192.0.2.1", "2001:db8::1"]);
+  assert.equal((await bench.call("DELETE", "/bans/192.0.2.1")).status, 204);
+  assert.equal((await bench.call("DELETE", "/bans/192.0.2.1")).status, 404);
+  assert.equal((await bench.call("DELETE", "/bans/2001%3adb8::1%2F64")).status, 204);
+  assert.equal((await bench.call("DELETE", "/bans/example.com")).status, 400);
+  assert.equal((await bench.call("POST", "/bans", { address: "127.0.0.1" })).status, 409);
+  for (
+    const body of [{ address: "example.com" }, { address: "192.0.2.0/24" }, {
+      address: "192.0.2.1",
+      ttl_seconds: 2_592_001,
+    }]
+  ) {
+    assert.equal((await bench.call("POST", "/bans", body)).status, 400);
+  }
+});
+
+Deno.test("bans need a firewall that has started; the numbers of the rest do not", async () => {
+  await using bench = new AdminBench();
+  bench.isStarted = false;
+  for (const [method, path] of [["GET", "/bans"], ["DELETE", "/bans/192.0.2.1"]] as const) {
+    assert.equal((await bench.call(method, path)).status, 503);
+  }
+  const { text } = await bench.send({ path: "/metrics" });
+  assert.match(text, /^wsward_ready 0$/m);
+  assert.doesNotMatch(text, /wsward_connections_open/);
+  assert.equal((await bench.call("GET", "/status")).json.ready, false);
+});
