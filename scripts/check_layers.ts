@@ -27,14 +27,16 @@ const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   protocol: 1,
   telemetry: 2,
   process: 3,
+  redis: 3,
   auth: 3,
   endpoints: 4,
   firewall: 4,
-  admin: 5,
-  tools: 5,
-  app: 6,
-  cli: 7,
-  main: 8,
+  cluster: 5,
+  admin: 6,
+  tools: 6,
+  app: 7,
+  cli: 8,
+  main: 9,
 };
 
 // Each package, or scope of packages, and the layers that know it.

@@ -1,5 +1,6 @@
 // How the program is: whether it accepts connections, and all that its parts have counted, read at one moment.
 
+import type { Cluster } from "../cluster/cluster.ts";
 import type { Readiness } from "../core/readiness.ts";
 import type { SecureCounters } from "../endpoints/sessions/secure_counters.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
@@ -24,6 +25,8 @@ export interface MonitoredParts {
   readonly readiness: Readiness;
   /** Undefined where there are no tokens to judge. */
   readonly sessions: SessionRegistry | undefined;
+  /** The other nodes; there with --redis. */
+  readonly cluster?: Cluster | undefined;
   readonly counters: SecureCounters;
   readonly feed: EventFeed;
   /** How many log records could not be written. */

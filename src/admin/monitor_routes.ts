@@ -88,7 +88,9 @@ function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request
 
 function answerReady(monitor: Monitor, isReasonPublic: boolean): Response {
   const problems = monitor.problems();
-  return jsonResponse({ ready: problems.length === 0, ...isReasonPublic ? { problems } : {} }, {
+  const warnings = monitor.parts.readiness.warnings();
+  const reasons = { problems, ...warnings.length === 0 ? {} : { warnings } };
+  return jsonResponse({ ready: problems.length === 0, ...isReasonPublic ? reasons : {} }, {
     status: problems.length === 0 ? 200 : 503,
   });
 }

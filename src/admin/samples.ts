@@ -5,6 +5,7 @@ import { countOf } from "../telemetry/histogram.ts";
 import type { Sample, Samples } from "../telemetry/metrics.ts";
 import type { EndpointCounters } from "../firewall/counters.ts";
 import type { Pool, UpstreamServer } from "../firewall/upstream/pool.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import type { Monitor, Snapshot } from "./monitor.ts";
 
 type Labels = Sample["labels"];
@@ -76,6 +77,7 @@ export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
     wsward_authentications_total: fromCounts(counters.authentications, (result) => ({ result })),
     wsward_token_verification_seconds: [sample(counters.verifications)],
     wsward_revocations_active: optional(sessions?.revocations().length),
+    ...redisSamples(monitor.parts.cluster),
     wsward_event_loop_lag_seconds: [sample(snapshot.lagSeconds)],
     wsward_heap_bytes: [sample(snapshot.heapBytes)],
     wsward_log_records_total: Object.entries(feed.counts).map(([level, count]) => sample(count, { level })),
@@ -97,6 +99,17 @@ function upstreamSamples(pool: Pool | undefined): Samples {
     wsward_upstream_connect_seconds: ofServers(({ seconds }) => seconds),
     wsward_upstream_up: ofServers(({ isUp }) => isUp ? 1 : 0),
     wsward_upstream_retries_total: [sample(pool.retries)],
+  };
+}
+
+function redisSamples(cluster: Cluster | undefined): Samples {
+  if (cluster === undefined) return {};
+  const { isUp, latency, beats, losses } = cluster;
+  return {
+    wsward_redis_up: [sample(isUp ? 1 : 0)],
+    wsward_redis_answer_seconds: [sample(latency)],
+    wsward_redis_beats_total: [sample(beats)],
+    wsward_redis_losses_total: [sample(losses)],
   };
 }
 

@@ -5,11 +5,13 @@ import type { MetricsServer } from "../admin/metrics_server.ts";
 import type { MonitoredParts } from "../admin/monitor.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { descriptorsForPeers } from "../core/descriptors.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import { Readiness } from "../core/readiness.ts";
 import type { RuntimeDir } from "../core/runtime_dir.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import { type EndpointName, listEndpoints } from "../core/settings/endpoints.ts";
 import { judgesTokens } from "../core/settings/settings.ts";
+import { ALONE } from "../core/shared_state.ts";
 import { urlHost } from "../core/shown.ts";
 import { createEchoHandler } from "../endpoints/echo.ts";
 import {
@@ -59,6 +61,8 @@ export class App {
   readonly #counters = new SecureCounters();
   #judges: Judges | undefined;
   #firewall: Firewall | undefined;
+  /** The other nodes; there with --redis. */
+  #cluster: Cluster | undefined;
   #admin: AdminServer | undefined;
   #metrics: MetricsServer | undefined;
   /** Whoever makes a part that can be out of order adds a check of it. */
@@ -89,11 +93,16 @@ export class App {
         .map(({ name }) => `the private socket of the endpoint ${name} is gone`)
     );
     this.#readiness.add(() => this.#firewall?.problems() ?? []);
+    this.#readiness.addWarning(() =>
+      this.#cluster?.isUp === false ? ["Redis can't be used: this node decides alone"] : []
+    );
   }
 
   async start(): Promise<void> {
     const settings = this.#settings;
-    if (judgesTokens(settings)) this.#judges = await openJudges(settings, this.#log);
+    this.#cluster = await this.#createCluster();
+    const shared = this.#cluster ?? ALONE;
+    if (judgesTokens(settings)) this.#judges = await openJudges(settings, this.#log, shared);
     // First, so that they can tell that the others are not there yet.
     if (this.#judges !== undefined) await this.#startAdmin(this.#judges);
     await this.#startMetrics();
@@ -106,8 +115,10 @@ export class App {
     }));
     // What could fail after the ready line has to fail before it.
     for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
+    await this.#cluster?.start(this.#judges?.sessions);
     this.#firewall = await Firewall.start({
       settings,
+      shared,
       endpoints: guarded,
       isReady: () => this.#readiness.problems().length === 0,
       descriptors: {
@@ -121,6 +132,7 @@ export class App {
       const host = urlHost(hostname);
       return { url: `${scheme}://${host}:${port}/`, name: name as EndpointName };
     });
+    this.#cluster?.guard(this.#firewall, addresses.map(({ url }) => url));
     if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });
     if (this.#metrics !== undefined) addresses.push({ url: this.#metrics.url, name: "metrics" });
     this.#options.onListening(addresses);
@@ -154,6 +166,7 @@ export class App {
   async close(): Promise<void> {
     for (const endpoint of this.#endpoints.values()) await endpoint.stop();
     await this.#admin?.stop();
+    await this.#cluster?.stop();
     await this.#metrics?.stop();
     this.#judges?.revocations.close();
     this.#runtimeDir.close();
@@ -171,6 +184,14 @@ export class App {
       ...options,
     });
     this.#endpoints.set(name, endpoint);
+  }
+
+  async #createCluster(): Promise<Cluster | undefined> {
+    const { settings, version, log } = this.#options;
+    if (settings.redis === undefined) return undefined;
+    // Loaded late: a process that is alone has no use for it.
+    const { Cluster } = await import("../cluster/cluster.ts");
+    return new Cluster({ settings, version, log });
   }
 
   #socketPath(socket: string): string {
@@ -214,6 +235,7 @@ export class App {
       firewall: () => this.#firewall,
       readiness: this.#readiness,
       sessions: this.#judges?.sessions,
+      cluster: this.#cluster,
       counters: this.#counters,
       feed,
       lostRecords,

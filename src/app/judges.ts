@@ -4,6 +4,7 @@ import { createKeyFileIfMissing } from "../auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "../auth/key_ring.ts";
 import { createVerifier, type Verifier } from "../auth/token.ts";
 import type { Settings } from "../core/settings/declarations.ts";
+import type { SharedState } from "../core/shared_state.ts";
 import { typed } from "../core/typed.ts";
 import { RevocationStore } from "../endpoints/sessions/revocation_store.ts";
 import { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
@@ -21,7 +22,7 @@ export interface Judges {
  *
  * @throws {StartError} when one of them can't be used; nothing is left open then
  */
-export async function openJudges(settings: Settings, log: Log): Promise<Judges> {
+export async function openJudges(settings: Settings, log: Log, shared: SharedState): Promise<Judges> {
   if (
     settings.jwksUrl === undefined && await createKeyFileIfMissing(settings.keyFile, settings.keyEncoding)
   ) {
@@ -51,6 +52,7 @@ export async function openJudges(settings: Settings, log: Log): Promise<Judges> 
       maxSessionsPerUser,
       onSessionLimit,
       replayCheck,
+      shared,
       log,
     });
     return { keys, revocations, sessions };

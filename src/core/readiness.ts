@@ -6,10 +6,21 @@ export type ReadinessCheck = () => readonly string[];
 /** The checks of all parts, asked in the order in which they were added. */
 export class Readiness {
   readonly #checks: ReadinessCheck[] = [];
+  readonly #warnings: ReadinessCheck[] = [];
 
   /** Adds the check of one part. */
   add(check: ReadinessCheck): void {
     this.#checks.push(check);
+  }
+
+  /** Adds a check of what does not keep it from being ready, and should be known all the same. */
+  addWarning(check: ReadinessCheck): void {
+    this.#warnings.push(check);
+  }
+
+  /** All that should be known. */
+  warnings(): readonly string[] {
+    return this.#warnings.flatMap((check) => check());
   }
 
   /** Every reason of every part; empty when the program is ready. */

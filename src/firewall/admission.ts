@@ -1,6 +1,7 @@
 // Who may connect, over all listeners: the IP rules, the limits on clients, the bans, and the record of refusals.
 
 import { connectionsWithin, usedDescriptors } from "../core/descriptors.ts";
+import { ALONE, type SharedState } from "../core/shared_state.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
@@ -59,6 +60,7 @@ const LACK_INTERVAL_MS = 100;
 export class Admission {
   readonly #settings: AdmissionSettings;
   readonly #log: Log;
+  readonly #shared: SharedState;
   readonly #rules: IpRules;
   readonly #clients: ClientTable;
   readonly #proxies: NetworkSet;
@@ -83,9 +85,15 @@ export class Admission {
    * @param descriptors Without it, there is no limit until one is found.
    * @throws {StartError} when the rules file can't be used.
    */
-  constructor(settings: AdmissionSettings, log: Log, descriptors?: DescriptorLimits) {
+  constructor(
+    settings: AdmissionSettings,
+    log: Log,
+    { descriptors, shared = ALONE }: { descriptors?: DescriptorLimits | undefined; shared?: SharedState } =
+      {},
+  ) {
     this.#settings = settings;
     this.#log = log;
+    this.#shared = shared;
     this.#places = connectionsWithin(descriptors?.most || Infinity);
     this.#reservePath = descriptors?.reservePath;
     this.#rules = new IpRules(settings);
@@ -228,7 +236,8 @@ export class Admission {
   /** Counts a violation or a failed authentication; too many of them ban the client. */
   violation(address: string): void {
     const key = clientKey(address);
-    if (this.#clients.violation(key, performance.now())) this.#banned(key, this.#settings.banTime);
+    if (this.#clients.violation(key, performance.now())) this.#bannedHere(key, this.#settings.banTime);
+    else this.#shared.violated(key);
   }
 
   /** The bans of now: each key is an address, or the /64 network of one; `leftMs` is how long it still lasts. */
@@ -241,13 +250,33 @@ export class Admission {
   ban(address: string, forMs: number): boolean {
     const key = clientKey(address);
     if (!this.#clients.ban(key, forMs, performance.now())) return false;
-    this.#banned(key, forMs);
+    this.#bannedHere(key, forMs);
     return true;
+  }
+
+  /** Bans a client by its key because another node did; 0 for a ban that is over. */
+  followBan(key: string, forMs: number): void {
+    if (forMs <= 0) this.#clients.unban(key, performance.now());
+    else if (this.#clients.ban(key, forMs, performance.now())) this.#banned(key, forMs);
+  }
+
+  /** Bans a client by its key, for what it did here and on other nodes together. */
+  banForViolations(key: string): void {
+    const { banTime } = this.#settings;
+    if (this.#clients.ban(key, banTime, performance.now())) this.#bannedHere(key, banTime);
   }
 
   /** Ends the ban of an address; returns whether there was one. */
   unban(address: string): boolean {
-    return this.#clients.unban(clientKey(address), performance.now());
+    const key = clientKey(address);
+    const wasBanned = this.#clients.unban(key, performance.now());
+    if (wasBanned) this.#shared.unbanned(key);
+    return wasBanned;
+  }
+
+  /** How many connections are open. */
+  get size(): number {
+    return this.#visitors.size;
   }
 
   /** How many bans have begun. */
@@ -310,6 +339,11 @@ export class Admission {
     const nowMs = performance.now();
     this.#clients.sweep(nowMs);
     this.#refusals.sweep(nowMs);
+  }
+
+  #bannedHere(key: string, forMs: number): void {
+    this.#shared.banned(key, forMs);
+    this.#banned(key, forMs);
   }
 
   #banned(key: string, forMs: number): void {

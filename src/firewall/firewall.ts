@@ -1,6 +1,7 @@
 // The outside as one thing: the public listeners and all that they share.
 
 import { StartError } from "../core/errors.ts";
+import { ALONE, type SharedState } from "../core/shared_state.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -36,6 +37,8 @@ export interface FirewallOptions {
   /** Without it, there is no limit until one is found. */
   readonly descriptors?: DescriptorLimits;
   readonly log: Log;
+  /** What other nodes know; this process is alone if left out. */
+  readonly shared?: SharedState;
 }
 
 /** Where an endpoint can be reached. */
@@ -63,14 +66,12 @@ export class Firewall {
   readonly #budget: MemoryBudget;
   #upstream: Upstream | undefined;
 
-  private constructor(
-    { settings, endpoints, isReady, descriptors, log }: FirewallOptions,
-    tls: TlsAcceptor | undefined,
-  ) {
+  private constructor(options: FirewallOptions, tls: TlsAcceptor | undefined) {
+    const { settings, endpoints, isReady, descriptors, log, shared = ALONE } = options;
     this.#settings = settings;
     this.#log = log;
     this.#tls = tls;
-    this.#admission = new Admission(settings, log, descriptors);
+    this.#admission = new Admission(settings, log, { descriptors, shared });
     const insides = endpoints.map(({ inside }) =>
       typeof inside === "string" ? inside : this.#upstream = new Upstream(settings, inside, log)
     );
@@ -178,6 +179,21 @@ export class Firewall {
   /** Begins to close a connection; returns whether there is one with this id. */
   closeConnection(id: string, close: CloseReason): boolean {
     return this.#listeners.some((listener) => listener.closeConnection(id, close));
+  }
+
+  /** Bans a client by its key because another node did; 0 for a ban that is over. */
+  followBan(client: string, forMs: number): void {
+    this.#admission.followBan(client, forMs);
+  }
+
+  /** Bans a client by its key, for what it did here and on other nodes together. */
+  banForViolations(client: string): void {
+    this.#admission.banForViolations(client);
+  }
+
+  /** How many connections are open. */
+  get size(): number {
+    return this.#admission.size;
   }
 
   /** Why nobody can be served by somebody else's servers, if there are any. */

@@ -260,6 +260,32 @@ export const EVENTS = {
     cause: "too many violations and failed authentications in a short time, or an administrator",
     settings: ["banAfter", "banWindow", "banTime", "banLoopback"],
   },
+  "redis.connected": {
+    level: "info",
+    text: "Redis can be used: limits, tokens, revocations and bans hold on all nodes",
+    fields: ["server", "node", "duration"],
+    cause:
+      "the start, or Redis is back after a loss that lasted for the duration; all that this node knows was told again",
+    settings: ["redis", "redisPrefix", "nodeName"],
+  },
+  "redis.lost": {
+    level: "warning",
+    text:
+      "Redis can't be used: limits, the replay check and new bans hold on this node only until it is back",
+    fields: ["server", "reason"],
+    cause:
+      "Redis is down, slower than --redis-timeout, full, read-only or does not let this node in; open sessions go on, " +
+      "what was revoked and banned stays so, and it is tried again all the time",
+    settings: ["onRedisLoss", "redisTimeout", "redis"],
+  },
+  "redis.refused": {
+    level: "error",
+    text: "Redis answered with an error to what this node asked",
+    fields: ["server", "error"],
+    cause:
+      "its user may not run a command that is needed, another program uses the same keys, or a fault in wsward",
+    settings: ["redis", "redisPrefix"],
+  },
   "rules.reloaded": {
     level: "info",
     text: "Read the rules file again",

@@ -39,6 +39,8 @@ export const FIELDS = {
   ignored: { type: "number", meaning: "keys that can't be used here" },
   host: { type: "string", meaning: "address or name that is listened on" },
   file: { type: "string", meaning: "path of a file" },
+  server: { type: "string", meaning: "where Redis is, without name and password" },
+  node: { type: "string", meaning: "name of this node, and what tells it from another of that name" },
   signal: { type: "string", meaning: "signal that asked for it" },
   error: { type: "string", meaning: "what was caught: its class, or the system's words" },
   stack: { type: "string", meaning: "where it was thrown: functions and places, innermost first" },

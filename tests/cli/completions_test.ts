@@ -43,7 +43,7 @@ async function expectations(): Promise<ReadonlyMap<string, readonly string[]>> {
     ["wsward --v", ["--version"]],
     ["wsward serve --", await listed("flags", "serve")],
     ["wsward serve --ech", ["--echo-port", "--echo-prefix"]],
-    ["wsward serve --no-", ["--no-echo", "--no-secure"]],
+    ["wsward serve --no-s", ["--no-secure"]],
     ["wsward serve --no-echo --host ::1 --dra", ["--drain-timeout"]],
     ["wsward serve --allow-ip 192.0.2.1 --allow-i", ["--allow-ip"]],
     ["wsward token create --", await listed("flags", "token", "create")],

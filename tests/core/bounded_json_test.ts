@@ -230,6 +230,7 @@ const PARSES_ITS_OWN = [
   "src/cli/commands/health_command.ts",
 
   "src/cli/commands/token_create_command.ts",
+  "src/cluster/wire.ts",
   "src/endpoints/sessions/state_file.ts",
   "src/telemetry/chain.ts",
   "src/telemetry/chain_check.ts",

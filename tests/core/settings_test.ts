@@ -113,6 +113,12 @@ Deno.test("every setting has its documented default", () => {
     logMaxSize: 10 * 1_048_576,
     logMaxFiles: 5,
     logChain: false,
+    redis: undefined,
+    redisPrefix: "wsward",
+    redisTimeout: 250,
+    redisCa: undefined,
+    nodeName: undefined,
+    onRedisLoss: "local",
     runtimeDir: undefined,
   });
 });

@@ -6,6 +6,7 @@ import { UsageError } from "../../core/errors.ts";
 import { NO_LOG_FILE, type Settings } from "../../core/settings/declarations.ts";
 import { listEndpoints } from "../../core/settings/endpoints.ts";
 import { judgesTokens } from "../../core/settings/settings.ts";
+import { parseRedisUrl, redisPermission } from "../../core/redis_text.ts";
 import { quoteForShell, urlHost } from "../../core/shown.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 import { rotatedPath } from "../../telemetry/rotation.ts";
@@ -48,6 +49,7 @@ function neededAddresses(settings: Settings, runtimeDir: string): readonly strin
     if (address.kind === "unix") addresses.push(`unix:${address.path}`);
     else addresses.push(`${urlHost(address.hostname)}:${address.port}`);
   }
+  if (settings.redis !== undefined) addresses.push(redisPermission(parseRedisUrl(settings.redis)!));
   if (adminListen !== undefined) addresses.push(adminListen);
   if (metricsListen !== undefined) addresses.push(metricsListen);
   if (jwksUrl !== undefined && judgesTokens(settings)) {
@@ -73,9 +75,15 @@ function neededFiles(settings: Settings): { readonly read: string[]; readonly wr
     upstreamCert,
     upstreamKey,
     metricsTokenFile,
+    settings.redis === undefined ? undefined : settings.redisCa,
   ]
     .filter((path) => path !== undefined);
   const write = logFile === undefined ? [] : [logFile];
+  const redis = settings.redis === undefined ? undefined : parseRedisUrl(settings.redis);
+  if (redis?.kind === "unix") {
+    read.push(redis.path);
+    write.push(redis.path);
+  }
   for (const url of settings.upstream) {
     const address = parseUpstreamUrl(url)!;
     if (address.kind !== "unix") continue;

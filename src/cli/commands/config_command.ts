@@ -1,7 +1,7 @@
 // The commands `config check` and `config show`: what is wrong with the settings, and where each one comes from.
 
 import type { Command } from "commander";
-import type { Given, Setting } from "../../core/settings/setting_types.ts";
+import type { Given, GivenValue, Setting } from "../../core/settings/setting_types.ts";
 import { SETTING_NAMES } from "../../core/settings/declarations.ts";
 import {
   checkSettings,
@@ -108,9 +108,17 @@ interface Row {
 function valueInFile(setting: Setting, given: Given | undefined): unknown {
   if (setting.kind === "list") return given?.value ?? setting.default;
   if (setting.kind === "switch") return String(given?.value ?? setting.default) === "true";
-  const text = given?.value ?? setting.defaultGiven;
+  const text = hidden(setting, given?.value ?? setting.defaultGiven);
   const number = setting.isNumber ? Number(text) : NaN;
   return Number.isNaN(number) ? text : number;
+}
+
+/** What is given, without what nobody may see. */
+function hidden(setting: Setting, text: GivenValue | undefined): GivenValue | undefined {
+  if (setting.kind !== "value" || typeof text !== "string" || setting.refuseFlag?.(text) === undefined) {
+    return text;
+  }
+  return text.replace(/\/\/.*@/s, "//...@");
 }
 
 function describe({ key, setting, given, value }: Row): readonly string[] {

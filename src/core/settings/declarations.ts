@@ -1,5 +1,6 @@
 // Every setting, declared once: flags, variables, help, the reference's tables and validation come from here.
 
+import { holdsCredentials, isRedisUrl } from "../redis_text.ts";
 import { isKeySetUrl } from "../key_set_url.ts";
 import {
   isHostName,
@@ -597,6 +598,54 @@ export const SETTINGS = {
     group: "Log",
     help: "let each record of the file carry the SHA-256 of the one before; needs --log-format json",
     default: false,
+  }),
+  redis: optionalText({
+    group: "Many nodes",
+    placeholder: "url",
+    help:
+      "Redis or Valkey through which many processes and machines share sessions, used tokens, revocations and bans; " +
+      "with a name or a password only in a variable or a file of settings",
+    accepts: isRedisUrl,
+    rule:
+      "redis://host:port, rediss://host:port for TLS or unix:///path.sock, with user:password@ if it asks for one",
+    refuseFlag: (given) =>
+      holdsCredentials(given) ? "everybody on this machine sees the password in a flag" : undefined,
+    unset: "none, this process is alone",
+  }),
+  redisPrefix: text({
+    group: "Many nodes",
+    help: "beginning of all keys in Redis; nodes with the same one belong together",
+    accepts: (given) => /^[\w.-]{1,64}$/.test(given),
+    rule: "1 to 64 letters, digits, dots, dashes or underscores",
+    default: "wsward",
+  }),
+  redisTimeout: duration({
+    group: "Many nodes",
+    help: "how long Redis may take to answer; later than that it is lost, and nobody waits for it any more",
+    default: "250ms",
+    min: "10ms",
+    max: "5s",
+  }),
+  redisCa: optionalPath({
+    group: "Many nodes",
+    help:
+      "certificate authority in PEM to believe besides the usual ones, for rediss; read for each connection",
+    unset: "the usual ones",
+  }),
+  nodeName: optionalText({
+    group: "Many nodes",
+    placeholder: "name",
+    help: "what this node is called in lists and records",
+    accepts: (given) => /^[\w.-]{1,64}$/.test(given),
+    rule: "1 to 64 letters, digits, dots, dashes or underscores",
+    unset: "node- and something random",
+  }),
+  onRedisLoss: choice({
+    group: "Many nodes",
+    help:
+      "what happens to new sessions without Redis: local limits hold, or they are refused with 503 or 1013",
+    choices: ["local", "refuse"],
+    default: "local",
   }),
   runtimeDir: optionalPath({
     group: "Process",

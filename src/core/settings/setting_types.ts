@@ -38,6 +38,8 @@ export interface ValueSetting<Value> extends Described, Explained {
   parse(text: string): Value | undefined;
   /** What somebody may have meant who wrote `text`, which breaks the rule: `30s` for `30`. */
   suggest?(text: string): string | undefined;
+  /** Why `text` must not be given as a flag; undefined if it may. */
+  refuseFlag?(text: string): string | undefined;
 }
 
 /** A setting that is on or off; `help` describes the flag, which turns it to what is not the default. */
@@ -88,6 +90,8 @@ interface TextRule {
   readonly rule?: string;
   /** What to do instead where `accepts` turns `text` down, to be read after the rule. */
   readonly advise?: (text: string) => string | undefined;
+  /** Why `text` must not be given as a flag; undefined if it may. */
+  readonly refuseFlag?: (text: string) => string | undefined;
 }
 
 interface RangeOptions extends Described {
@@ -239,8 +243,12 @@ export function readSetting(...where: Parameters<typeof findGiven>): unknown {
 }
 
 /** Reads what a setting was given. Throws {@linkcode UsageError} with its label if the rule is broken. */
-export function readGiven(setting: Setting, { label, value }: Given): unknown {
+export function readGiven(setting: Setting, { source, label, value }: Given): unknown {
   if (typeof value === "boolean") return value;
+  if (source === "flag" && setting.kind === "value" && typeof value === "string") {
+    const refusal = setting.refuseFlag?.(value);
+    if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value)}: ${refusal}`);
+  }
   if (typeof value === "string") return parseText<unknown>(label, setting, value);
   return value.map((item) => parseText<unknown>(label, setting, item));
 }
@@ -279,9 +287,10 @@ function splitItems(value: string): readonly string[] {
   return value.trim() === "" ? [] : value.split(",").map((item) => item.trim());
 }
 
-function textRule({ accepts = isPlainText, rule, advise }: TextRule) {
+function textRule({ accepts = isPlainText, rule, advise, refuseFlag }: TextRule) {
   return {
     ...advise === undefined ? {} : { advise },
+    ...refuseFlag === undefined ? {} : { refuseFlag },
     rule: rule ?? "at least one character, and no control characters",
     range: rule ?? "",
     parse: (given: string) => accepts(given) ? given : undefined,

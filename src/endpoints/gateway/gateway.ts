@@ -184,9 +184,11 @@ export class Gateway {
     const { identity } = authentication;
     const headers = this.#headersFor(identity, token);
     if (headers === undefined) return TOO_MUCH;
-    const refusal = sessions.admit(identity);
+    const { connection, address } = asked;
+    const id = crypto.randomUUID();
+    const refusal = await sessions.request(identity, { id, connection, address });
     if (refusal !== undefined) return refusal;
-    const session = this.#startSession(identity, asked, crossed);
+    const session = this.#startSession(id, identity, asked, crossed);
     return {
       headers,
       closed: (code) => {
@@ -196,7 +198,7 @@ export class Gateway {
     };
   }
 
-  #startSession(identity: Identity, { connection, address }: Asked, crossed: Crossed): Session {
+  #startSession(id: string, identity: Identity, { connection, address }: Asked, crossed: Crossed): Session {
     const { log, clock, sessions, counters } = this.#options;
     const peer: Peer = {
       connection,
@@ -210,6 +212,7 @@ export class Gateway {
       close: (code, reason) => crossed.close({ code, reason }),
     };
     const session = new Session(peer, identity, {
+      id,
       log,
       clock,
       endpoint: "upstream",

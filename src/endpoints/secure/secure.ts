@@ -194,19 +194,31 @@ class SecureHandler implements SocketHandler {
   async #authenticate(token: string): Promise<void> {
     const authentication = await authenticate(token, this.#options);
     // The peer may be gone, refused or timed out by now.
-    if (this.#peer.isOpen) this.#decided(authentication);
+    if (this.#peer.isOpen) await this.#decided(authentication);
   }
 
-  #decided(authentication: Authentication): void {
+  #decided(authentication: Authentication): void | Promise<void> {
     if (!authentication.ok) return this.#refuse(authentication.ending, authentication.detail);
     const { identity } = authentication;
+    const { connection, address } = this.#peer;
+    const id = crypto.randomUUID();
+    const refusal = this.#options.sessions.request(identity, { id, connection, address });
+    if (!(refusal instanceof Promise)) return this.#admitted(identity, id, refusal);
+    return refusal.then((late) => {
+      // The peer may be gone, refused or timed out by now.
+      if (this.#peer.isOpen) this.#admitted(identity, id, late);
+      else if (late === undefined) this.#options.sessions.giveUp(identity, id);
+    });
+  }
+
+  #admitted(identity: Identity, id: string, refusal: Ending | undefined): void {
     const { sessions, log, clock, expiryWarningMs } = this.#options;
-    const refusal = sessions.admit(identity);
     if (refusal !== undefined) return this.#refuse(refusal);
     this.#cancelTimeout();
     // In every subprotocol: what that one is about begins after this text.
     this.#peer.send("Authenticated!");
     const session = new Session(this.#peer, identity, {
+      id,
       log,
       clock,
       expiryWarningMs,

@@ -17,6 +17,12 @@ export const ENDINGS = {
   revoked: { why: "revoked", text: "Token Revoked", code: 3000, reason: "token revoked" },
   replayed: { why: "replayed", text: "Token Already Used", code: 3000, reason: "token already used" },
   busy: { why: "busy", text: "Try Again Later", code: 1013, reason: "try again later" },
+  closed: {
+    why: "other nodes can't be asked",
+    text: "Try Again Later",
+    code: 1013,
+    reason: "try again later",
+  },
   tooManySessions: {
     why: "too many sessions",
     text: "Too Many Sessions",

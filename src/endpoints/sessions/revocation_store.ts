@@ -64,12 +64,16 @@ export class RevocationStore {
 
   /**
    * Adds a revocation. When this returns it is on the disk, if there is a state file, and outlives even a kill. If it throws
-   * because the file can't be written, the revocation still holds until the process ends.
+   * because the file can't be written, the revocation still holds until the process ends. `onPut` is told it before the file
+   * is written, with the one whose place it takes.
    *
    * @throws {RangeError} when the time to live is out of range
    * @throws {StateFileError} when the file can't be written
    */
-  add({ kind, value, jtis, ttlMs }: NewRevocation): Revocation {
+  add(
+    { kind, value, jtis, ttlMs }: NewRevocation,
+    onPut: (revocation: Revocation, replaced: Revocation | undefined) => void = () => {},
+  ): Revocation {
     checkTtl(ttlMs);
     this.#sweep();
     const revokedAtMs = this.#clock.now();
@@ -81,8 +85,43 @@ export class RevocationStore {
       revokedAtMs,
       expiresAtMs: revokedAtMs + ttlMs,
     });
+    onPut(revocation, replaced);
     this.file?.putRevocation(revocation, revokedAtMs, replaced?.id);
     return revocation;
+  }
+
+  /** One that has not run out. */
+  get(id: string): Revocation | undefined {
+    this.#sweep();
+    return this.#all.get(id);
+  }
+
+  /**
+   * Takes in what was revoked and taken back elsewhere. Of two revocations of the same thing the one with the higher id is
+   * kept, so that all who hear of both keep the same.
+   *
+   * @returns Those of the same things that are not kept.
+   * @throws {StateFileError} when the file can't be written; what was taken in holds until the process ends
+   */
+  merge(added: readonly Revocation[], removedIds: readonly string[]): readonly Revocation[] {
+    const dropped: Revocation[] = [];
+    let isChanged = false;
+    for (const id of removedIds) {
+      const known = this.#all.get(id);
+      if (known === undefined) continue;
+      this.#forget(known);
+      isChanged = true;
+    }
+    for (const one of added) {
+      if (one.expiresAtMs <= this.#clock.now()) continue;
+      const known = this.#byTarget.get(targetOf(one.kind, one.value));
+      const { id } = known !== undefined && known.id > one.id ? known : one;
+      const { replaced } = this.#put({ ...one, id });
+      if (replaced !== undefined && replaced.id !== one.id) dropped.push(id === one.id ? replaced : one);
+      isChanged = true;
+    }
+    if (isChanged) this.file?.putAllRevocations(this.#all.values());
+    return dropped;
   }
 
   /** All that have not run out, the oldest first. */

@@ -1,5 +1,6 @@
 // A session: an authenticated connection, from the token that opened it to the end of the last one that extended it.
 import type { Identity } from "../../auth/token.ts";
+import type { Place } from "../../core/shared_state.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Cancel, type Clock, ringAt } from "./clock.ts";
 import type { EndpointName } from "../../core/settings/endpoints.ts";
@@ -22,6 +23,8 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** How long before the end `Conversation.expiring` is called, in milliseconds. */
   readonly expiryWarningMs: number;
+  /** A random UUID; a new one if left out. */
+  readonly id?: string;
   /** Where it is; `secure` if left out. */
   readonly endpoint?: EndpointName;
   /** Counts the messages where they do not come through the session. */
@@ -61,7 +64,7 @@ const MAX_OWN_TOKENS = 64;
 
 /** One session. Its owner passes it the messages and the end of the connection. */
 export class Session {
-  readonly id: string = crypto.randomUUID();
+  readonly id: string;
   readonly user: string;
   readonly startedAtMs: number;
   readonly #openedAtMs: number;
@@ -79,6 +82,7 @@ export class Session {
 
   /** Opens the session of a peer whose token is valid now. */
   constructor(peer: Peer, identity: Identity, options: SessionOptions) {
+    this.id = options.id ?? crypto.randomUUID();
     this.user = identity.user;
     this.startedAtMs = options.clock.now();
     this.#openedAtMs = options.clock.elapsed();
@@ -123,6 +127,13 @@ export class Session {
       expiresAtMs: this.#identity.expiresAtMs,
       ...this.#counts,
     };
+  }
+
+  /** What other nodes are told of it. */
+  place(): Place {
+    const { id, user, startedAtMs, jtis, identity: { expiresAtMs } } = this;
+    const { connection, address } = this.#peer;
+    return { id, user, address, connection, startedAtMs, expiresAtMs, jtis };
   }
 
   /** The fields that name it in the log. */

@@ -2,11 +2,12 @@
 import type { Identity } from "../../auth/token.ts";
 import { isValidCloseCode } from "../../protocol/close_code.ts";
 import type { Log } from "../../telemetry/log.ts";
+import { ALONE, type Place, type SharedState, type Verdict } from "../../core/shared_state.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 import { checkTtl, type Revocation, type RevocationKind, RevocationStore } from "./revocation_store.ts";
 import type { Session, SessionInfo } from "./session.ts";
-import { StateFileError } from "./state_file.ts";
+import { StateFileError, type UsedToken } from "./state_file.ts";
 import { UsedTokens } from "./used_tokens.ts";
 
 /** What holds for all sessions together. */
@@ -19,6 +20,8 @@ export interface SessionRegistryOptions {
   readonly replayCheck?: boolean;
   /** In memory if left out; the caller closes it. */
   readonly revocations?: RevocationStore;
+  /** What other nodes know; this process is alone if left out. */
+  readonly shared?: SharedState;
   readonly log?: Log;
   /** The machine's time if left out. */
   readonly clock?: Pick<Clock, "now">;
@@ -31,7 +34,12 @@ export interface RevocationRequest {
   readonly value: string;
   /** Whole milliseconds from 1 to `MAX_REVOCATION_TTL_MS`. */
   readonly ttlMs: number;
+  /** The tokens of a session that is open on another node. */
+  readonly jtis?: readonly string[] | undefined;
 }
+
+/** What is known of a session before there is one. */
+export type NewPlace = Pick<Place, "id" | "address" | "connection">;
 
 /** RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code. */
 const MAX_REASON_SIZE = 123;
@@ -52,6 +60,7 @@ export class SessionRegistry {
       onSessionLimit: "refuse-newest",
       replayCheck: false,
       revocations: new RevocationStore({ clock }),
+      shared: ALONE,
       log: () => {},
       ...options,
       clock,
@@ -63,6 +72,26 @@ export class SessionRegistry {
   /** How many sessions are open. */
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Whether a session is open here. */
+  has(id: string): boolean {
+    return this.#sessions.has(id);
+  }
+
+  /** What other nodes are told of a session that is open here. */
+  place(id: string): Place | undefined {
+    return this.#sessions.get(id)?.place();
+  }
+
+  /** The ids of all sessions that are open here. */
+  ids(): Iterable<string> {
+    return this.#sessions.keys();
+  }
+
+  /** The tokens that were used here, with the replay check. */
+  usedTokens(): readonly UsedToken[] {
+    return this.#usedTokens?.list() ?? [];
   }
 
   /** All open sessions, the oldest first. */
@@ -93,15 +122,17 @@ export class SessionRegistry {
    * @throws {Error} when the state file can't be written; the sessions are ended all the same, and the revocation holds
    *   until the process ends
    */
-  revoke({ kind, value, ttlMs }: RevocationRequest): Revocation | undefined {
+  revoke({ kind, value, ttlMs, jtis: others }: RevocationRequest): Revocation | undefined {
     checkTtl(ttlMs);
     const named = kind === "session" ? this.#sessions.get(value) : undefined;
-    if (kind === "session" && named === undefined) return undefined;
-    const jtis = kind === "jti" ? [value] : named?.jtis ?? [];
+    if (kind === "session" && named === undefined && others === undefined) return undefined;
+    const jtis = kind === "jti" ? [value] : named?.jtis ?? others ?? [];
     const users = kind === "user" ? this.#byUser.get(value) : undefined;
+    const { revocations, shared, log } = this.#options;
+    const onPut = ({ id }: Revocation, replaced: Revocation | undefined) => shared.revoked(id, replaced?.id);
     try {
-      const revocation = this.#options.revocations.add({ kind, value, jtis, ttlMs });
-      this.#options.log("revocation.added", { kind, target: value, revocation: revocation.id });
+      const revocation = revocations.add({ kind, value, jtis, ttlMs }, onPut);
+      log("revocation.added", { kind, target: value, revocation: revocation.id });
       return revocation;
     } finally {
       // Also when the state file can't be written: a full disk must not keep an intruder in.
@@ -118,17 +149,97 @@ export class SessionRegistry {
     return this.#options.revocations.list();
   }
 
+  /** A revocation that has not run out. */
+  revocation(id: string): Revocation | undefined {
+    return this.#options.revocations.get(id);
+  }
+
   /** Takes a revocation back; false if there is none with this id. What it ended stays ended. */
   removeRevocation(id: string): boolean {
-    const isRemoved = this.#options.revocations.remove(id);
-    if (isRemoved) this.#options.log("revocation.removed", { revocation: id });
+    const { revocations, shared, log } = this.#options;
+    const expiresAtMs = revocations.get(id)?.expiresAtMs;
+    const isRemoved = revocations.remove(id);
+    if (isRemoved) {
+      shared.unrevoked(id, expiresAtMs!);
+      log("revocation.removed", { revocation: id });
+    }
     return isRemoved;
+  }
+
+  /**
+   * Takes in what other nodes revoked and took back, and ends the sessions that this concerns. Returns what is not kept of
+   * the same things.
+   */
+  followRevocations(added: readonly Revocation[], removedIds: readonly string[]): readonly Revocation[] {
+    const { revocations, log } = this.#options;
+    let merged: readonly Revocation[] = [];
+    try {
+      merged = revocations.merge(added, removedIds);
+    } catch (error) {
+      if (!(error instanceof StateFileError)) throw error;
+      log("revocation.not_stored", { error: error.message });
+    }
+    const jtis = new Set(added.flatMap(({ jtis }) => jtis));
+    const concerned = new Set<Session>();
+    for (const { kind, value } of added) {
+      const named = kind === "session" ? this.#sessions.get(value) : undefined;
+      if (named !== undefined) concerned.add(named);
+      for (const session of kind === "user" ? this.#byUser.get(value) ?? [] : []) {
+        // One whose token was made after it goes on, however late this was heard of.
+        if (revocations.covers(session.identity)) concerned.add(session);
+      }
+    }
+    for (const session of jtis.size === 0 ? [] : this.#sessions.values()) {
+      if (session.jtis.some((jti) => jtis.has(jti))) concerned.add(session);
+    }
+    for (const session of concerned) session.end(ENDINGS.revoked);
+    return merged;
+  }
+
+  /** Ends a session because its user has opened too many after it; nothing if it is not open. */
+  endForLimit(id: string): void {
+    this.#sessions.get(id)?.end(ENDINGS.tooManySessions);
   }
 
   /** Why this token can't be used now; asking changes nothing. */
   check(identity: Identity): Ending | undefined {
     if (this.#options.revocations.covers(identity)) return ENDINGS.revoked;
+    if (this.#options.shared.isClosed) return ENDINGS.closed;
     return this.#usedTokens?.check(identity);
+  }
+
+  /**
+   * As `admit`, on all nodes together. A promise takes a round trip: the peer may be gone afterwards, and then
+   * the session has to be given up.
+   */
+  request(identity: Identity, place: NewPlace): Ending | undefined | Promise<Ending | undefined> {
+    const refusal = this.check(identity);
+    if (refusal !== undefined) return refusal;
+    const { user, expiresAtMs, claims: { jti } } = identity;
+    const name = typeof jti === "string" ? jti : undefined;
+    const startedAtMs = this.#options.clock.now();
+    const jtis = name === undefined ? [] : [name];
+    const verdict = this.#options.shared.admit({ ...place, user, startedAtMs, expiresAtMs, jtis }, name);
+    if (!(verdict instanceof Promise)) return this.#settle(identity, place.id, verdict);
+    return verdict.then((late) => this.#settle(identity, place.id, late));
+  }
+
+  /** Tells the other nodes that a session which they admitted never began. */
+  giveUp(identity: Identity, id: string): void {
+    const { jti } = identity.claims;
+    this.#options.shared.ended(id, typeof jti === "string" ? jti : undefined);
+  }
+
+  #settle(identity: Identity, id: string, verdict: Verdict): Ending | undefined {
+    if (verdict === "alone") return this.admit(identity);
+    if (verdict !== "ok") return refusalOf(verdict);
+    // While the others were asked.
+    if (this.#options.revocations.covers(identity)) {
+      this.giveUp(identity, id);
+      return ENDINGS.revoked;
+    }
+    this.#markUsed(identity);
+    return undefined;
   }
 
   /**
@@ -150,11 +261,30 @@ export class SessionRegistry {
     return undefined;
   }
 
-  /** Marks the token that extends a session as used, or says why it can't be used. */
-  use(identity: Identity): Ending | undefined {
+  /** Marks the token that extends a session as used, or says why it can't be used. A promise takes a round trip. */
+  use(identity: Identity, sessionId: string): Ending | undefined | Promise<Ending | undefined> {
     const refusal = this.check(identity);
+    if (refusal !== undefined) return refusal;
+    const { claims: { jti }, expiresAtMs } = identity;
+    const verdict = typeof jti === "string" ? this.#options.shared.use(sessionId, jti, expiresAtMs) : "alone";
+    if (!(verdict instanceof Promise)) return this.#settleUse(identity, verdict);
+    return verdict.then((late) => this.#settleUse(identity, late));
+  }
+
+  #settleUse(identity: Identity, verdict: Verdict): Ending | undefined {
+    if (verdict !== "ok" && verdict !== "alone") return refusalOf(verdict);
+    const refusal = verdict === "alone"
+      ? this.check(identity)
+      : this.#options.revocations.covers(identity)
+      ? ENDINGS.revoked
+      : undefined;
     if (refusal === undefined) this.#markUsed(identity);
     return refusal;
+  }
+
+  /** Told that a session was extended. */
+  extended(session: Session): void {
+    this.#options.shared.changed(session.place());
   }
 
   /** Takes a session in after `admit`. */
@@ -167,7 +297,7 @@ export class SessionRegistry {
 
   /** Lets go of a session that has ended; harmless when done twice. */
   remove(session: Session): void {
-    this.#sessions.delete(session.id);
+    if (this.#sessions.delete(session.id)) this.#options.shared.ended(session.id);
     const sessions = this.#byUser.get(session.user);
     sessions?.delete(session);
     if (sessions?.size === 0) this.#byUser.delete(session.user);
@@ -182,4 +312,12 @@ export class SessionRegistry {
       this.#options.log("token.not_stored", { user: identity.user, error: error.message });
     }
   }
+}
+
+function refusalOf(verdict: "full" | "used" | "refused"): Ending {
+  return verdict === "full"
+    ? ENDINGS.tooManySessions
+    : verdict === "used"
+    ? ENDINGS.replayed
+    : ENDINGS.closed;
 }

@@ -2,7 +2,7 @@
 import type { Identity } from "../../auth/token.ts";
 import type { Clock } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
-import type { StateFile } from "./state_file.ts";
+import type { StateFile, UsedToken } from "./state_file.ts";
 
 /** How many used tokens are remembered; at the limit no new one is let in. */
 export const MAX_USED_TOKENS = 100_000;
@@ -34,6 +34,14 @@ export class UsedTokens {
     if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;
     if (this.#used.size >= MAX_USED_TOKENS) this.#forgetExpired(nowMs, FULL_SWEEP_INTERVAL_MS);
     return this.#used.size < MAX_USED_TOKENS ? undefined : ENDINGS.busy;
+  }
+
+  /** All that have not expired. */
+  list(): readonly UsedToken[] {
+    const nowMs = this.#clock.now();
+    const list: UsedToken[] = [];
+    for (const [jti, expiresAtMs] of this.#used) if (expiresAtMs > nowMs) list.push({ jti, expiresAtMs });
+    return list;
   }
 
   /**

@@ -52,9 +52,11 @@ async function refresh(token: string, context: MethodContext): Promise<RpcOutcom
     return refuse(context, { text: "Token Does Not Last Longer" });
   }
   if (!session.isOpen) return refuse(context, { text: "Session Is Over" });
-  const ending = sessions.use(identity);
+  const ending = await sessions.use(identity, session.id);
   if (ending !== undefined) return refuse(context, ending);
+  if (!session.isOpen) return refuse(context, { text: "Session Is Over" });
   session.extend(identity);
+  sessions.extended(session);
   return { result: { expires_at: formatTime(identity.expiresAtMs) } };
 }
 

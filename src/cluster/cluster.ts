@@ -1,0 +1,517 @@
+// One node of many: what all of them share is in Redis, and a copy of what is needed at once is here.
+
+import { StartError } from "../core/errors.ts";
+import { parseRedisUrl, type RedisAddress } from "../core/redis_text.ts";
+import type { Settings } from "../core/settings/declarations.ts";
+import type { Place, SharedState, Verdict } from "../core/shared_state.ts";
+import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
+import { RedisClient, RedisRefusal } from "../redis/client.ts";
+import { RedisLost } from "../redis/connection.ts";
+import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Directory } from "./directory.ts";
+import { ADMIT, BEAT, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
+import { pairs, SharedList } from "./shared_list.ts";
+import { SharedSessions } from "./shared_sessions.ts";
+import {
+  type Entry,
+  keyOf,
+  parse,
+  readRevocation,
+  remainingMs,
+  type TimeShift,
+  writeRevocation,
+  writeRow,
+} from "./wire.ts";
+
+/** The settings of a node. */
+export type ClusterSettings = Pick<
+  Settings,
+  | ("redis" | "redisPrefix" | "redisTimeout" | "redisCa" | "nodeName" | "onRedisLoss")
+  | ("maxSessionsPerUser" | "onSessionLimit" | "replayCheck" | "banAfter" | "banWindow" | "banTime")
+>;
+
+/** What a node is made of. */
+export interface ClusterOptions {
+  readonly settings: ClusterSettings;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** The firewall, as bans of other nodes reach it. */
+export interface SharedFirewall {
+  /** Bans a client as another node did, for a time, or not at all any more for 0. */
+  followBan(client: string, forMs: number): void;
+  /** Bans a client that broke rules here and elsewhere. */
+  banForViolations(client: string): void;
+  /** How many connections are open. */
+  readonly size: number;
+}
+
+/** How often a node says that it is there, in milliseconds; a tenth more or less. */
+const BEAT_MS = 5000;
+/** How long the others believe it without hearing it. */
+const LEASE_MS = 15_000;
+/** How long violations are gathered until they are told. */
+const VIOLATIONS_MS = 500;
+/** The most clients whose violations are gathered at once; who is one more is counted here only. */
+const MAX_VIOLATORS = 1000;
+/** The most bans and revocations that all nodes have together. */
+const MAX_BANS = 65_536;
+const MAX_REVOCATIONS = 200_000;
+/** How many used tokens are told at once. */
+const TOKENS_BATCH = 100;
+/** A refusal of Redis is recorded at most so often. */
+const REFUSAL_LOG_MS = 60_000;
+const STOP_MS = 2000;
+
+/** Ranks of a revocation: what was taken back never comes again. */
+const REVOKED = 1;
+const TAKEN_BACK = 2;
+
+/** This node, from when it is started until it is stopped. */
+export class Cluster implements SharedState {
+  readonly #options: ClusterOptions;
+  /** Its name and what tells it from one that was started under the same name before, or beside it. */
+  readonly node: string;
+  readonly #address: RedisAddress;
+  /** The beginning of all keys. */
+  readonly #prefix: string;
+  readonly #client: RedisClient;
+  readonly #shift: TimeShift;
+  readonly #bans: SharedList;
+  readonly #violations = new Map<string, number>();
+  readonly #startedAtMs = Date.now();
+  #sessions: SessionRegistry | undefined;
+  #shared: SharedSessions | undefined;
+  #revocations: SharedList | undefined;
+  #firewall: SharedFirewall | undefined;
+  #addresses: readonly string[] = [];
+  #epoch: string | undefined;
+  #isJoining = false;
+  #beatTimer: ReturnType<typeof setTimeout> | undefined;
+  #violationsTimer: ReturnType<typeof setTimeout> | undefined;
+  #lostAtMs: number | undefined;
+  #refusalLoggedMs = -Infinity;
+  #isStopped = false;
+  /** How long answers of Redis took, in seconds. */
+  readonly latency = new Histogram(LATENCY_BOUNDS);
+  /** How often this node said that it is there. */
+  beats = 0;
+  /** How often Redis was lost. */
+  losses = 0;
+  /** What administrators ask about all nodes. */
+  readonly directory: Directory;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { redis, redisPrefix, redisTimeout, nodeName } = options.settings;
+    this.node = `${nodeName ?? `node-${randomName(4)}`}:${randomName(8)}`;
+    this.#address = parseRedisUrl(redis!)!;
+    const prefix = `{${redisPrefix}}:`;
+    const client = this.#client = new RedisClient({
+      address: this.#address,
+      timeoutMs: redisTimeout,
+      readCaCerts: () => this.#readCa(),
+      key: prefix,
+      channel: `${prefix}hints`,
+      onMessage: (text) => this.#hinted(text),
+      join: () => this.#join(),
+      onUp: () => this.#up(),
+      onDown: (reason) => this.#down(reason),
+      onAnswer: (seconds) => this.latency.observe(seconds),
+    });
+    this.#shift = {
+      toRedis: (ownMs) => ownMs - Date.now() + client.now(),
+      toOwn: (redisMs) => redisMs - client.now() + Date.now(),
+    };
+    this.#bans = new SharedList({
+      client,
+      shift: this.#shift,
+      key: "b",
+      maxEntries: MAX_BANS,
+      bodyOf: () => "ban",
+      apply: (entries) => this.#applyBans(entries),
+    });
+    this.directory = new Directory({ client, shift: this.#shift, node: this.node });
+    this.#prefix = prefix;
+  }
+
+  /** Whether the other nodes can be asked now. */
+  get isUp(): boolean {
+    return this.#client.isUp;
+  }
+
+  /** Where Redis is, without name and password. */
+  get redisName(): string {
+    return this.#address.name;
+  }
+
+  get isClosed(): boolean {
+    return !this.#client.isUp && this.#options.settings.onRedisLoss === "refuse";
+  }
+
+  /**
+   * Joins the others, or tries to; resolves when that has succeeded or failed, and goes on trying.
+   *
+   * @throws {StartError} when Redis may not be connected to, or the CA can't be read
+   */
+  async start(sessions: SessionRegistry | undefined): Promise<void> {
+    this.#client.checkPermission();
+    this.#readCa();
+    this.#sessions = sessions;
+    if (sessions !== undefined) {
+      this.#shared = new SharedSessions({
+        client: this.#client,
+        shift: this.#shift,
+        node: this.node,
+        prefix: this.#prefix,
+        open: sessions,
+      });
+      const list = this.#revocations = new SharedList({
+        client: this.#client,
+        shift: this.#shift,
+        key: "r",
+        maxEntries: MAX_REVOCATIONS,
+        bodyOf: (id) => {
+          const revocation = sessions.revocation(id);
+          return revocation === undefined ? undefined : writeRevocation(revocation, this.#shift);
+        },
+        apply: (entries) => this.#applyRevocations(entries),
+      });
+      for (const { id, expiresAtMs } of sessions.revocations()) list.put(id, REVOKED, expiresAtMs, false);
+    }
+    await this.#client.start();
+  }
+
+  /** From now on bans reach the firewall, and others are told where this node listens. */
+  guard(firewall: SharedFirewall, addresses: readonly string[]): void {
+    this.#firewall = firewall;
+    this.#addresses = addresses;
+    for (const { id, endsAtMs } of this.#bans.held()) firewall.followBan(id, endsAtMs - Date.now());
+    if (this.#client.isUp) void this.#beat();
+  }
+
+  /** Leaves: what this node had is gone for the others at once. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#beatTimer);
+    clearTimeout(this.#violationsTimer);
+    const endMs = performance.now() + STOP_MS;
+    await this.#attempt(async () => {
+      for (let left = 1; left > 0 && this.#client.isUp && performance.now() < endMs;) {
+        left = Number((await this.#client.run(SWEEP, [this.node, 1]))[1]);
+      }
+    });
+    this.#client.stop();
+  }
+
+  admit(place: Place, jti: string | undefined): Verdict | Promise<Verdict> {
+    if (this.#client.isUp && this.#shared !== undefined) return this.#ask(place, jti, this.#shared);
+    return this.#withoutRedis();
+  }
+
+  async #ask(place: Place, jti: string | undefined, shared: SharedSessions): Promise<Verdict> {
+    const { maxSessionsPerUser, onSessionLimit, replayCheck } = this.#options.settings;
+    const limit = maxSessionsPerUser === Infinity ? -1 : maxSessionsPerUser;
+    const key = replayCheck && jti !== undefined ? keyOf(jti) : "";
+    shared.asked.add(place.id);
+    try {
+      const row = writeRow(place, this.#shift);
+      const [status] = await this.#client.run(ADMIT, [
+        this.node,
+        place.id,
+        row,
+        limit,
+        onSessionLimit,
+        key,
+        remainingMs(place.expiresAtMs),
+      ]);
+      if (status !== "OK") return status === "FULL" ? "full" : "used";
+      shared.admitted(place.id);
+      return "ok";
+    } catch (error) {
+      this.#expect(error);
+      // Perhaps it was done, and nobody heard of it.
+      if (this.#withoutRedis() === "refused") shared.ended(place.id, key);
+      return this.#withoutRedis();
+    } finally {
+      shared.asked.delete(place.id);
+    }
+  }
+
+  use(sessionId: string, jti: string, expiresAtMs: number): Verdict | Promise<Verdict> {
+    if (!this.#options.settings.replayCheck) return "alone";
+    if (!this.#client.isUp) return this.#withoutRedis();
+    return this.#client.run(USE, [keyOf(jti), sessionId, remainingMs(expiresAtMs)]).then(
+      ([status]) => status === "OK" ? "ok" : "used",
+      (error) => {
+        this.#expect(error);
+        return this.#withoutRedis();
+      },
+    );
+  }
+
+  changed({ id }: Place): void {
+    this.#shared?.changed(id);
+    this.#flushSessions();
+  }
+
+  ended(id: string, jti?: string): void {
+    const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
+    this.#shared?.ended(id, key);
+    this.#flushSessions();
+  }
+
+  revoked(id: string, replacedId: string | undefined): void {
+    const list = this.#revocations;
+    const revocation = this.#sessions?.revocation(id);
+    if (list === undefined || revocation === undefined) return;
+    // First, so that nobody takes the new one for what was taken back.
+    if (replacedId !== undefined) this.#takeBack(list, replacedId, revocation.expiresAtMs);
+    list.put(id, REVOKED, revocation.expiresAtMs, false);
+    this.#send(list);
+  }
+
+  unrevoked(id: string, expiresAtMs: number): void {
+    if (this.#revocations === undefined) return;
+    this.#takeBack(this.#revocations, id, expiresAtMs);
+    this.#send(this.#revocations);
+  }
+
+  banned(client: string, forMs: number): void {
+    this.#bans.put(client, Math.round(this.#shift.toRedis(Date.now())), Date.now() + forMs, false);
+    this.#send(this.#bans);
+  }
+
+  unbanned(client: string): void {
+    const endsAtMs = this.#bans.endOf(client);
+    if (endsAtMs === undefined) return;
+    this.#bans.put(client, Math.round(this.#shift.toRedis(Date.now())), endsAtMs, true);
+    this.#send(this.#bans);
+  }
+
+  violated(client: string): void {
+    if (!this.#client.isUp || this.#options.settings.banAfter === Infinity) return;
+    const count = this.#violations.get(client);
+    if (count === undefined && this.#violations.size >= MAX_VIOLATORS) return;
+    this.#violations.set(client, (count ?? 0) + 1);
+    this.#violationsTimer ??= setTimeout(() => {
+      this.#violationsTimer = undefined;
+      void this.#attempt(() => this.#tellViolations());
+    }, VIOLATIONS_MS);
+  }
+
+  async told(): Promise<boolean> {
+    const lists = [this.#revocations, this.#bans].filter((list) => list !== undefined);
+    await this.#attempt(async () => {
+      for (const list of lists) await list.settled();
+    });
+    return this.#client.isUp && lists.every((list) => list.isTold);
+  }
+
+  #readCa(): string[] {
+    const { redisCa } = this.#options.settings;
+    if (redisCa === undefined) return [];
+    try {
+      return [Deno.readTextFileSync(redisCa)];
+    } catch (cause) {
+      throw new StartError(`Cannot read the Redis CA "${redisCa}": ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  #withoutRedis(): "refused" | "alone" {
+    return this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone";
+  }
+
+  #takeBack(list: SharedList, id: string, expiresAtMs: number): void {
+    list.put(id, TAKEN_BACK, list.endOf(id) ?? expiresAtMs, true);
+  }
+
+  #send(list: SharedList): void {
+    if (this.#client.isUp) void this.#attempt(() => list.send());
+  }
+
+  #flushSessions(): void {
+    if (this.#client.isUp) void this.#attempt(async () => await this.#shared?.flush());
+  }
+
+  async #tellViolations(): Promise<void> {
+    const { banWindow, banAfter } = this.#options.settings;
+    const told = new Map([...this.#violations].map(([client, count]) => [keyOf(client), { client, count }]));
+    this.#violations.clear();
+    const args = [...told].flatMap(([key, { count }]) => [key, count]);
+    const [, ...banned] = await this.#client.run(VIOLATE, [banWindow, banAfter, ...args]);
+    for (const key of banned) {
+      const known = told.get(String(key));
+      if (known !== undefined) this.#firewall?.banForViolations(known.client);
+    }
+  }
+
+  /** Says that this node is there, and finds out whether Redis and the others are as they were. */
+  async #beat(): Promise<void> {
+    clearTimeout(this.#beatTimer);
+    try {
+      await this.#attempt(async () => {
+        const isSame = await this.#sayBeat();
+        if (isSame || this.#isJoining) return;
+        await this.#join();
+      });
+    } finally {
+      clearTimeout(this.#beatTimer);
+      if (!this.#isStopped) {
+        this.#beatTimer = setTimeout(() => void this.#beat(), BEAT_MS * (0.9 + Math.random() / 5));
+      }
+    }
+  }
+
+  /** Returns whether Redis still has what this node told it. */
+  async #sayBeat(): Promise<boolean> {
+    const info = JSON.stringify({
+      version: this.#options.version,
+      addresses: this.#addresses,
+      since: Math.round(this.#shift.toRedis(this.#startedAtMs)),
+      connections: this.#firewall?.size ?? 0,
+    });
+    const [, known, count, epoch, revocations, bans, dead, ...orders] = await this.#client.run(BEAT, [
+      this.node,
+      LEASE_MS,
+      info,
+      randomName(16),
+    ]);
+    const registered = this.#shared?.registered ?? 0;
+    this.beats++;
+    this.#obey(pairs(orders));
+    this.#revocations?.sweep();
+    this.#bans.sweep();
+    const isSame = known === 1 && count === registered && epoch === this.#epoch;
+    this.#epoch = String(epoch);
+    if (typeof dead === "string" && dead !== "") void this.#attempt(() => this.#sweep(dead));
+    if (!isSame || this.#isJoining) return false;
+    await this.#revocations?.follow(Number(revocations));
+    await this.#bans.follow(Number(bans));
+    // What could not be told at once, for whatever reason.
+    await this.#revocations?.send();
+    await this.#bans.send();
+    await this.#shared?.registerMissing();
+    await this.#shared?.flush();
+    return true;
+  }
+
+  /** Forgets a node that is not there any more, piece by piece. */
+  async #sweep(node: string): Promise<void> {
+    for (let left = 1; left > 0;) left = Number((await this.#client.run(SWEEP, [node, 0]))[1]);
+  }
+
+  /** Begins with a new connection: nothing is known of what is behind it. */
+  async #join(): Promise<void> {
+    this.#isJoining = true;
+    try {
+      await this.#sayBeat();
+      await this.#bringAll();
+    } finally {
+      this.#isJoining = false;
+    }
+  }
+
+  /** Puts together what this node and Redis know. */
+  async #bringAll(): Promise<void> {
+    await this.#revocations?.join();
+    await this.#bans.join();
+    const { replayCheck } = this.#options.settings;
+    const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];
+    for (let at = 0; at < tokens.length; at += TOKENS_BATCH) {
+      const args = tokens.slice(at, at + TOKENS_BATCH).flatMap(({ jti, expiresAtMs }) => [
+        keyOf(jti),
+        this.node,
+        remainingMs(expiresAtMs),
+      ]);
+      await this.#client.run(USE, args);
+    }
+    await this.#shared?.sync();
+  }
+
+  #up(): void {
+    const { log } = this.#options;
+    const lostForS = this.#lostAtMs === undefined
+      ? undefined
+      : Math.round(performance.now() - this.#lostAtMs) / 1000;
+    this.#lostAtMs = undefined;
+    log("redis.connected", { server: this.#address.name, node: this.node, duration: lostForS });
+    // Also for the sessions that were opened while this node joined.
+    void this.#beat();
+  }
+
+  #down(reason: string): void {
+    this.losses++;
+    this.#lostAtMs = performance.now();
+    clearTimeout(this.#beatTimer);
+    this.#options.log("redis.lost", { server: this.#address.name, reason });
+  }
+
+  #hinted(text: string): void {
+    if (!this.#client.isUp) return;
+    if (text === "r") void this.#attempt(async () => await this.#revocations?.fetch());
+    else if (text === "b") void this.#attempt(() => this.#bans.fetch());
+    else if (text === `o ${this.node}`) void this.#attempt(() => this.#readOrders());
+  }
+
+  async #readOrders(): Promise<void> {
+    const [, ...orders] = await this.#client.run(ORDERS, [this.node]);
+    this.#obey(pairs(orders));
+  }
+
+  /** Ends the sessions that another node wants to be ended. */
+  #obey(orders: readonly (readonly [string, string])[]): void {
+    for (const [id, why] of orders) {
+      if (why === "limit") this.#sessions?.endForLimit(id);
+      else {
+        const { code, reason } = Object(parse(why));
+        if (typeof code === "number" && typeof reason === "string") this.#sessions?.close(id, code, reason);
+      }
+      // Its end is told like any other; without it, the order is done too.
+      this.#shared?.unknown(id);
+    }
+    if (orders.length > 0) this.#flushSessions();
+  }
+
+  #applyBans(entries: readonly Entry[]): void {
+    for (const { id, endsAtMs, body } of entries) {
+      this.#firewall?.followBan(id, body === "" ? 0 : endsAtMs - Date.now());
+    }
+  }
+
+  #applyRevocations(entries: readonly Entry[]): void {
+    const added = entries.filter(({ body }) => body !== "").map((entry) =>
+      readRevocation(entry, this.#shift)
+    );
+    const removed = entries.filter(({ body }) => body === "").map(({ id }) => id);
+    const merged = this.#sessions?.followRevocations(added.filter((one) => one !== undefined), removed) ?? [];
+    // Of two of the same thing one was kept; the other must not come back when that is taken back.
+    for (const { id, expiresAtMs } of merged) this.unrevoked(id, expiresAtMs);
+  }
+
+  /** Does something with Redis of which nobody awaits the result. */
+  async #attempt(action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#expect(error);
+    }
+  }
+
+  /** Throws again what is a fault of this program. */
+  #expect(error: unknown): void {
+    if (error instanceof RedisLost) return;
+    if (!(error instanceof RedisRefusal)) throw error;
+    const nowMs = performance.now();
+    if (nowMs - this.#refusalLoggedMs < REFUSAL_LOG_MS) return;
+    this.#refusalLoggedMs = nowMs;
+    this.#options.log("redis.refused", { server: this.#address.name, error: error.message });
+  }
+}
+
+/** Lowercase letters and digits. */
+function randomName(length: number): string {
+  return crypto.randomUUID().replaceAll("-", "").slice(0, length);
+}

@@ -1,0 +1,118 @@
+// What administrators see and do on all nodes.
+
+import type { RedisClient } from "../redis/client.ts";
+import { FIND, NODES, ORDER, PAGE } from "./scripts.ts";
+import { pairs } from "./shared_list.ts";
+import { nameOf, parse, readRow, type RemoteSession, type TimeShift } from "./wire.ts";
+
+/** What it is made of. */
+export interface DirectoryOptions {
+  readonly client: Pick<RedisClient, "run">;
+  readonly shift: TimeShift;
+  /** This node. */
+  readonly node: string;
+}
+
+/** One node, as it says of itself. */
+export interface NodeInfo {
+  readonly name: string;
+  /** What tells it from another of the same name. */
+  readonly id: string;
+  readonly isThis: boolean;
+  readonly version: string;
+  readonly addresses: readonly string[];
+  /** Milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+  readonly connections: number;
+  readonly sessions: number;
+  /** How long ago it was last heard of, in milliseconds. */
+  readonly silentMs: number;
+}
+
+/** A page of the sessions of all nodes, in the order of their starts. */
+export interface SessionPage {
+  readonly sessions: readonly RemoteSession[];
+  /** Where the next page begins; undefined for the last. */
+  readonly next: string | undefined;
+}
+
+/** How long it is waited until another node has closed a session, and between two looks, in milliseconds. */
+const CLOSE_MS = 2000;
+const LOOK_MS = 25;
+
+const LEASE_MS = 15_000;
+
+/** Asks Redis about all nodes. Its methods reject as `RedisClient.run`. */
+export class Directory {
+  readonly #options: DirectoryOptions;
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options;
+  }
+
+  /** The nodes that are there, by their names. */
+  async nodes(): Promise<readonly NodeInfo[]> {
+    const { client, shift, node: own } = this.#options;
+    const [, ...parts] = await client.run(NODES, []);
+    const nodes: NodeInfo[] = [];
+    for (let i = 0; i + 3 < parts.length; i += 4) {
+      const [node, leftMs, text, sessions] = parts.slice(i, i + 4).map(String) as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      const { version, addresses, since, connections } = Object(parse(text));
+      nodes.push({
+        name: nameOf(node),
+        id: node.slice(node.lastIndexOf(":") + 1),
+        isThis: node === own,
+        version: String(version ?? "unknown"),
+        addresses: Array.isArray(addresses) ? addresses.map(String) : [],
+        sinceMs: shift.toOwn(Number(since ?? 0)),
+        connections: Number(connections ?? 0),
+        sessions: Number(sessions),
+        silentMs: Math.max(0, LEASE_MS - Number(leftMs)),
+      });
+    }
+    return nodes.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1);
+  }
+
+  /** The sessions that come after a place, which is empty for the first page. */
+  async page(after: string, limit: number): Promise<SessionPage> {
+    const { client, shift } = this.#options;
+    const sessions: RemoteSession[] = [];
+    for (let from = after;;) {
+      const [, next, ...parts] = await client.run(PAGE, [from, Math.min(200, limit - sessions.length)]);
+      for (const [place, row] of pairs(parts)) {
+        const at = place.indexOf("@");
+        const session = readRow(place.slice(17, at), place.slice(at + 1), row, shift);
+        if (session !== undefined) sessions.push(session);
+      }
+      if (next === "") return { sessions, next: undefined };
+      if (sessions.length >= limit) return { sessions, next: String(next) };
+      from = String(next);
+    }
+  }
+
+  /** A session on any node. */
+  async find(id: string): Promise<RemoteSession | undefined> {
+    const [, node, row] = await this.#options.client.run(FIND, [id]);
+    if (typeof node !== "string" || typeof row !== "string") return undefined;
+    return readRow(id, node, row, this.#options.shift);
+  }
+
+  /** Has another node close a session. `undefined` if there is none, otherwise whether it is gone. */
+  async close(id: string, code: number, reason: string): Promise<boolean | undefined> {
+    const { client } = this.#options;
+    const [, node] = await client.run(FIND, [id]);
+    if (typeof node !== "string") return undefined;
+    await client.run(ORDER, [node, id, JSON.stringify({ code, reason })]);
+    for (const endMs = performance.now() + CLOSE_MS; performance.now() < endMs;) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      const [, still] = await client.run(FIND, [id]);
+      if (still === undefined) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,167 @@
+// A list of which every node has a whole copy: what was added or taken back anywhere arrives everywhere.
+
+import type { RedisClient } from "../redis/client.ts";
+import type { Reply } from "../redis/reply_reader.ts";
+import { CHANGES, PUT } from "./scripts.ts";
+import { type Entry, readEntry, remainingMs, type TimeShift } from "./wire.ts";
+
+/** What a list is made of. */
+export interface SharedListOptions {
+  readonly client: Pick<RedisClient, "run" | "now">;
+  readonly shift: TimeShift;
+  /** What it is called in Redis. */
+  readonly key: "r" | "b";
+  /** The most entries that all nodes together may have. */
+  readonly maxEntries: number;
+  /** What stands in an entry that was not taken back; undefined if it is not known here any more. */
+  readonly bodyOf: (id: string) => string | undefined;
+  /** Told entries of other nodes; each takes the place of what was known of it. */
+  readonly apply: (entries: readonly Entry[]) => void;
+}
+
+interface Known {
+  readonly rank: number;
+  readonly endsAtMs: number;
+  readonly isTakenBack: boolean;
+}
+
+/** The most entries, and characters in them, of one call. */
+const MAX_BATCH = 100;
+const MAX_BATCH_SIZE = 256 * 1024;
+
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** One list, as this node knows it. An empty Redis empties nothing: the lists of all nodes are put together. */
+export class SharedList {
+  readonly #options: SharedListOptions;
+  readonly #known = new Map<string, Known>();
+  /** What Redis has not confirmed. */
+  readonly #unsent = new Set<string>();
+  #version = 0;
+  #sweptAtMs = 0;
+  /** Changes are sent one call after the other. */
+  #sending: Promise<void> | undefined;
+  #fetching: Promise<void> | undefined;
+
+  constructor(options: SharedListOptions) {
+    this.#options = options;
+  }
+
+  /** Whether there is something that Redis was not told. */
+  get isTold(): boolean {
+    return this.#unsent.size === 0;
+  }
+
+  /** Resolves when what is under way has been told, or can't be. */
+  async settled(): Promise<void> {
+    while (this.#sending !== undefined) await this.#sending;
+  }
+
+  /** Takes in what was added or taken back here; `send` tells it. */
+  put(id: string, rank: number, endsAtMs: number, isTakenBack: boolean): void {
+    // Whatever the clocks say, what is done later holds.
+    const next = Math.max(rank, (this.#known.get(id)?.rank ?? -1) + 1);
+    this.#known.set(id, { rank: next, endsAtMs, isTakenBack });
+    this.#unsent.add(id);
+  }
+
+  /** When an entry that is known ends; undefined if it is not known. */
+  endOf(id: string): number | undefined {
+    return this.#known.get(id)?.endsAtMs;
+  }
+
+  /** All entries that were not taken back. */
+  *held(): Iterable<{ readonly id: string; readonly endsAtMs: number }> {
+    for (const [id, { endsAtMs, isTakenBack }] of this.#known) if (!isTakenBack) yield { id, endsAtMs };
+  }
+
+  /** Tells what was not told yet. Rejects as `RedisClient.run`. */
+  send(): Promise<void> {
+    return this.#sending ??= this.#sendAll().finally(() => this.#sending = undefined);
+  }
+
+  /** Reads what others changed, if Redis has another version than is known here. Rejects as `RedisClient.run`. */
+  async follow(version: number): Promise<void> {
+    if (version < this.#version) return await this.join();
+    if (version > this.#version) await this.fetch();
+  }
+
+  /** Reads what others changed. Rejects as `RedisClient.run`. */
+  fetch(): Promise<void> {
+    return this.#fetching ??= this.#fetchAll().finally(() => this.#fetching = undefined);
+  }
+
+  /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
+  async join(): Promise<void> {
+    this.#version = 0;
+    const seen = new Map<string, number>();
+    await this.#fetchAll((entry) => seen.set(entry.id, entry.rank));
+    for (const [id, { rank }] of this.#known) if ((seen.get(id) ?? -1) < rank) this.#unsent.add(id);
+    await this.send();
+  }
+
+  /** Forgets what has ended, now and then. */
+  sweep(): void {
+    const nowMs = Date.now();
+    if (Math.abs(nowMs - this.#sweptAtMs) < SWEEP_INTERVAL_MS) return;
+    this.#sweptAtMs = nowMs;
+    for (const [id, { endsAtMs }] of this.#known) {
+      if (endsAtMs > nowMs) continue;
+      this.#known.delete(id);
+      this.#unsent.delete(id);
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    const { client, shift, key, maxEntries, bodyOf } = this.#options;
+    while (this.#unsent.size > 0) {
+      const args: (string | number)[] = [key, maxEntries];
+      const sent = new Map<string, Known>();
+      let size = 0;
+      for (const id of this.#unsent) {
+        if (sent.size >= MAX_BATCH || size >= MAX_BATCH_SIZE) break;
+        const known = this.#known.get(id);
+        const body = known?.isTakenBack ? "" : bodyOf(id);
+        if (known === undefined || body === undefined || known.endsAtMs <= Date.now()) {
+          this.#unsent.delete(id);
+          continue;
+        }
+        sent.set(id, known);
+        size += body.length;
+        const endsAtMs = Date.now() + remainingMs(known.endsAtMs);
+        args.push(id, known.rank, Math.round(shift.toRedis(endsAtMs)), body);
+      }
+      if (sent.size === 0) continue;
+      await client.run(PUT, args);
+      // What was changed meanwhile is told again.
+      for (const [id, known] of sent) if (this.#known.get(id) === known) this.#unsent.delete(id);
+    }
+  }
+
+  async #fetchAll(onEntry: (entry: Entry) => void = () => {}): Promise<void> {
+    const { client, key, apply, shift } = this.#options;
+    for (let isMore = true; isMore;) {
+      const [, version, more, ...parts] = await client.run(CHANGES, [key, this.#version]);
+      const entries: Entry[] = [];
+      for (const [id, value] of pairs(parts)) {
+        const entry = readEntry(id, value, shift);
+        if (entry === undefined) continue;
+        onEntry(entry);
+        if ((this.#known.get(id)?.rank ?? -1) >= entry.rank) continue;
+        this.#known.set(id, { rank: entry.rank, endsAtMs: entry.endsAtMs, isTakenBack: entry.body === "" });
+        this.#unsent.delete(id);
+        entries.push(entry);
+      }
+      if (entries.length > 0) apply(entries);
+      this.#version = Number(version);
+      isMore = more === 1;
+    }
+  }
+}
+
+/** The texts of an answer by twos. */
+export function pairs(parts: readonly Reply[]): readonly (readonly [string, string])[] {
+  const found: [string, string][] = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) found.push([String(parts[i]), String(parts[i + 1])]);
+  return found;
+}

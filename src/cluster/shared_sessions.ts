@@ -1,0 +1,142 @@
+// The sessions of this node in Redis: each is registered while it is open, and nothing else is.
+
+import type { Place } from "../core/shared_state.ts";
+import type { RedisClient } from "../redis/client.ts";
+import { MAX_BATCH, REGISTER, RELEASE } from "./scripts.ts";
+import { type TimeShift, writeRow } from "./wire.ts";
+
+/** The sessions that are open here. */
+export interface OpenSessions {
+  has(id: string): boolean;
+  place(id: string): Place | undefined;
+  ids(): Iterable<string>;
+}
+
+/** What they are registered with. */
+export interface SharedSessionsOptions {
+  readonly client: Pick<RedisClient, "run" | "read" | "isUp">;
+  readonly shift: TimeShift;
+  readonly node: string;
+  /** The beginning of all keys. */
+  readonly prefix: string;
+  readonly open: OpenSessions;
+}
+
+/** Keeps Redis and this node in agreement. */
+export class SharedSessions {
+  readonly #options: SharedSessionsOptions;
+  /** What Redis has, as far as its answers tell. */
+  readonly #registered = new Set<string>();
+  /** Sessions that Redis is asked for now: they are not open yet, and no ghosts. */
+  readonly asked = new Set<string>();
+  /** What is to be released, each perhaps with the key of a token that it did not use. */
+  readonly #ended = new Map<string, string>();
+  readonly #changed = new Set<string>();
+  #flushing: Promise<void> | undefined;
+
+  constructor(options: SharedSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** How many Redis has of this node. */
+  get registered(): number {
+    return this.#registered.size;
+  }
+
+  /** Told that Redis has registered a session. */
+  admitted(id: string): void {
+    this.#registered.add(id);
+  }
+
+  /** A session was extended. */
+  changed(id: string): void {
+    if (this.#registered.has(id)) this.#changed.add(id);
+  }
+
+  /** A session has ended, or never began: then with the key of its token. */
+  ended(id: string, jtiKey = ""): void {
+    if (this.#registered.has(id) || jtiKey !== "") this.#ended.set(id, jtiKey);
+  }
+
+  /** Forgets an order for a session that is not here. */
+  unknown(id: string): void {
+    this.#ended.set(id, "");
+  }
+
+  /** Tells Redis what has changed. Rejects as `RedisClient.run`. */
+  flush(): Promise<void> {
+    return this.#flushing ??= this.#flushAll().finally(() => this.#flushing = undefined);
+  }
+
+  /** Compares all of it with what is open here, and mends the difference. Rejects as `RedisClient.run`. */
+  async sync(): Promise<void> {
+    const { client, node, prefix, open } = this.#options;
+    // What was answered to an earlier connection says nothing about a Redis that may be another one.
+    this.#registered.clear();
+    for (let cursor = "0";;) {
+      const page = await client.read("HSCAN", `${prefix}s:${node}`, cursor, "COUNT", MAX_BATCH);
+      const [next, rows] = Array.isArray(page) ? page : [];
+      for (const [i, id] of (Array.isArray(rows) ? rows : []).entries()) {
+        if (i % 2 === 1) continue;
+        this.#registered.add(String(id));
+        if (!open.has(String(id)) && !this.asked.has(String(id))) {
+          this.#ended.set(String(id), this.#ended.get(String(id)) ?? "");
+        }
+      }
+      if (next === undefined || next === "0") break;
+      cursor = String(next);
+    }
+    await this.registerMissing();
+    await this.flush();
+  }
+
+  /** Registers those that are open and not registered. Rejects as `RedisClient.run`. */
+  async registerMissing(): Promise<void> {
+    const missing: string[] = [];
+    for (const id of this.#options.open.ids()) if (!this.#registered.has(id)) missing.push(id);
+    for (let at = 0; at < missing.length; at += MAX_BATCH) {
+      await this.#register(missing.slice(at, at + MAX_BATCH));
+    }
+  }
+
+  async #register(ids: readonly string[]): Promise<void> {
+    const { client, node, open, shift } = this.#options;
+    const args: string[] = [node];
+    for (const id of ids) {
+      const place = open.place(id);
+      if (place !== undefined) args.push(id, writeRow(place, shift));
+    }
+    if (args.length === 1) return;
+    await client.run(REGISTER, args);
+    for (let i = 1; i < args.length; i += 2) {
+      this.#registered.add(args[i]!);
+      // It ended while Redis was told that it is there.
+      if (!open.has(args[i]!)) this.#ended.set(args[i]!, "");
+    }
+  }
+
+  async #flushAll(): Promise<void> {
+    const { client, node } = this.#options;
+    while (this.#ended.size > 0 || this.#changed.size > 0) {
+      const changed = take(this.#changed, MAX_BATCH);
+      for (const id of changed) this.#changed.delete(id);
+      await this.#register(changed);
+      const ids = take(this.#ended.keys(), MAX_BATCH);
+      if (ids.length === 0) continue;
+      await client.run(RELEASE, [node, ...ids.flatMap((id) => [id, this.#ended.get(id)!])]);
+      for (const id of ids) {
+        this.#registered.delete(id);
+        this.#ended.delete(id);
+      }
+    }
+  }
+}
+
+function take<Item>(items: Iterable<Item>, count: number): Item[] {
+  const taken: Item[] = [];
+  for (const item of items) {
+    if (taken.length === count) break;
+    taken.push(item);
+  }
+  return taken;
+}

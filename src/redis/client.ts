@@ -1,0 +1,231 @@
+// A client that is always there: it connects again by itself, and fails at once while there is no connection.
+
+import { StartError } from "../core/errors.ts";
+import { type RedisAddress, redisPermission } from "../core/redis_text.ts";
+import { type ConnectionOptions, RedisConnection, RedisLost } from "./connection.ts";
+import { RedisClock } from "./redis_clock.ts";
+import { RedisError, type Reply } from "./reply_reader.ts";
+import type { Script } from "./script.ts";
+
+/** Redis says that one command can't be done: a fault of ours, or of what is in it. */
+export class RedisRefusal extends Error {
+  override readonly name = "RedisRefusal";
+  readonly code = "REDIS_REFUSAL";
+}
+
+/** What a client is made of. */
+export interface RedisClientOptions extends Pick<ConnectionOptions, "address" | "timeoutMs" | "onAnswer"> {
+  /** Certificate authorities in PEM, read for each connection. */
+  readonly readCaCerts: () => string[];
+  /** The key that each script is given: where it belongs in a cluster. */
+  readonly key: string;
+  /** The channel that is listened to. */
+  readonly channel: string;
+  readonly onMessage: (text: string) => void;
+  /** Called for each new connection, which is used by others once this resolves; given up when it rejects. */
+  readonly join: () => Promise<void>;
+  /** Called when others may use it. */
+  readonly onUp: () => void;
+  /** Called when it can't be used any more, and at the start when it can't be used at first. */
+  readonly onDown: (reason: string) => void;
+}
+
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 5000;
+
+/** A connection that lasted for less does not make the next attempts quick again. */
+const STABLE_MS = 5000;
+
+/** How often in a row a cluster may send us elsewhere. */
+const MAX_MOVES = 5;
+
+/** Speaks to one Redis. */
+export class RedisClient {
+  readonly #options: RedisClientOptions;
+  readonly #clock = new RedisClock();
+  readonly #stopping = new AbortController();
+  #address: RedisAddress;
+  #connection: RedisConnection | undefined;
+  /** Counts the attempts: what is told of an earlier one is of no interest. */
+  #attempt = 0;
+  #isUp = false;
+  #isToldDown = false;
+  #upSinceMs = 0;
+  #failures = 0;
+  #moves = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: RedisClientOptions) {
+    this.#options = options;
+    this.#address = options.address;
+  }
+
+  /** Whether commands are taken now. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** The time at Redis now, at the earliest, in milliseconds since the Unix epoch; right while it is up. */
+  now(): number {
+    return this.#clock.earliest(performance.now());
+  }
+
+  /**
+   * Asks the runtime whether Redis may be connected to, so that a start finds out and not the log.
+   *
+   * @throws {StartError} when it may not
+   */
+  checkPermission(): void {
+    const address = this.#options.address;
+    const isGranted = address.kind === "unix"
+      ? (["read", "write"] as const).every((name) =>
+        Deno.permissions.querySync({ name, path: address.path }).state === "granted"
+      )
+      : Deno.permissions.querySync({ name: "net", host: redisPermission(address) }).state === "granted";
+    if (isGranted) return;
+    throw new StartError(
+      `Cannot use Redis at "${address.name}": permission was not granted; run with the flags that serve --print-permissions prints`,
+    );
+  }
+
+  /** Begins to connect. Resolves when that succeeded or failed for the first time. */
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  /** Ends for good: nothing is called any more. */
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    this.#isUp = false;
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  /**
+   * Runs a script. Its first argument is the time at Redis from which on it must do nothing: then nobody waits for it here.
+   *
+   * @returns What follows its status and the time, which is its first two answers.
+   * @throws {RedisLost} when there is no answer in time, at once without a connection; it was executed or not
+   * @throws {RedisRefusal} when Redis can't do it
+   */
+  async run(script: Script, args: readonly (string | number)[]): Promise<readonly [string, ...Reply[]]> {
+    const { key, timeoutMs } = this.#options;
+    const startMs = performance.now();
+    for (;;) {
+      const connection = this.#connection;
+      if (connection === undefined) throw new RedisLost("there is no connection");
+      const sentMs = performance.now();
+      const rest = [1, key, Math.floor(this.#clock.earliest(sentMs) + timeoutMs), ...args];
+      let reply = await connection.send(["EVALSHA", script.sha1, ...rest]);
+      if (reply instanceof RedisError && reply.code === "NOSCRIPT") {
+        reply = await connection.send(["EVAL", script.source, ...rest]);
+      }
+      if (reply instanceof RedisError) {
+        throw new RedisRefusal(`Cannot run the script ${script.name}: ${reply.message.slice(0, 300)}`);
+      }
+      const answeredMs = performance.now();
+      if (!Array.isArray(reply) || typeof reply[0] !== "string" || typeof reply[1] !== "number") {
+        throw new RedisRefusal(`Cannot run the script ${script.name}: its answer is not one of ours`);
+      }
+      const [status, redisMs, ...answer] = reply;
+      this.#clock.observe(redisMs, sentMs, answeredMs);
+      if (status !== "LATE") return [status, ...answer];
+      // A clock was set: now it is known again.
+      if (answeredMs - startMs > timeoutMs / 2) throw new RedisLost("the command came too late");
+    }
+  }
+
+  /** Sends one command that is no script, and only reads. */
+  async read(...command: readonly (string | number)[]): Promise<Reply> {
+    const reply = await this.#connection?.send(command);
+    if (reply === undefined) throw new RedisLost("there is no connection");
+    if (reply instanceof RedisError) {
+      throw new RedisRefusal(`Cannot run ${command[0]}: ${reply.message.slice(0, 300)}`);
+    }
+    return reply;
+  }
+
+  async #connect(): Promise<void> {
+    const { channel, join, onUp, readCaCerts } = this.#options;
+    const attempt = ++this.#attempt;
+    let connection: RedisConnection | undefined;
+    try {
+      connection = await RedisConnection.open({
+        ...this.#options,
+        address: this.#address,
+        caCerts: readCaCerts(),
+        onPush: (items) => this.#pushed(items),
+        onLost: (reason) => this.#lost(reason, attempt, connection),
+      }, this.#stopping.signal);
+      if (attempt !== this.#attempt || this.#stopping.signal.aborted) return connection.close();
+      this.#connection = connection;
+      const askedMs = performance.now();
+      const time = await this.read("TIME");
+      const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
+      this.#clock.observe(seconds! * 1000 + Math.floor(microseconds! / 1000), askedMs, performance.now());
+      await this.read("SUBSCRIBE", channel);
+      await join();
+      if (attempt !== this.#attempt || this.#stopping.signal.aborted) return;
+      this.#moves = 0;
+      this.#isUp = true;
+      this.#isToldDown = false;
+      this.#upSinceMs = performance.now();
+      onUp();
+    } catch (error) {
+      this.#lost((error as Error).message, attempt, connection);
+      // The file of the CA may be away for a moment.
+      const isExpected = error instanceof RedisLost || error instanceof RedisRefusal ||
+        error instanceof StartError;
+      if (!isExpected) throw error;
+    }
+  }
+
+  /** Told of a connection that was lost or never was. */
+  #lost(reason: string, attempt: number, connection: RedisConnection | undefined): void {
+    if (attempt !== this.#attempt || this.#stopping.signal.aborted) return;
+    this.#attempt++;
+    connection?.close();
+    this.#connection = undefined;
+    if (this.#isUp && performance.now() - this.#upSinceMs >= STABLE_MS) this.#failures = 0;
+    this.#isUp = false;
+    const target = this.#moved(connection?.movedTo);
+    if (target !== undefined) this.#address = target;
+    else {
+      this.#address = this.#options.address;
+      if (!this.#isToldDown) {
+        this.#isToldDown = true;
+        this.#options.onDown(reason);
+      }
+    }
+    const delayMs = target !== undefined ? 0 : this.#nextDelayMs();
+    this.#timer = setTimeout(() => void this.#connect(), delayMs);
+  }
+
+  #nextDelayMs(): number {
+    const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 10);
+    // So that nodes which lost it together do not come back together.
+    return delayMs * (0.5 + Math.random() / 2);
+  }
+
+  /** Where a cluster says that our keys are; all of them are in one place. */
+  #moved(to: string | undefined): RedisAddress | undefined {
+    const address = this.#options.address;
+    const [, host, port] = /^(.*):(\d{1,5})$/.exec(to ?? "") ?? [];
+    if (host === undefined || address.kind === "unix" || ++this.#moves > MAX_MOVES) {
+      if (to === undefined) this.#moves = 0;
+      return undefined;
+    }
+    // An empty host is the one that said so.
+    const hostname = host === "" ? (this.#address as typeof address).hostname : host;
+    return { ...address, hostname, port: Number(port) };
+  }
+
+  #pushed(items: readonly Reply[]): void {
+    const [kind, channel, text] = items;
+    if (kind === "message" && channel === this.#options.channel && typeof text === "string") {
+      this.#options.onMessage(text);
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// What time it is at Redis, at the earliest: so that a command that was given up here is given up there too.
+
+/** How far two clocks may drift apart, as a part of the time that passes: a hundredth of a percent is much for a quartz. */
+const DRIFT = 0.001;
+
+/**
+ * Knows the difference between the clock of Redis and a monotonic one of ours from what Redis says of its time: it said so
+ * between our question and its answer.
+ */
+export class RedisClock {
+  #lowest = -Infinity;
+  #highest = Infinity;
+  #observedMs = 0;
+
+  /** Takes in that Redis showed `redisMs` at some moment between two of ours. */
+  observe(redisMs: number, askedMs: number, answeredMs: number): void {
+    const lowest = redisMs - answeredMs;
+    // Redis counts whole milliseconds.
+    const highest = redisMs + 1 - askedMs;
+    const driftMs = (answeredMs - this.#observedMs) * DRIFT;
+    this.#observedMs = answeredMs;
+    this.#lowest = Math.max(this.#lowest - driftMs, lowest);
+    this.#highest = Math.min(this.#highest + driftMs, highest);
+    if (this.#lowest <= this.#highest) return;
+    // One of the clocks was set: what was known before is worth nothing.
+    this.#lowest = lowest;
+    this.#highest = highest;
+  }
+
+  /** The earliest that it can be at Redis at a moment of ours, in milliseconds since the Unix epoch. */
+  earliest(ownMs: number): number {
+    return ownMs + this.#lowest;
+  }
+}
