@@ -54,7 +54,6 @@ async function refresh(token: string, context: MethodContext): Promise<RpcOutcom
   if (!session.isOpen) return refuse(context, { text: "Session Is Over" });
   const ending = await sessions.use(identity, session.id);
   if (ending !== undefined) return refuse(context, ending);
-  if (!session.isOpen) return refuse(context, { text: "Session Is Over" });
   session.extend(identity);
   sessions.extended(session);
   return { result: { expires_at: formatTime(identity.expiresAtMs) } };
