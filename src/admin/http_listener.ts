@@ -20,9 +20,6 @@ const ANSWER_PAUSE_MS = 2;
 /** While so many wait for their answers, nobody is accepted. */
 const MAX_WAITING = MAX_ADMINISTRATORS / 2;
 
-/** A failing accept is logged at most this often, in milliseconds: whoever connects can make it fail. */
-const FAILURE_LOG_INTERVAL_MS = 60_000;
-
 /** How long `stop` waits for answers that are under way, in milliseconds. */
 const STOP_DEADLINE_MS = 1000;
 
@@ -90,7 +87,6 @@ export class HttpListener {
   }
 
   async #acceptAll(): Promise<void> {
-    let loggedMs = -Infinity;
     while (!this.#isStopped) {
       let conn: Deno.TcpConn;
       try {
@@ -99,16 +95,12 @@ export class HttpListener {
         if (this.#isStopped) return;
         // A peer that was gone before it was accepted is nobody's trouble.
         if (error instanceof Deno.errors.ConnectionAborted) continue;
-        const nowMs = performance.now();
-        if (nowMs - loggedMs >= FAILURE_LOG_INTERVAL_MS) {
-          loggedMs = nowMs;
-          const hint = "raise the limit (ulimit -n) or lower --max-connections";
-          this.#options.log("server.accept_failed", {
-            endpoint: this.#options.name,
-            error: String(error),
-            hint,
-          });
-        }
+        const hint = "raise the limit (ulimit -n) or lower --max-connections";
+        this.#options.log("server.accept_failed", {
+          endpoint: this.#options.name,
+          error: String(error),
+          hint,
+        });
         const isSoonOver = isOutOfDescriptors(error) && (this.#options.onLack?.() || this.#cutOldest());
         await pause(isSoonOver ? SOON_MS : RETRY_MS);
         continue;

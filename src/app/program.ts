@@ -5,6 +5,7 @@ import { neededDescriptors } from "../core/descriptors.ts";
 import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
 import { NO_LOG_FILE, type Settings } from "../core/settings/declarations.ts";
+import { clientKey } from "../firewall/admission/network_set.ts";
 import { openFileLimit, readGranted } from "../process/granted.ts";
 import type { ServiceManager } from "../process/service_manager.ts";
 import { addSignalListener, endWhenDebugged, nextSignal } from "../process/signals.ts";
@@ -14,6 +15,7 @@ import { findServiceManager } from "../process/supervisor.ts";
 import { holdBack } from "../telemetry/held_log.ts";
 import { isJournal } from "../telemetry/journal.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
+import { RecordBrake } from "../telemetry/record_brake.ts";
 import { type Address, App, describeAddress } from "./app.ts";
 
 /**
@@ -40,7 +42,8 @@ export async function serve(
   });
   const shown = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
   const held = holdBack(shown);
-  const { log } = held;
+  const brake = new RecordBrake(held.log, clientKey);
+  const { log } = brake;
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
   endWhenDebugged(openedLog);
@@ -81,6 +84,7 @@ export async function serve(
   } finally {
     manager?.close();
     await app.close();
+    brake.flush();
     held.release();
     await openedLog.finish();
   }

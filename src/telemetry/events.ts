@@ -15,6 +15,8 @@ export interface EventDeclaration extends Explanation {
   readonly text: string;
   /** In the order in which they are best read; a field without a value is left out of the record. */
   readonly fields: readonly FieldName[];
+  /** Whether a stranger can cause it again and again: then repetitions are only counted (see `RecordBrake`). */
+  readonly isBraked?: true;
 }
 
 const CONNECTION = ["connection", "peer", "endpoint"] as const;
@@ -62,7 +64,8 @@ export const EVENTS = {
   "server.accept_failed": {
     level: "error",
     text: "Cannot accept a connection",
-    fields: ["endpoint", "error", "hint"],
+    fields: ["endpoint", "error", "hint", "count"],
+    isBraked: true,
     cause:
       "the process has no file descriptors left; it goes on trying, with as many connections as there were files for",
     settings: ["maxConnections"],
@@ -70,7 +73,8 @@ export const EVENTS = {
   "server.accepting": {
     level: "info",
     text: "Accepting connections again",
-    fields: ["endpoint"],
+    fields: ["endpoint", "count"],
+    isBraked: true,
     cause: "there are file descriptors again after server.accept_failed",
   },
   "server.plaintext": {
@@ -110,14 +114,16 @@ export const EVENTS = {
   "keys.fetched": {
     level: "info",
     text: "Fetched the issuer's keys",
-    fields: ["keys", "ignored", "detail"],
+    fields: ["keys", "ignored", "detail", "count"],
+    isBraked: true,
     cause: "the start, a reload, keys that are too old, or a token that names an unknown one",
     settings: ["jwksUrl"],
   },
   "keys.fetch_failed": {
     level: "warning",
     text: "Cannot fetch the issuer's keys; those there are stay",
-    fields: ["reason", "keys"],
+    fields: ["reason", "keys", "count"],
+    isBraked: true,
     cause:
       "the issuer did not answer in time, or not with a key set; with none at all the server is not ready",
     settings: ["jwksUrl"],
@@ -169,20 +175,23 @@ export const EVENTS = {
   "connection.fault": {
     level: "error",
     text: "A fault of the server's own ended a connection",
-    fields: [...CONNECTION, "error", "stack"],
+    fields: [...CONNECTION, "error", "stack", "count"],
+    isBraked: true,
     cause: "a fault in wsward itself: the peer gets 500 or the code 1011, no other connection notices",
   },
   "protocol.error": {
     level: "error",
     text: "Protocol error",
-    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value"],
+    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value", "count"],
+    isBraked: true,
     cause: "the peer broke a rule of RFC 6455 or a limit on messages; the rule says which, see that",
     settings: ["maxMessageSize", "maxFragments", "banAfter"],
   },
   "limit.reached": {
     level: "warning",
     text: "A connection reached a limit",
-    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value"],
+    fields: [...CONNECTION, "rule", "code", "reason", "limit", "value", "count"],
+    isBraked: true,
     cause: "a rate, a time limit or the memory budget; the rule says which, see that",
     settings: [
       "messageRate",
@@ -198,7 +207,8 @@ export const EVENTS = {
   "handler.error": {
     level: "error",
     text: "A handler failed",
-    fields: [...SESSION, "method", "error", "detail", "stack"],
+    fields: [...SESSION, "method", "error", "detail", "stack", "count"],
+    isBraked: true,
     cause: "a fault in the endpoint's own code; the peer gets Internal Error, no other connection notices",
   },
   "handshake.refused": {
@@ -220,7 +230,8 @@ export const EVENTS = {
   "handshake.failed": {
     level: "info",
     text: "The peer was lost during the handshake",
-    fields: ["peer", "endpoint"],
+    fields: ["peer", "endpoint", "count"],
+    isBraked: true,
     cause: "the client went away, or spoke no TLS where TLS is needed, before it was answered",
     settings: ["handshakeTimeout"],
   },
@@ -256,7 +267,8 @@ export const EVENTS = {
   "client.banned": {
     level: "warning",
     text: "An address is banned for a time",
-    fields: ["peer", "duration"],
+    fields: ["peer", "duration", "count"],
+    isBraked: true,
     cause: "too many violations and failed authentications in a short time, or an administrator",
     settings: ["banAfter", "banWindow", "banTime", "banLoopback"],
   },
@@ -281,7 +293,8 @@ export const EVENTS = {
   "redis.refused": {
     level: "error",
     text: "Redis answered with an error to what this node asked",
-    fields: ["server", "error"],
+    fields: ["server", "error", "count"],
+    isBraked: true,
     cause:
       "its user may not run a command that is needed, another program uses the same keys, or a fault in wsward",
     settings: ["redis", "redisPrefix"],
@@ -315,7 +328,8 @@ export const EVENTS = {
   "session.refused": {
     level: "warning",
     text: "Authentication failed",
-    fields: [...CONNECTION, "status", "code", "reason", "detail"],
+    fields: [...CONNECTION, "status", "code", "reason", "detail", "count"],
+    isBraked: true,
     cause: "no valid token in time, one that is revoked or used up, or too many sessions of its user",
     settings: ["authTimeout", "keyFile", "issuer", "audience", "clockTolerance", "maxSessionsPerUser"],
   },
@@ -328,7 +342,8 @@ export const EVENTS = {
   "session.refresh_refused": {
     level: "warning",
     text: "A new token for a session was refused",
-    fields: [...SESSION, "reason"],
+    fields: [...SESSION, "reason", "count"],
+    isBraked: true,
     cause: "the token of a refresh is not valid, of another user, or does not last longer",
   },
   "revocation.added": {
@@ -356,20 +371,23 @@ export const EVENTS = {
   "token.not_stored": {
     level: "error",
     text: "A used token could not be stored, and could be used again after a restart",
-    fields: ["user", "error"],
+    fields: ["user", "error", "count"],
+    isBraked: true,
     cause: "a full disk, or a state file that was removed or replaced",
     settings: ["replayCheck", "stateFile"],
   },
   "endpoint.lost": {
     level: "error",
     text: "An endpoint ended a connection without a Close frame",
-    fields: CONNECTION,
+    fields: [...CONNECTION, "count"],
+    isBraked: true,
     cause: "a fault on the private side; the peer gets 1011",
   },
   "endpoint.unreachable": {
     level: "error",
     text: "An endpoint does not answer",
-    fields: ["connection", "endpoint", "error"],
+    fields: ["connection", "endpoint", "error", "count"],
+    isBraked: true,
     cause:
       "its private socket can't be reached: removed, or the endpoint is starting again; the peer gets 503",
     settings: ["runtimeDir"],
@@ -377,7 +395,8 @@ export const EVENTS = {
   "endpoint.restarted": {
     level: "error",
     text: "An endpoint stopped unexpectedly and was started again",
-    fields: ["endpoint", "reason"],
+    fields: ["endpoint", "reason", "count"],
+    isBraked: true,
     cause: "a fault in the runtime, or no file descriptors",
   },
   "upstream.unreachable": {
@@ -399,7 +418,8 @@ export const EVENTS = {
   "upstream.lost": {
     level: "error",
     text: "An upstream was lost",
-    fields: [...CONNECTION, "upstream", "reason"],
+    fields: [...CONNECTION, "upstream", "reason", "count"],
+    isBraked: true,
     cause:
       "it ended a connection without a Close frame, does not read, or does not answer a Ping; the peer gets 1011",
     settings: ["pingInterval", "pingTimeout", "sendTimeout"],
@@ -407,7 +427,8 @@ export const EVENTS = {
   "upstream.protocol_error": {
     level: "error",
     text: "An upstream broke the protocol",
-    fields: [...CONNECTION, "upstream", "rule", "code", "reason", "limit", "value"],
+    fields: [...CONNECTION, "upstream", "rule", "code", "reason", "limit", "value", "count"],
+    isBraked: true,
     cause:
       "its frames break RFC 6455 or a limit: it gets the code, the peer gets 1011; the rule says which, see that",
     settings: ["upstreamMaxMessageSize"],
@@ -415,14 +436,16 @@ export const EVENTS = {
   "upstream.down": {
     level: "error",
     text: "An upstream is left out for a time",
-    fields: ["upstream", "duration"],
+    fields: ["upstream", "duration", "count"],
+    isBraked: true,
     cause: "three attempts in a row failed, or one more after such a time; open connections to it go on",
     settings: ["upstream"],
   },
   "upstream.up": {
     level: "info",
     text: "An upstream can be used again",
-    fields: ["upstream"],
+    fields: ["upstream", "count"],
+    isBraked: true,
     cause: "it has accepted a handshake, or refused one, after upstream.down",
     settings: ["upstream"],
   },

@@ -176,8 +176,10 @@ Deno.test("protocol errors are in the log file when the process has ended, a los
   await program.logged(/connection\.closed .*code=1006/);
   await stop(program);
   const lines = program.read("websocket_errors.log").trimEnd().split("\n");
-  assert.equal(lines.filter((line) => line.includes(" ERROR protocol.error ")).length, 20);
-  assert.equal(lines.length, 20);
+  assert.ok(lines.every((line) => line.includes(" ERROR protocol.error ")));
+  // A few, and how many more there were.
+  assert.match(lines.pop()!, / count=15$/);
+  assert.equal(lines.length, 5);
   assert.ok(!lines.some((line) => line.includes("forged") || line.includes("\x1b")));
 });
 

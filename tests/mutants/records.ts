@@ -19,6 +19,14 @@ export const RECORDS = [
     ["tokens that are cut", " || (isCut && end === text.length)", ""],
     ["blanks without quotes", "!isCut && BARE.test(text)", "!isCut"],
   ]),
+  ...faultsOf("src/telemetry/record_brake.ts", ["tests/telemetry/record_brake_test.ts"], [
+    ["records without end", "kind.logged < MOST_AT_ONCE", "true"],
+    ["what was left out is not told", "if (leftOut > 0) this.#log", "if (false) this.#log"],
+    ["kinds without end", "this.#kinds.size < MAX_KINDS", "true"],
+    ["each address of a network is a client", "this.#clientOf(peer)", "peer"],
+    ["what a peer chooses makes another kind", "reason, method].join", "reason, method, fields.detail].join"],
+    ["who has stopped is remembered", "else this.#kinds.delete(key);", ""],
+  ]),
   ...faultsOf("src/telemetry/chain.ts", [
     "tests/telemetry/chain_test.ts",
     "tests/telemetry/chain_check_test.ts",

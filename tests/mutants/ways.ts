@@ -122,7 +122,7 @@ export const WAYS = [
     [
       "a batch that is paid for is too much",
       "this.#frames.available(performance.now()) >= 0",
-      "this.#frames.available(performance.now()) > 0",
+      "this.#frames.available(performance.now()) > 1",
     ],
     ["frames that come one by one without end", "    this.#inTurn += count;\n", ""],
   ]),
