@@ -6,7 +6,7 @@ import type { Log, LogFields } from "./log.ts";
 /** How many records of one kind are logged before they are only counted. */
 export const MOST_AT_ONCE = 5;
 /** How long they are counted until that is logged, in milliseconds. */
-export const COUNTING_MS = 10_000;
+const COUNTING_MS = 10_000;
 /** How many kinds are told apart within that time: an event, the client that caused it and why, each. */
 export const MAX_KINDS = 512;
 
