@@ -245,8 +245,8 @@ class NativeEndpoint implements Endpoint {
       link.whenStarted(() => socket.open());
     };
     upgrade.socket.onclose = (event) => {
-      // The runtime can tell it twice.
-      upgrade.socket.onclose = null;
+      // The runtime can tell it twice, and keeps its socket, with all that these functions hold, for a long time.
+      upgrade.socket.onopen = upgrade.socket.onclose = null;
       this.#sockets.delete(socket);
       socket.closed(event.code, event.reason);
     };

@@ -135,13 +135,15 @@ export function encodeFrame(opcode: number, payload: Uint8Array, maskKey?: numbe
   return frame;
 }
 
+const encoder = new TextEncoder();
+
 /**
  * A Close frame, without a payload if the code is 1005 (RFC 6455 §7.4.1). `reason` must be at most 123 bytes of UTF-8
  * (§5.5.1).
  */
 export function encodeClose({ code, reason }: CloseReason, maskKey?: number): Uint8Array<ArrayBuffer> {
   if (code === NO_STATUS_RECEIVED) return encodeFrame(OPCODE.close, new Uint8Array(0), maskKey);
-  const text = new TextEncoder().encode(reason);
+  const text = encoder.encode(reason);
   const payload = new Uint8Array(2 + text.length);
   payload[0] = code >> 8;
   payload[1] = code & 255;

@@ -8,6 +8,7 @@ import { countUp, type EndpointCounters } from "../counters.ts";
 import type { Holder, MemoryBudget } from "../memory_budget.ts";
 import type { Violation } from "../violation.ts";
 import type { Host, UpstreamFailure, Way } from "../ways/way.ts";
+import { small } from "./buffer_stock.ts";
 import { Closing } from "./closing.ts";
 import type { FrameLimits } from "./frame_rules.ts";
 import { excuse, judgeTimes, MESSAGE_PROGRESS, type TimeLimits, type Times } from "./liveness.ts";
@@ -457,7 +458,7 @@ export class Connection implements Holder, Host {
     if (this.#isPeerGone) return;
     this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
     const { peer } = this.#options;
-    const scratch = new Uint8Array(4096);
+    const scratch = small.take();
     try {
       await peer.closeWrite();
       // Closed with something unread, the connection would be reset, and the peer might lose what was sent last.
@@ -468,6 +469,8 @@ export class Connection implements Holder, Host {
       }
     } catch (error) {
       if (!isConnectionLost(error)) throw error;
+    } finally {
+      small.giveBack(scratch);
     }
   }
 

@@ -20,6 +20,8 @@ export const BAD_TEXT: Violation = {
   code: 1007,
   reason: "a text message must be valid UTF-8",
 };
+const decoder = new TextDecoder();
+
 const BAD_REASON: Violation = { rule: "utf8", code: 1007, reason: "a close reason must be valid UTF-8" };
 const BAD_CLOSE_SIZE: Violation = {
   rule: "close_payload",
@@ -112,6 +114,6 @@ export class FrameCheck {
     const reason = new Utf8Validator();
     if (!isValidCloseCode(code)) this.violation = BAD_CLOSE_CODE;
     else if (!reason.accepts(bytes, start + 2, end, 0) || !reason.isComplete) this.violation = BAD_REASON;
-    else this.close = { code, reason: new TextDecoder().decode(bytes.subarray(start + 2, end)) };
+    else this.close = { code, reason: decoder.decode(bytes.subarray(start + 2, end)) };
   }
 }

@@ -123,28 +123,15 @@ export async function join(
   }
 }
 
+/** Opens the private hop of `way`. Resolves with the 101 of the endpoint, or with why that does not want the peer. */
 async function serve(
   handshake: Handshake,
   id: string,
   head: Opening["head"],
   way: Served,
   socketPath: string,
-  options: JoiningOptions,
-): Promise<Entered | Refusal> {
-  const asked = await ask(handshake, id, head, socketPath, options);
-  if (!("inner" in asked)) return asked;
-  way.join(asked.inner);
-  return { way, welcome: asked.welcome.head };
-}
-
-/** Opens the private hop. Resolves with it and its 101, or with why the endpoint does not want the peer. */
-async function ask(
-  handshake: Handshake,
-  id: string,
-  head: Opening["head"],
-  socketPath: string,
   { isSecure, endpoint, limits, admission, log }: JoiningOptions,
-): Promise<{ readonly inner: ByteSocket; readonly welcome: Welcome } | Refusal> {
+): Promise<Entered | Refusal> {
   let inner: ByteSocket;
   try {
     inner = await dial(socketPath, admission);
@@ -161,7 +148,10 @@ async function ask(
     const { address } = handshake;
     await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
     const answer = await readAnswer(inner);
-    if (answer !== undefined && "head" in answer) return { inner, welcome: answer };
+    if (answer !== undefined && "head" in answer) {
+      way.join(inner);
+      return { way, welcome: answer.head };
+    }
     closeQuietly(inner);
     return answer ?? UNAVAILABLE;
   } catch (error) {
