@@ -1,8 +1,10 @@
 // The routes of bans.
 
 import * as v from "valibot";
+import type { Cluster } from "../cluster/cluster.ts";
 import { formatTime } from "../core/shown.ts";
 import { canonicalAddress } from "../firewall/admission/network_set.ts";
+import { tellEverywhere } from "./cluster_answers.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
 import { type Problem, STARTING } from "./problem.ts";
 import { pageResponse } from "./page_of_list.ts";
@@ -15,6 +17,8 @@ export interface BanOptions {
   readonly firewall: () => AdministeredFirewall | undefined;
   /** How long a ban lasts unless the request says otherwise, in milliseconds. */
   readonly banTimeMs: number;
+  /** The other nodes, if there are any. */
+  readonly cluster?: Cluster | undefined;
 }
 
 /** The longest ban, in seconds: that of --ban-time. */
@@ -29,7 +33,7 @@ const NEW_BAN = v.strictObject({
 });
 
 /** `GET|POST /bans`, `DELETE /bans/*`. Clients are addresses, or the /64 networks of IPv6 addresses. */
-export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly Route[] {
+export function createBanRoutes({ firewall, banTimeMs, cluster }: BanOptions): readonly Route[] {
   return [
     {
       method: "GET",
@@ -42,7 +46,12 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
           name: "bans",
           items: bans,
           keyOf: ({ client }) => client,
-          describe: ({ client, leftMs }) => ({ client, expires_at: formatTime(nowMs + leftMs) }),
+          describe: ({ client, leftMs }) => ({
+            client,
+            expires_at: formatTime(nowMs + leftMs),
+            ...cluster === undefined ? {} : { node: cluster.nodeOfBan(client) },
+          }),
+          isPartial: cluster?.isUp === false,
         });
       },
     },
@@ -50,7 +59,7 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
       method: "POST",
       path: "/bans",
       takesBody: true,
-      answer({ json }) {
+      async answer({ json }) {
         const fields = readFields(NEW_BAN, json);
         if (!fields.ok) return fields.problem;
         const address = readAddress(fields.value.address)!;
@@ -61,7 +70,8 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
           return { status: 409, detail: "loopback addresses are banned with --ban-loopback only" };
         }
         const location = `/bans/${encodeURIComponent(address)}`;
-        return jsonResponse({ address, expires_at: formatTime(Date.now() + forMs) }, {
+        const ban = { address, expires_at: formatTime(Date.now() + forMs) };
+        return jsonResponse({ ...ban, ...await tellEverywhere(cluster) }, {
           status: 201,
           headers: { location },
         });
@@ -70,12 +80,13 @@ export function createBanRoutes({ firewall, banTimeMs }: BanOptions): readonly R
     {
       method: "DELETE",
       path: "/bans/*",
-      answer({ item }) {
+      async answer({ item }) {
         const address = readAddress(item);
         if (address === undefined) return NO_ADDRESS;
         const wasBanned = firewall()?.unban(address);
         if (wasBanned === undefined) return STARTING;
-        return wasBanned ? emptyResponse() : NOT_BANNED;
+        if (!wasBanned) return NOT_BANNED;
+        return cluster === undefined ? emptyResponse() : jsonResponse(await tellEverywhere(cluster));
       },
     },
   ];

@@ -20,6 +20,8 @@ export interface PagedList<Item> {
   /** The items' order, which must not change while there are more or less of them; no two have the same key. */
   readonly keyOf: (item: Item) => string;
   readonly describe: (item: Item) => unknown;
+  /** Whether others have more that could not be asked; false if left out. */
+  readonly isPartial?: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface PagedList<Item> {
 export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>): Response | Problem {
   const page = readPage(query);
   if (isProblem(page)) return page;
-  const { name, items, keyOf, describe } = list;
+  const { name, items, keyOf, describe, isPartial = false } = list;
   const first = firstItems(items, keyOf, page);
   const parts: string[] = [];
   let size = 0;
@@ -40,15 +42,18 @@ export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>
     parts.push(part);
   }
   const next = parts.length < first.length ? `,"next":${JSON.stringify(first[parts.length - 1]!.key)}` : "";
-  return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}}`);
+  const partial = isPartial ? ',"partial":true' : "";
+  return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}${partial}}`);
 }
 
-interface Page {
+/** Which page is asked for. */
+export interface Page {
   readonly limit: number;
   readonly after: string;
 }
 
-function readPage(query: URLSearchParams): Page | Problem {
+/** Reads which page a query asks for. */
+export function readPage(query: URLSearchParams): Page | Problem {
   const limit = query.get("limit") ?? String(MAX_PAGE_LENGTH);
   if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_PAGE_LENGTH) {
     return { status: 400, detail: `a limit is a number from 1 to ${MAX_PAGE_LENGTH}`, field: "limit" };

@@ -4,6 +4,7 @@ import type { Identity } from "../auth/token.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type AccessOptions, authorize } from "./access.ts";
+import { createNodeRoutes } from "./cluster_answers.ts";
 import { createBanRoutes } from "./ban_routes.ts";
 import { BrakedLog } from "./braked_log.ts";
 import { createConnectionRoutes } from "./connection_routes.ts";
@@ -60,6 +61,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
       ...createMonitorRoutes({ monitor, streams, history, mayStillRead }),
       ...createSessionRoutes(options),
       ...createBanRoutes(options),
+      ...createNodeRoutes(options.cluster),
       ...createConnectionRoutes(options),
     ],
     guard: (request, isHealth) => checkHost(request) ?? (isHealth ? undefined : checkOrigin(request)),

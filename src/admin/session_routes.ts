@@ -1,5 +1,6 @@
 // The routes of sessions and revocations.
 
+import type { Cluster } from "../cluster/cluster.ts";
 import * as v from "valibot";
 import { readUserName } from "../auth/user_name.ts";
 import { formatTime } from "../core/shown.ts";
@@ -8,7 +9,8 @@ import type { SessionInfo } from "../endpoints/sessions/session.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
-import type { Problem } from "./problem.ts";
+import { closeElsewhere, pageOfSessions, tellEverywhere, tokensElsewhere } from "./cluster_answers.ts";
+import { isProblem, type Problem } from "./problem.ts";
 import { pageResponse, timeKey } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
@@ -25,6 +27,8 @@ const REVOCATION_SIZE = 256;
 /** What these routes need. */
 export interface SessionRouteOptions {
   readonly sessions: SessionRegistry;
+  /** The other nodes, if there are any. */
+  readonly cluster?: Cluster | undefined;
   readonly log: Log;
 }
 
@@ -46,25 +50,27 @@ const TOO_MANY_REVOCATIONS: Problem = {
 
 /** `GET /sessions`, `DELETE /sessions/*`, `GET|POST /revocations`, `DELETE /revocations/*`. */
 export function createSessionRoutes(options: SessionRouteOptions): readonly Route[] {
-  const { sessions } = options;
+  const { sessions, cluster } = options;
   return [
     {
       method: "GET",
       path: "/sessions",
-      answer: ({ request }) =>
-        pageResponse(request.query, {
-          name: "sessions",
-          items: sessions.list(),
-          keyOf: ({ startedAtMs, id }) => timeKey(startedAtMs, id),
-          describe: describeSession,
-        }),
+      answer: async ({ request }) =>
+        (cluster === undefined ? undefined : await pageOfSessions(cluster, sessions, request.query)) ??
+          pageResponse(request.query, {
+            name: "sessions",
+            items: sessions.list(),
+            keyOf: ({ startedAtMs, id }) => timeKey(startedAtMs, id),
+            describe: (info) => ({ ...describeSession(info), ...nodeOf(cluster?.name) }),
+            isPartial: cluster !== undefined,
+          }),
     },
     {
       method: "DELETE",
       path: "/sessions/*",
       answer({ item }) {
         const { code, reason } = CLOSED_BY_ADMINISTRATOR;
-        return sessions.close(item, code, reason) ? emptyResponse() : NO_SESSION;
+        return sessions.close(item, code, reason) ? emptyResponse() : closeElsewhere(cluster, item);
       },
     },
     {
@@ -75,7 +81,8 @@ export function createSessionRoutes(options: SessionRouteOptions): readonly Rout
           name: "revocations",
           items: sessions.revocations(),
           keyOf: ({ revokedAtMs, id }) => timeKey(revokedAtMs, id),
-          describe: describeRevocation,
+          describe: (revocation) => describeRevocation(revocation, cluster),
+          isPartial: cluster?.isUp === false,
         }),
     },
     {
@@ -92,15 +99,21 @@ export function createSessionRoutes(options: SessionRouteOptions): readonly Rout
   ];
 }
 
-function revoke({ sessions, log }: SessionRouteOptions, json: unknown): Response | Problem {
+async function revoke(
+  { sessions, cluster, log }: SessionRouteOptions,
+  json: unknown,
+): Promise<Response | Problem> {
   const fields = readFields(NEW_REVOCATION, json);
   if (!fields.ok) return fields.problem;
   const { kind, ttl_seconds } = fields.value;
   const value = kind === "user" ? nameOf(fields.value.value) : fields.value.value;
   if (sizeOf(sessions.revocations()) + value.length > MAX_REVOCATIONS_SIZE) return TOO_MANY_REVOCATIONS;
+  const isElsewhere = kind === "session" && !sessions.has(value);
+  const jtis = isElsewhere ? await tokensElsewhere(cluster, value) : undefined;
+  if (jtis !== undefined && isProblem(jtis)) return jtis;
   let revocation: Revocation | undefined;
   try {
-    revocation = sessions.revoke({ kind, value, ttlMs: ttl_seconds * 1000 });
+    revocation = sessions.revoke({ kind, value, ttlMs: ttl_seconds * 1000, jtis });
   } catch (error) {
     if (!isStorageFailure(error)) throw error;
     log("revocation.not_stored", { kind, target: value, error: String(error) });
@@ -110,15 +123,19 @@ function revoke({ sessions, log }: SessionRouteOptions, json: unknown): Response
     };
   }
   if (revocation === undefined) return NO_SESSION;
-  return jsonResponse(describeRevocation(revocation), {
+  return jsonResponse({ ...describeRevocation(revocation, cluster), ...await tellEverywhere(cluster) }, {
     status: 201,
     headers: { location: `/revocations/${revocation.id}` },
   });
 }
 
-function takeBack({ sessions, log }: SessionRouteOptions, id: string): Response | Problem {
+async function takeBack(
+  { sessions, cluster, log }: SessionRouteOptions,
+  id: string,
+): Promise<Response | Problem> {
   try {
-    return sessions.removeRevocation(id) ? emptyResponse() : NO_REVOCATION;
+    if (!sessions.removeRevocation(id)) return NO_REVOCATION;
+    return cluster === undefined ? emptyResponse() : jsonResponse(await tellEverywhere(cluster));
   } catch (error) {
     if (!isStorageFailure(error)) throw error;
     log("revocation.not_stored", { revocation: id, error: String(error) });
@@ -161,12 +178,21 @@ function describeSession(info: SessionInfo) {
   };
 }
 
-function describeRevocation({ id, kind, value, revokedAtMs, expiresAtMs }: Revocation) {
+/** Where something is, where there is more than one node. */
+function nodeOf(node: string | undefined): { readonly node?: string } {
+  return node === undefined ? {} : { node };
+}
+
+function describeRevocation(
+  { id, kind, value, revokedAtMs, expiresAtMs, node }: Revocation,
+  cluster: Cluster | undefined,
+) {
   return {
     id,
     kind,
     value,
     revoked_at: formatTime(revokedAtMs),
     expires_at: formatTime(expiresAtMs),
+    ...nodeOf(cluster === undefined ? undefined : node ?? cluster.name),
   };
 }

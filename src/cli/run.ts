@@ -19,6 +19,7 @@ import { addRevocationsCommand } from "./commands/revocations_command.ts";
 import { addRevokeCommand } from "./commands/revoke_command.ts";
 import { addSelftestCommand } from "./commands/selftest_command.ts";
 import { addServeCommand } from "./commands/serve_command.ts";
+import { addNodesCommand } from "./commands/nodes_command.ts";
 import { addSessionsCommand } from "./commands/sessions_command.ts";
 import { StrictCommand } from "./strict_command.ts";
 import { addTokenCommand } from "./commands/token_command.ts";
@@ -90,6 +91,7 @@ function createProgram(exitWith: (code: number) => void, isShort: boolean): Stri
   addMisbehaveCommand(program);
   program.commandsGroup("Watch and act on a running server:");
   addSessionsCommand(program);
+  addNodesCommand(program);
   addRevokeCommand(program);
   addRevocationsCommand(program);
   addBansCommand(program);

@@ -16,6 +16,7 @@ import { SharedSessions } from "./shared_sessions.ts";
 import {
   type Entry,
   keyOf,
+  nameOf,
   parse,
   readRevocation,
   remainingMs,
@@ -80,6 +81,8 @@ export class Cluster implements SharedState {
   readonly #client: RedisClient;
   readonly #shift: TimeShift;
   readonly #bans: SharedList;
+  /** Of bans that did not begin here: on which node they did. */
+  readonly #banNodes = new Map<string, string>();
   readonly #violations = new Map<string, number>();
   readonly #startedAtMs = Date.now();
   #sessions: SessionRegistry | undefined;
@@ -100,8 +103,9 @@ export class Cluster implements SharedState {
   beats = 0;
   /** How often Redis was lost. */
   losses = 0;
-  /** What administrators ask about all nodes. */
-  readonly directory: Directory;
+  readonly #directory: Directory;
+  /** How late the last beat was, in milliseconds: for how long this node was busy with something else. */
+  #lagMs = 0;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -130,16 +134,39 @@ export class Cluster implements SharedState {
       shift: this.#shift,
       key: "b",
       maxEntries: MAX_BANS,
-      bodyOf: () => "ban",
+      bodyOf: (client) => this.nodeOfBan(client),
       apply: (entries) => this.#applyBans(entries),
     });
-    this.directory = new Directory({ client, shift: this.#shift, node: this.node });
+    this.#directory = new Directory({ client, shift: this.#shift, node: this.node });
     this.#prefix = prefix;
   }
 
   /** Whether the other nodes can be asked now. */
   get isUp(): boolean {
     return this.#client.isUp;
+  }
+
+  /** What this node is called in lists. */
+  get name(): string {
+    return nameOf(this.node);
+  }
+
+  /** The name of the node on which a ban began. */
+  nodeOfBan(client: string): string {
+    return this.#banNodes.get(client) ?? this.name;
+  }
+
+  /** Asks about all nodes; undefined if they can't be asked now. */
+  async ask<Value>(
+    question: (directory: Directory) => Promise<Value>,
+  ): Promise<{ readonly value: Value } | undefined> {
+    if (!this.#client.isUp) return undefined;
+    try {
+      return { value: await question(this.#directory) };
+    } catch (error) {
+      this.#expect(error);
+      return undefined;
+    }
   }
 
   /** Where Redis is, without name and password. */
@@ -175,7 +202,7 @@ export class Cluster implements SharedState {
         maxEntries: MAX_REVOCATIONS,
         bodyOf: (id) => {
           const revocation = sessions.revocation(id);
-          return revocation === undefined ? undefined : writeRevocation(revocation, this.#shift);
+          return revocation === undefined ? undefined : writeRevocation(revocation, this.#shift, this.name);
         },
         apply: (entries) => this.#applyRevocations(entries),
       });
@@ -280,6 +307,7 @@ export class Cluster implements SharedState {
   }
 
   banned(client: string, forMs: number): void {
+    this.#banNodes.delete(client);
     this.#bans.put(client, Math.round(this.#shift.toRedis(Date.now())), Date.now() + forMs, false);
     this.#send(this.#bans);
   }
@@ -360,7 +388,12 @@ export class Cluster implements SharedState {
     } finally {
       clearTimeout(this.#beatTimer);
       if (!this.#isStopped) {
-        this.#beatTimer = setTimeout(() => void this.#beat(), BEAT_MS * (0.9 + Math.random() / 5));
+        const delayMs = BEAT_MS * (0.9 + Math.random() / 5);
+        const dueAtMs = performance.now() + delayMs;
+        this.#beatTimer = setTimeout(() => {
+          this.#lagMs = Math.max(0, performance.now() - dueAtMs);
+          void this.#beat();
+        }, delayMs);
       }
     }
   }
@@ -372,6 +405,7 @@ export class Cluster implements SharedState {
       addresses: this.#addresses,
       since: Math.round(this.#shift.toRedis(this.#startedAtMs)),
       connections: this.#firewall?.size ?? 0,
+      lag: Math.round(this.#lagMs),
     });
     const [, known, count, epoch, revocations, bans, dead, ...orders] = await this.#client.run(BEAT, [
       this.node,
@@ -383,7 +417,7 @@ export class Cluster implements SharedState {
     this.beats++;
     this.#obey(pairs(orders));
     this.#revocations?.sweep();
-    this.#bans.sweep();
+    this.#bans.sweep((client) => this.#banNodes.delete(client));
     const isSame = known === 1 && count === registered && epoch === this.#epoch;
     this.#epoch = String(epoch);
     if (typeof dead === "string" && dead !== "") void this.#attempt(() => this.#sweep(dead));
@@ -477,6 +511,8 @@ export class Cluster implements SharedState {
 
   #applyBans(entries: readonly Entry[]): void {
     for (const { id, endsAtMs, body } of entries) {
+      if (body === "") this.#banNodes.delete(id);
+      else this.#banNodes.set(id, body);
       this.#firewall?.followBan(id, body === "" ? 0 : endsAtMs - Date.now());
     }
   }

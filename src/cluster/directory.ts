@@ -25,6 +25,8 @@ export interface NodeInfo {
   readonly sinceMs: number;
   readonly connections: number;
   readonly sessions: number;
+  /** How late it was when it was last heard of, in milliseconds. */
+  readonly lagMs: number;
   /** How long ago it was last heard of, in milliseconds. */
   readonly silentMs: number;
 }
@@ -62,7 +64,7 @@ export class Directory {
         string,
         string,
       ];
-      const { version, addresses, since, connections } = Object(parse(text));
+      const { version, addresses, since, connections, lag } = Object(parse(text));
       nodes.push({
         name: nameOf(node),
         id: node.slice(node.lastIndexOf(":") + 1),
@@ -72,6 +74,7 @@ export class Directory {
         sinceMs: shift.toOwn(Number(since ?? 0)),
         connections: Number(connections ?? 0),
         sessions: Number(sessions),
+        lagMs: Number(lag ?? 0),
         silentMs: Math.max(0, LEASE_MS - Number(leftMs)),
       });
     }

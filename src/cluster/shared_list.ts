@@ -39,6 +39,8 @@ export class SharedList {
   readonly #unsent = new Set<string>();
   #version = 0;
   #sweptAtMs = 0;
+  /** Whether there was no room in Redis for something. */
+  #isFull = false;
   /** Changes are sent one call after the other. */
   #sending: Promise<void> | undefined;
   #fetching: Promise<void> | undefined;
@@ -49,7 +51,7 @@ export class SharedList {
 
   /** Whether there is something that Redis was not told. */
   get isTold(): boolean {
-    return this.#unsent.size === 0;
+    return this.#unsent.size === 0 && !this.#isFull;
   }
 
   /** Resolves when what is under way has been told, or can't be. */
@@ -59,6 +61,11 @@ export class SharedList {
 
   /** Takes in what was added or taken back here; `send` tells it. */
   put(id: string, rank: number, endsAtMs: number, isTakenBack: boolean): void {
+    // Whoever makes us ban many addresses must not fill the memory: the firewall remembers as many by itself.
+    if (!this.#known.has(id) && this.#known.size >= this.#options.maxEntries) {
+      this.#isFull = true;
+      return;
+    }
     // Whatever the clocks say, what is done later holds.
     const next = Math.max(rank, (this.#known.get(id)?.rank ?? -1) + 1);
     this.#known.set(id, { rank: next, endsAtMs, isTakenBack });
@@ -94,14 +101,15 @@ export class SharedList {
   /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
   async join(): Promise<void> {
     this.#version = 0;
+    this.#isFull = false;
     const seen = new Map<string, number>();
     await this.#fetchAll((entry) => seen.set(entry.id, entry.rank));
     for (const [id, { rank }] of this.#known) if ((seen.get(id) ?? -1) < rank) this.#unsent.add(id);
     await this.send();
   }
 
-  /** Forgets what has ended, now and then. */
-  sweep(): void {
+  /** Forgets what has ended, now and then; each is told to `onForgotten`. */
+  sweep(onForgotten: (id: string) => void = () => {}): void {
     const nowMs = Date.now();
     if (Math.abs(nowMs - this.#sweptAtMs) < SWEEP_INTERVAL_MS) return;
     this.#sweptAtMs = nowMs;
@@ -109,6 +117,7 @@ export class SharedList {
       if (endsAtMs > nowMs) continue;
       this.#known.delete(id);
       this.#unsent.delete(id);
+      onForgotten(id);
     }
   }
 
@@ -132,7 +141,8 @@ export class SharedList {
         args.push(id, known.rank, Math.round(shift.toRedis(endsAtMs)), body);
       }
       if (sent.size === 0) continue;
-      await client.run(PUT, args);
+      const [, full] = await client.run(PUT, args);
+      if (full !== 0) this.#isFull = true;
       // What was changed meanwhile is told again.
       for (const [id, known] of sent) if (this.#known.get(id) === known) this.#unsent.delete(id);
     }

@@ -84,20 +84,32 @@ export function readEntry(id: string, value: string, shift: TimeShift): Entry | 
 }
 
 /** What stands in an entry of a revocation, besides its id and its end. */
-export function writeRevocation({ kind, value, jtis, revokedAtMs }: Revocation, shift: TimeShift): string {
-  return JSON.stringify([kind, value, shift.toRedis(revokedAtMs), jtis]);
+export function writeRevocation(
+  { kind, value, jtis, revokedAtMs, node }: Revocation,
+  shift: TimeShift,
+  ownName: string,
+): string {
+  return JSON.stringify([kind, value, shift.toRedis(revokedAtMs), jtis, node ?? ownName]);
 }
 
 /** Reads it; undefined if it is none. */
 export function readRevocation({ id, endsAtMs, body }: Entry, shift: TimeShift): Revocation | undefined {
   const fields = parse(body);
   if (!Array.isArray(fields)) return undefined;
-  const [kind, value, revokedAtMs, jtis] = fields;
+  const [kind, value, revokedAtMs, jtis, node] = fields;
   const isKind = kind === "jti" || kind === "user" || kind === "session";
   if (!isKind || typeof value !== "string" || !Number.isFinite(revokedAtMs) || !areTexts(jtis)) {
     return undefined;
   }
-  return { id, kind, value, jtis, revokedAtMs: shift.toOwn(revokedAtMs), expiresAtMs: endsAtMs };
+  return {
+    id,
+    kind,
+    value,
+    jtis,
+    revokedAtMs: shift.toOwn(revokedAtMs),
+    expiresAtMs: endsAtMs,
+    node: String(node),
+  };
 }
 
 /** A whole number with its zeros, so that texts are in the order of their numbers. */

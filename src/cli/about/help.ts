@@ -97,6 +97,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["wsward sessions list", "shows the ids"],
     ["wsward sessions close ID", "ends one of them"],
   ],
+  "nodes": [
+    ["wsward nodes", "which processes share one Redis"],
+    ["wsward nodes --json", "for programs"],
+  ],
   "revoke": [
     ["wsward revoke --user alice --for 1h", "all tokens of a user that were issued until now"],
     ["wsward revoke --jti ID", "one token"],

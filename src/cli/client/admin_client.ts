@@ -86,8 +86,12 @@ export class AdminClient {
     throw new StartError(`Cannot do this: the server refused it (${status}): ${describeProblem(json)}`);
   }
 
-  /** As `call`, for a list under `name` that comes in pages: all of them, one after the other. */
-  async list(path: string, name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  /** As `call`, with `onPartial` told if other nodes could not be asked; for a list under `name` that comes in pages: all of them, one after the other. */
+  async list(
+    path: string,
+    name: string,
+    onPartial: () => void = () => {},
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const all: Readonly<Record<string, unknown>>[] = [];
     for (let after = "";;) {
       const query = after === "" ? "" : `?after=${encodeURIComponent(after)}`;
@@ -99,6 +103,7 @@ export class AdminClient {
         throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
       }
       all.push(...items);
+      if (json?.["partial"] === true) onPartial();
       if (next === "") return all;
       after = next;
     }

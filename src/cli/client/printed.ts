@@ -22,3 +22,10 @@ export async function printJson(value: unknown): Promise<void> {
 export function shortTime(time: unknown): string {
   return String(time).replace(/\.\d+Z$/, "Z");
 }
+
+/** What to say besides of a change that not all nodes could be told of yet. */
+export function notEverywhere(answer: unknown): string {
+  return Object(answer).everywhere === false
+    ? ", but not everywhere yet: the other nodes are told when Redis is back"
+    : "";
+}

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
 import { addListCommand } from "./list_command.ts";
-import { shortTime } from "../client/printed.ts";
+import { notEverywhere, shortTime } from "../client/printed.ts";
 import { describedOption } from "../setting_options.ts";
 
 const FOR = duration({
@@ -36,14 +36,17 @@ export function addBansCommand(program: Command): void {
     const ban = await AdminClient.fromCommand(add).call("POST", "/bans", { address, ...ttl }) as {
       readonly expires_at?: unknown;
     };
-    console.log(`Banned until ${shortTime(ban.expires_at)}`);
+    console.log(`Banned until ${shortTime(ban.expires_at)}${notEverywhere(ban)}`);
   });
 
   const remove = addAdminOptions(
     bans.command("remove").description("end a ban").argument("<address>", "IP address"),
   );
   remove.action(async (address: string) => {
-    await AdminClient.fromCommand(remove).call("DELETE", `/bans/${encodeURIComponent(address)}`);
-    console.log("Removed");
+    const answer = await AdminClient.fromCommand(remove).call(
+      "DELETE",
+      `/bans/${encodeURIComponent(address)}`,
+    );
+    console.log(`Removed${notEverywhere(answer)}`);
   });
 }

@@ -24,8 +24,15 @@ export function addListCommand(command: Command, options: ListCommandOptions): v
 function addList(command: Command, { name, description, none, head, row }: ListCommandOptions): void {
   addAdminOptions(command.description(description)).option("--json", "print one JSON object");
   command.action(async () => {
-    const items = await AdminClient.fromCommand(command).list(`/${name}`, name);
-    if (command.optsWithGlobals<{ json?: boolean }>().json) return await printJson({ [name]: items });
-    console.log(items.length === 0 ? none : formatColumns(head, items.map(row)));
+    let isPartial = false;
+    const items = await AdminClient.fromCommand(command).list(`/${name}`, name, () => isPartial = true);
+    if (command.optsWithGlobals<{ json?: boolean }>().json) {
+      return await printJson({ [name]: items, ...isPartial ? { partial: true } : {} });
+    }
+    // Where there is one node alone, nothing says so.
+    const hasNodes = items.some((item) => item["node"] !== undefined);
+    const rows = items.map((item) => hasNodes ? [...row(item), item["node"]] : row(item));
+    console.log(items.length === 0 ? none : formatColumns(hasNodes ? [...head, "NODE"] : head, rows));
+    if (isPartial) console.log("Redis is lost: this is what this node knows");
   });
 }

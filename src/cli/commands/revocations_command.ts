@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
 import { addListCommand } from "./list_command.ts";
-import { shortTime } from "../client/printed.ts";
+import { notEverywhere, shortTime } from "../client/printed.ts";
 
 /** Adds `revocations` with its subcommands `list` and `remove` to `program`. */
 export function addRevocationsCommand(program: Command): void {
@@ -27,7 +27,10 @@ export function addRevocationsCommand(program: Command): void {
       .argument("<id>", "id of the revocation"),
   );
   remove.action(async (id: string) => {
-    await AdminClient.fromCommand(remove).call("DELETE", `/revocations/${encodeURIComponent(id)}`);
-    console.log("Removed");
+    const answer = await AdminClient.fromCommand(remove).call(
+      "DELETE",
+      `/revocations/${encodeURIComponent(id)}`,
+    );
+    console.log(`Removed${notEverywhere(answer)}`);
   });
 }

@@ -6,7 +6,7 @@ import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
 import { describedOption } from "../setting_options.ts";
 import { escapeText } from "../client/printed.ts";
-import { printJson, shortTime } from "../client/printed.ts";
+import { notEverywhere, printJson, shortTime } from "../client/printed.ts";
 
 const KINDS = ["jti", "user", "session"] as const;
 
@@ -42,6 +42,7 @@ export function addRevokeCommand(program: Command): void {
       ttl_seconds: Math.ceil(forMs / 1000),
     }) as { readonly expires_at?: unknown };
     if (flags.json) return await printJson(revocation);
-    console.log(`Revoked ${kind} ${escapeText(flags[kind]!)} until ${shortTime(revocation.expires_at)}`);
+    const until = shortTime(revocation.expires_at);
+    console.log(`Revoked ${kind} ${escapeText(flags[kind]!)} until ${until}${notEverywhere(revocation)}`);
   });
 }

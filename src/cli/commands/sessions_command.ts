@@ -29,7 +29,7 @@ export function addSessionsCommand(program: Command): void {
       .argument("<id>", "id of the session"),
   );
   close.action(async (id: string) => {
-    await AdminClient.fromCommand(close).call("DELETE", `/sessions/${encodeURIComponent(id)}`);
-    console.log("Closed");
+    const answer = await AdminClient.fromCommand(close).call("DELETE", `/sessions/${encodeURIComponent(id)}`);
+    console.log(answer === undefined ? "Closed" : "Its node was asked to close it, and has not done so yet");
   });
 }

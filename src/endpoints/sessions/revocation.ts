@@ -14,6 +14,8 @@ export interface Revocation {
   readonly jtis: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly revokedAtMs: number;
+  /** The node on which it was revoked; this one if left out. */
+  readonly node?: string | undefined;
   /** When it is forgotten, in milliseconds since the Unix epoch. */
   readonly expiresAtMs: number;
 }

@@ -84,6 +84,11 @@ export class SessionRegistry {
     return this.#sessions.get(id)?.place();
   }
 
+  /** What can be told about a session that is open here. */
+  info(id: string): SessionInfo | undefined {
+    return this.#sessions.get(id)?.info();
+  }
+
   /** The ids of all sessions that are open here. */
   ids(): Iterable<string> {
     return this.#sessions.keys();

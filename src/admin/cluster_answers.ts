@@ -1,0 +1,105 @@
+// What is answered about all nodes, where there are others.
+
+import type { Cluster } from "../cluster/cluster.ts";
+import { formatTime } from "../core/shown.ts";
+import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
+import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
+import { type Page, readPage } from "./page_of_list.ts";
+import { isProblem, type Problem } from "./problem.ts";
+import { emptyResponse, jsonResponse, type Route } from "./route.ts";
+
+const NO_NODES: Problem = { status: 404, detail: "this process is alone: it was started without --redis" };
+const NOT_ASKED: Problem = {
+  status: 503,
+  detail: "it is not on this node, and the others can't be asked while Redis is lost",
+  headers: { "retry-after": "1" },
+};
+const NO_SESSION: Problem = { status: 404, detail: "no open session has this id" };
+
+/** `GET /nodes`: the processes that share sessions, revocations and bans. */
+export function createNodeRoutes(cluster: Cluster | undefined): readonly Route[] {
+  return [{
+    method: "GET",
+    path: "/nodes",
+    async answer() {
+      if (cluster === undefined) return NO_NODES;
+      const found = await cluster.ask((directory) => directory.nodes());
+      if (found === undefined) {
+        return { ...NOT_ASKED, detail: "Redis is lost: the other nodes can't be asked" };
+      }
+      return jsonResponse({
+        nodes: found.value.map(({ name, id, isThis, version, addresses, sinceMs, ...counts }) => ({
+          name,
+          id,
+          this: isThis,
+          version,
+          addresses,
+          since: formatTime(sinceMs),
+          connections: counts.connections,
+          sessions: counts.sessions,
+          lag_seconds: counts.lagMs / 1000,
+          silent_seconds: counts.silentMs / 1000,
+        })),
+      });
+    },
+  }];
+}
+
+/** The sessions of all nodes, a page of them; undefined if the others can't be asked. */
+export async function pageOfSessions(
+  cluster: Cluster,
+  sessions: SessionRegistry,
+  query: URLSearchParams,
+): Promise<Response | Problem | undefined> {
+  const page: Page | Problem = readPage(query);
+  if (isProblem(page)) return page;
+  const found = await cluster.ask((directory) => directory.page(page.after, page.limit));
+  if (found === undefined) return undefined;
+  const { next } = found.value;
+  const rows = found.value.sessions.map(
+    ({ id, user, address, connection, startedAtMs, expiresAtMs, node }) => {
+      // Only the node itself counts the messages.
+      const { messagesIn = null, messagesOut = null } = sessions.info(id) ?? {};
+      return {
+        id,
+        user,
+        address,
+        connection,
+        started_at: formatTime(startedAtMs),
+        expires_at: formatTime(expiresAtMs),
+        messages_in: messagesIn,
+        messages_out: messagesOut,
+        node,
+      };
+    },
+  );
+  return jsonResponse({ sessions: rows, ...next === undefined ? {} : { next } });
+}
+
+/** Closes a session that is not on this node. */
+export async function closeElsewhere(cluster: Cluster | undefined, id: string): Promise<Response | Problem> {
+  if (cluster === undefined) return NO_SESSION;
+  const { code, reason } = CLOSED_BY_ADMINISTRATOR;
+  const found = await cluster.ask((directory) => directory.close(id, code, reason));
+  if (found === undefined) return NOT_ASKED;
+  if (found.value === undefined) return NO_SESSION;
+  return found.value ? emptyResponse() : jsonResponse({ closed: false }, { status: 202 });
+}
+
+/** The names of the tokens of a session on another node, or why there are none. */
+export async function tokensElsewhere(
+  cluster: Cluster | undefined,
+  id: string,
+): Promise<readonly string[] | Problem> {
+  if (cluster === undefined) return NO_SESSION;
+  const found = await cluster.ask((directory) => directory.find(id));
+  if (found === undefined) return NOT_ASKED;
+  return found.value?.jtis ?? NO_SESSION;
+}
+
+/** What is said of a change besides: whether all nodes know of it, where there are others. */
+export async function tellEverywhere(
+  cluster: Cluster | undefined,
+): Promise<{ readonly everywhere?: boolean }> {
+  return cluster === undefined ? {} : { everywhere: await cluster.told() };
+}
