@@ -26,6 +26,10 @@ local function text(number) return string.format('%016.0f', number) end
 local function lengthen(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, string.format('%.0f', ms)) end
 end
+local function keep(node)
+  lengthen(P..'s:'..node, 600000)
+  lengthen(P..'all', 86400000)
+end
 local leases = {}
 local function lives(node)
   if leases[node] == nil then
@@ -87,6 +91,7 @@ if limit >= 0 and over() > 0 and not redis.call('ZSCORE', user, sid..'@'..node) 
 end
 if ARGV[7] ~= '' then redis.call('SET', jti, sid, 'PX', ARGV[8]) end
 register(node, sid, row)
+keep(node)
 return {'OK', now}`,
 );
 
@@ -109,8 +114,7 @@ export const REGISTER = define(
   "register",
   `
 for i = 3, #ARGV, 2 do register(ARGV[2], ARGV[i], ARGV[i + 1]) end
-lengthen(P..'s:'..ARGV[2], 600000)
-lengthen(P..'all', 86400000)
+keep(ARGV[2])
 return {'OK', now}`,
 );
 

@@ -16,7 +16,9 @@ export function token(claims: Record<string, unknown> = {}): string {
 
 /** A token for who administers. */
 export function adminToken(): string {
-  return token({ user_id: "admin", scope: "wsward:admin" });
+  // Good for a node whose clock is an hour ahead, too.
+  const exp = Math.floor(Date.now() / 1000) + 7200;
+  return token({ user_id: "admin", scope: "wsward:admin", exp });
 }
 
 /** One process. Dispose of it to end it. */
@@ -25,7 +27,12 @@ export class Node implements AsyncDisposable {
   readonly #hasAdmin: boolean;
 
   /** Starts one; `flags` come after those of every node. */
-  constructor(redisUrl: string | undefined, flags: readonly string[] = [], env: Record<string, string> = {}) {
+  constructor(
+    redisUrl: string | undefined,
+    flags: readonly string[] = [],
+    main?: string,
+    permissions: readonly string[] = [],
+  ) {
     const folder = Deno.makeTempDirSync({ prefix: "wsward-node-" });
     Deno.writeTextFileSync(`${folder}/wsward.key`, KEY_TEXT, { mode: 0o600 });
     this.#hasAdmin = !flags.includes("--no-admin");
@@ -37,7 +44,7 @@ export class Node implements AsyncDisposable {
         ...this.#hasAdmin ? ["--admin-listen", "127.0.0.1:0"] : [],
         ...flags.filter((flag) => flag !== "--no-admin"),
       ],
-      { folder, env: { ...redisUrl === undefined ? {} : { WSWARD_REDIS: redisUrl }, ...env } },
+      { folder, env: redisUrl === undefined ? {} : { WSWARD_REDIS: redisUrl }, main, permissions },
     );
   }
 

@@ -58,6 +58,8 @@ export interface StartOptions {
   readonly hasUnreadLog?: boolean;
   /** Permission flags besides those of the start task, with `$WSWARD_RUNTIME_DIR` for the folder of the sockets. */
   readonly permissions?: readonly string[];
+  /** Another module in the place of `main.ts`; the executable has its own. */
+  readonly main?: string | undefined;
   /** Permission flags in place of all those. */
   readonly onlyPermissions?: readonly string[];
 }
@@ -88,9 +90,10 @@ export function programCommand(
   args: readonly string[],
   permissions: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): ProgramCommand {
   if (EXECUTABLE === undefined) {
-    const command = ["run", ...permissions, MAIN, ...args];
+    const command = ["run", ...permissions, main, ...args];
     return { path: Deno.execPath(), args: command, env: { ...env }, clearEnv: false };
   }
   const cache = { XDG_CACHE_HOME: `${EXECUTABLE}.cache` };
@@ -109,7 +112,7 @@ export class Program implements AsyncDisposable {
 
   constructor(
     args: readonly string[],
-    { folder, env = {}, maxDescriptors, hasUnreadLog = false, permissions = [], onlyPermissions }:
+    { folder, env = {}, maxDescriptors, hasUnreadLog = false, permissions = [], onlyPermissions, main }:
       StartOptions = {},
   ) {
     this.folder = folder ?? this.#makeFolder();
@@ -118,7 +121,7 @@ export class Program implements AsyncDisposable {
     const variables = { WSWARD_RUNTIME_DIR: this.runtimeDir, ...env, NO_COLOR: "1" };
     const command = args[0] === "task"
       ? { path: Deno.execPath(), args: [...args], env: variables, clearEnv: false }
-      : programCommand(args, granted, variables);
+      : programCommand(args, granted, variables, main);
     const limit = maxDescriptors === undefined ? "" : `ulimit -n ${maxDescriptors} &&`;
     // Whoever holds the reading end without reading ends with the program, which holds what it reads itself.
     const pipe = hasUnreadLog ? `mkfifo log.pipe && exec 2<>log.pipe &&` : "";

@@ -1,0 +1,285 @@
+// How nodes come and go, and the ways in which Redis is reached.
+
+import assert from "node:assert/strict";
+import { EXECUTABLE } from "../support/process.ts";
+import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";
+import { Node, token, until } from "./nodes.ts";
+
+const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
+
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: NO_REDIS, fn });
+}
+
+async function answer(node: Node, claims: Record<string, unknown> = {}): Promise<string> {
+  const login = await node.login(token(claims));
+  login.client.close();
+  return login.answer;
+}
+
+/** Lets the leases of all nodes but one end now: nobody waits for that in a test. */
+async function endLeases(redis: RedisServer, besides: string): Promise<void> {
+  const nodes = await redis.call("ZRANGE", "{wsward}:nodes", 0, -1) as string[];
+  for (const node of nodes) {
+    if (!node.startsWith(`${besides}:`)) await redis.call("ZADD", "{wsward}:nodes", 1, node);
+  }
+}
+
+const ONE = ["--max-sessions-per-user", "1"];
+
+test("a node that is killed: its users log in elsewhere once its lease is over, and it is swept", async () => {
+  await using redis = await RedisServer.start();
+  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
+  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token());
+  const others = [];
+  for (let i = 0; i < 20; i++) others.push(await a.login(token({ user_id: `user ${i}` })));
+  assert.equal(await answer(b), "Too Many Sessions");
+  a.program.signal("SIGKILL");
+  await a.program.result();
+  assert.equal(await answer(b), "Too Many Sessions", "it may be busy, not dead");
+  await endLeases(redis, "b");
+  assert.equal(await answer(b), "Authenticated!");
+  await until("it is swept", () => redis.call("ZCARD", "{wsward}:nodes"), (count) => count === 1);
+  await until("so are its sessions", () => redis.call("ZCARD", "{wsward}:all"), (count) => count === 0);
+  assert.deepEqual(await redis.call("KEYS", "{wsward}:u:*"), []);
+  for (const login of [{ client }, ...others]) login.client.close();
+});
+
+test("a node that stops properly is gone at once", async () => {
+  await using redis = await RedisServer.start();
+  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
+  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token());
+  assert.equal(await answer(b), "Too Many Sessions");
+  a.program.signal("SIGTERM");
+  assert.equal((await client.nextClose()).code, 1001);
+  client.close();
+  assert.equal((await a.program.result()).code, 0);
+  const nodes = await redis.call("ZRANGE", "{wsward}:nodes", 0, -1) as string[];
+  assert.deepEqual(nodes.map((node) => node.split(":")[0]), ["b"]);
+  assert.equal(await answer(b), "Authenticated!");
+});
+
+test("a node that stood still for longer than its lease registers again, and nobody is thrown out", async () => {
+  await using redis = await RedisServer.start();
+  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
+  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token());
+  a.program.signal("SIGSTOP");
+  await endLeases(redis, "b");
+  const second = await b.login(token());
+  assert.equal(second.answer, "Authenticated!");
+  await until("it is swept", () => redis.call("ZCARD", "{wsward}:nodes"), (count) => count === 1);
+  a.program.signal("SIGCONT");
+  await until("both are registered", () => redis.call("ZCARD", "{wsward}:all"), (count) => count === 2);
+  await client.sendText("x");
+  assert.equal(await client.nextText(), "Server received: x");
+  assert.equal(await answer(b), "Too Many Sessions");
+  client.close();
+  second.client.close();
+});
+
+test("close-oldest ends the oldest session, on whichever node it is", async () => {
+  await using redis = await RedisServer.start();
+  const flags = ["--max-sessions-per-user", "2", "--on-session-limit", "close-oldest"];
+  await using a = new Node(redis.url, flags);
+  await using b = new Node(redis.url, flags);
+  await a.joined();
+  await b.joined();
+  const first = await a.login(token());
+  const second = await b.login(token());
+  const third = await b.login(token());
+  assert.equal(third.answer, "Authenticated!");
+  assert.equal(await first.client.nextText(), "Too Many Sessions");
+  assert.equal((await first.client.nextClose()).code, 3003);
+  for (const { client } of [second, third]) {
+    await client.sendText("x");
+    assert.equal(await client.nextText(), "Server received: x");
+    client.close();
+  }
+  first.client.close();
+});
+
+test("a session that ends makes room on every node, and one whose client left while it was asked for too", async () => {
+  await using redis = await RedisServer.start();
+  const flags = [...ONE, "--replay-check"];
+  await using a = new Node(redis.url, flags);
+  await using b = new Node(redis.url, flags);
+  await a.joined();
+  await b.joined();
+  for (let i = 0; i < 10; i++) {
+    const { client, answer: text } = await [a, b][i % 2]!.login(token({ jti: `t${i}` }));
+    assert.equal(text, "Authenticated!", `round ${i}`);
+    client.close();
+    await until("it is gone", () => redis.call("ZCARD", "{wsward}:all"), (count) => count === 0);
+  }
+});
+
+test("a user of an ACL who may do only what is needed; the password is in no record and no list", async () => {
+  await using redis = await RedisServer.start();
+  const guide = await Deno.readTextFile(new URL("../../src/guide.md", import.meta.url));
+  const line = /ACL (SETUSER wsward .*)/.exec(guide)?.[1];
+  assert.ok(line !== undefined, "the guide must tell the line");
+  await redis.call("ACL", ...line.replace("PASSWORD", "s3cret").split(" "));
+  const url = redis.url.replace("://", "://wsward:s3cret@");
+  await using a = new Node(url, [
+    "--replay-check",
+    "--node-name",
+    "a",
+    "--on-session-limit",
+    "close-oldest",
+    ...ONE,
+  ]);
+  await using b = new Node(url, ["--replay-check", "--node-name", "b"]);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token({ jti: "x" }));
+  assert.equal(await answer(b, { jti: "x" }), "Token Already Used");
+  assert.equal(await answer(a, { jti: "y" }), "Authenticated!");
+  assert.equal((await a.admin("POST", "/revocations", { kind: "user", value: "eve" })).status, 201);
+  assert.equal((await b.admin("POST", "/bans", { address: "192.0.2.1" })).status, 201);
+  assert.equal((await b.admin("GET", "/sessions")).status, 200);
+  assert.equal((await b.admin("GET", "/nodes")).status, 200);
+  await a.login("no token").then((login) => login.client.close());
+  a.program.signal("SIGKILL");
+  await a.program.result();
+  await endLeases(redis, "b");
+  await until("it is swept", () => redis.call("ZCARD", "{wsward}:nodes"), (count) => count === 1);
+  const log = await redis.call("ACL", "LOG") as unknown[];
+  assert.deepEqual(log, []);
+  client.close();
+  b.program.signal("SIGTERM");
+  const { stdout, stderr } = await b.program.result();
+  assert.doesNotMatch(stdout + stderr + a.program.stderr.text, /s3cret|redis\.refused/);
+});
+
+test("over a Unix socket", async () => {
+  const folder = Deno.makeTempDirSync();
+  await using redis = await RedisServer.start(["--unixsocket", `${folder}/redis.sock`]);
+  await using a = new Node(`unix://${folder}/redis.sock`, [], undefined, [
+    `--allow-net=unix:${folder}/redis.sock`,
+    `--allow-read=${folder}`,
+    `--allow-write=${folder}`,
+  ]);
+  await a.joined();
+  const { client } = await a.login(token());
+  assert.equal(await redis.call("ZCARD", "{wsward}:all"), 1);
+  client.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("over TLS, with --redis-ca; without it, it is not believed", async () => {
+  const tlsPort = privatePort();
+  await using _redis = await RedisServer.start([
+    ...["--tls-port", String(tlsPort), "--tls-auth-clients", "no"],
+    ...["--tls-cert-file", `${FIXTURES}server.pem`, "--tls-key-file", `${FIXTURES}server.key.pem`],
+  ]);
+  const url = `rediss://localhost:${tlsPort}`;
+  await using trusting = new Node(url, ["--redis-ca", `${FIXTURES}server.pem`], undefined, [
+    `--allow-read=${FIXTURES}`,
+  ]);
+  await trusting.joined();
+  const { client, answer: text } = await trusting.login(token());
+  assert.equal(text, "Authenticated!");
+  client.close();
+  await using wary = new Node(url);
+  await wary.program.logged(/Redis can't be used.*(?:certificate|UnknownIssuer)/);
+});
+
+test("in a cluster of two shards: the keys are where the cluster says", async () => {
+  await using one = await RedisServer.start(["--cluster-enabled", "yes"]);
+  await using two = await RedisServer.start(["--cluster-enabled", "yes"]);
+  await one.call("CLUSTER", "ADDSLOTSRANGE", 0, 8191);
+  await two.call("CLUSTER", "ADDSLOTSRANGE", 8192, 16383);
+  await one.call("CLUSTER", "MEET", "127.0.0.1", two.port);
+  for (const shard of [one, two]) {
+    await until(
+      "the cluster is whole",
+      () => shard.call("CLUSTER", "INFO"),
+      (text) => String(text).includes("cluster_state:ok"),
+    );
+  }
+  const slot = Number(await one.call("CLUSTER", "KEYSLOT", "{wsward}:nodes"));
+  const [right, wrong] = slot <= 8191 ? [one, two] : [two, one];
+  await using a = new Node(wrong.url);
+  await using b = new Node(right.url);
+  await a.joined();
+  await b.joined();
+  const logins = [await a.login(token()), await b.login(token({ user_id: "bob" }))];
+  assert.equal(await right.call("ZCARD", "{wsward}:all"), 2);
+  // Channels reach all shards.
+  assert.equal((await b.admin("POST", "/revocations", { kind: "user", value: "alice" })).status, 201);
+  assert.equal(await logins[0]!.client.nextText(), "Token Revoked");
+  for (const { client } of logins) client.close();
+});
+
+Deno.test({
+  name: "clocks that are an hour apart",
+  ignore: NO_REDIS || EXECUTABLE !== undefined,
+  async fn() {
+    await using redis = await RedisServer.start();
+    const flags = ["--replay-check", ...ONE];
+    await using a = new Node(redis.url, [...flags, "--node-name", "a"]);
+    const main = new URL("shifted_main.ts", import.meta.url).pathname;
+    await using b = new Node(redis.url, [...flags, "--node-name", "b"], main);
+    await a.joined();
+    await b.joined();
+    // Good for both clocks.
+    const exp = Math.floor(Date.now() / 1000) + 2 * 3600;
+    const { client } = await a.login(token({ exp, jti: "x" }));
+    assert.equal(await answer(b, { exp, jti: "y" }), "Too Many Sessions");
+    assert.equal(await answer(b, { exp, jti: "x", user_id: "bob" }), "Token Already Used");
+    const alice = (await until(
+      "both see alice",
+      async () => (await a.admin("GET", "/sessions")).json as { sessions: { started_at: string }[] },
+      ({ sessions }) => sessions.length === 1,
+    )).sessions[0]!;
+    assert.ok(Math.abs(Date.parse(alice.started_at) - Date.now()) < 60_000);
+    const list = (await a.admin("GET", "/nodes")).json as { nodes: { since: string }[] };
+    for (const { since } of list.nodes) assert.ok(Math.abs(Date.parse(since) - Date.now()) < 60_000);
+    // A user is revoked on the node whose clock is ahead, and what was issued before is not valid on the other.
+    const iat = Math.floor(Date.now() / 1000) - 60;
+    const revoked = await b.admin("POST", "/revocations", { kind: "user", value: "carol", ttl_seconds: 600 });
+    assert.equal(revoked.status, 201, JSON.stringify(revoked.json));
+    await until(
+      "it is known",
+      () => answer(a, { exp, user_id: "carol", jti: crypto.randomUUID(), iat }),
+      (text) => text === "Token Revoked",
+    );
+    client.close();
+  },
+});
+
+test("nodes with another --redis-prefix belong to others, and keys hold no names", async () => {
+  await using redis = await RedisServer.start();
+  await using a = new Node(redis.url, [...ONE, "--replay-check"]);
+  await using b = new Node(redis.url, [...ONE, "--replay-check", "--redis-prefix", "other"]);
+  await a.joined();
+  await b.joined();
+  const one = await a.login(token({ user_id: "somebody-long", jti: "a-secret-jti" }));
+  const two = await b.login(token({ user_id: "somebody-long", jti: "a-secret-jti" }));
+  assert.deepEqual([one.answer, two.answer], ["Authenticated!", "Authenticated!"]);
+  const keys = await redis.call("KEYS", "*") as string[];
+  assert.ok(
+    keys.every((key) => /^\{(wsward|other)\}:/.test(key) && !/somebody|secret/.test(key)),
+    keys.join(" "),
+  );
+  for (const key of keys) assert.ok(Number(await redis.call("PTTL", key)) > 0, `${key} has to end by itself`);
+  one.client.close();
+  two.client.close();
+});
+
+Deno.test("a password in a flag is refused, and told nowhere", async () => {
+  await using node = new Node(undefined, ["--redis", "redis://me:s3cret@127.0.0.1:1"]);
+  const { code, stderr } = await node.program.result();
+  assert.equal(code, 2);
+  assert.match(stderr, /Cannot use --redis .*everybody on this machine sees the password/);
+  assert.doesNotMatch(stderr, /s3cret/);
+});

@@ -1,0 +1,18 @@
+// The program on a machine whose clock is an hour ahead.
+
+const AHEAD_MS = 3_600_000;
+const RealDate = Date;
+
+class ShiftedDate extends RealDate {
+  constructor(...args: [] | [number | string]) {
+    if (args.length === 0) super(RealDate.now() + AHEAD_MS);
+    else super(args[0]);
+  }
+
+  static override now(): number {
+    return RealDate.now() + AHEAD_MS;
+  }
+}
+
+globalThis.Date = ShiftedDate as unknown as DateConstructor;
+await import("../../main.ts");
