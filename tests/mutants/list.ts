@@ -4,6 +4,7 @@ import type { Mutant } from "../../scripts/mutants/mutant.ts";
 import { ADMINISTRATION } from "./administration.ts";
 import { ADMISSION } from "./admission.ts";
 import { AUTH } from "./auth.ts";
+import { CLUSTER } from "./cluster.ts";
 import { CONNECTION } from "./connection.ts";
 import { CORE } from "./core.ts";
 import { PROTOCOL } from "./protocol.ts";
@@ -22,4 +23,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE,
   ...RECORDS,
   ...UPSTREAM,
+  ...CLUSTER,
 ];

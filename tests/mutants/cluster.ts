@@ -1,0 +1,69 @@
+// Faults of the client of Redis, and of what nodes share through it.
+
+import { faultsOf } from "../../scripts/mutants/mutant.ts";
+
+export const CLUSTER = [
+  ...faultsOf("src/redis/reply_reader.ts", ["tests/redis/reply_reader_test.ts"], [
+    ["a reply of any size", "if (this.#size > this.#limits.maxSize) {", "if (false) {"],
+    ["a line of any size", "if (this.#lineSize + end - start > MAX_LINE_SIZE) {", "if (false) {"],
+    ["a list of any length", "if (count > this.#limits.maxItems) {", "if (false) {"],
+    ["lists of any depth", "if (this.#open.length >= this.#limits.maxDepth) {", "if (false) {"],
+    ["memory for what was only said", "Math.min(wanted, FIRST_BULK_SIZE)", "wanted"],
+    ["a text that ends elsewhere", "bulk.bytes[size - 2] !== CR || bulk.bytes[size - 1] !== LF", "false"],
+  ]),
+  ...faultsOf("src/redis/connection.ts", ["tests/redis/client_test.ts"], [
+    [
+      "a deadline that does not end the connection",
+      "this.#lose(`no answer within",
+      "void (`no answer within",
+    ],
+    ["a connection to a replica", '["READONLY", "LOADING",', '["LOADING",'],
+    [
+      "the words of a refusal",
+      "this.#isGreeted ? describeError(reply) : describeRefusal(reply)",
+      "describeError(reply)",
+    ],
+    ["an answer to nothing", 'throw new ReplyFormatError("an answer to nothing")', "return"],
+  ]),
+  ...faultsOf("src/redis/client.ts", ["tests/redis/client_test.ts"], [
+    ["scripts that Redis forgot", 'reply.code === "NOSCRIPT"', "false"],
+    ["circles of a cluster", "++this.#moves > MAX_MOVES", "false"],
+    ["many records of one loss", "if (!this.#isToldDown) {", "if (true) {"],
+  ]),
+  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/nodes_test.ts"], [
+    ["a token that was used elsewhere", "if used and used ~= sid then return {'USED', now} end", ""],
+    ["the limit of all nodes", "if ARGV[6] == 'refuse-newest' then return {'FULL', now} end", ""],
+  ]),
+  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/lives_test.ts"], [
+    ["sessions of a dead node", "if not lives(other) or", "if"],
+    ["keys that never end", "local function keep(node)", "local function keep(node) if true then return end"],
+    [
+      "a node that is still there is swept",
+      "if ARGV[3] ~= '1' and lives(node) then return {'OK', now, 0} end",
+      "",
+    ],
+  ]),
+  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/ghost_test.ts"], [
+    ["ghosts", "if now > tonumber(ARGV[1]) then return {'LATE', now} end", ""],
+  ]),
+  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [
+    ["a Redis that starts empty", "if (isSame || this.#isJoining) return;", "return;"],
+    [
+      "sessions that are refused without Redis",
+      'this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone"',
+      '"alone"',
+    ],
+    [
+      "used tokens that an empty Redis forgets",
+      "const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];",
+      "const tokens: readonly { jti: string; expiresAtMs: number }[] = replayCheck ? [] : [];",
+    ],
+  ]),
+  ...faultsOf("src/core/settings/setting_types.ts", ["tests/redis/lives_test.ts"], [
+    [
+      "a password in a flag",
+      "if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value)}: ${refusal}`);",
+      "",
+    ],
+  ]),
+];
