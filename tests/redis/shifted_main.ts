@@ -5,8 +5,7 @@ const RealDate = Date;
 
 class ShiftedDate extends RealDate {
   constructor(...args: [] | [number | string]) {
-    if (args.length === 0) super(RealDate.now() + AHEAD_MS);
-    else super(args[0]);
+    super(args.length === 0 ? RealDate.now() + AHEAD_MS : args[0]);
   }
 
   static override now(): number {
