@@ -29,7 +29,8 @@ export const NO_REDIS = REDIS === undefined;
 /** A port that was free a moment ago, and that the system gives to nobody who asks for any. */
 export function privatePort(): number {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    // The bus of a cluster is 10,000 above, and has to be private too.
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
