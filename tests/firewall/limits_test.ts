@@ -114,6 +114,26 @@ Deno.test("a throttled connection can still be closed by the server", async () =
   await harness.stop();
 });
 
+Deno.test("a throttled peer that is gone is found out by Pings, one that is there is not closed for them", async () => {
+  const harness = startHarness({ messageRate: 20, pingInterval: 100, pingTimeout: 100 });
+  const pongs = (count: number) => concat(...Array<Uint8Array>(count).fill(frame({ opcode: OPCODE.pong })));
+  using there = await RawClient.connect({ port: harness.port });
+  await there.send(concat(pongs(50), frame({ opcode: OPCODE.text, payload: "all read" })));
+  let pings = 0;
+  let next = await there.nextFrame();
+  for (; next.opcode === OPCODE.ping; next = await there.nextFrame()) pings++;
+  assert.equal(next.opcode, OPCODE.text);
+  assert.ok(pings > 1, `${pings} Pings`);
+  there.close();
+  await harness.ended(1);
+  // At this rate they would be read for more than an hour.
+  using gone = await RawClient.connect({ port: harness.port });
+  await gone.send(pongs(100_000));
+  gone.close();
+  await harness.ended(2);
+  await harness.stop();
+});
+
 Deno.test("a connection without a message for the idle timeout is closed with 3008, pings or not", async () => {
   const harness = startHarness({ idleTimeout: 200 });
   using client = await RawClient.connect({ port: harness.port });

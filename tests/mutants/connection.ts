@@ -36,6 +36,7 @@ export const CONNECTION = [
     ],
     ["a Ping after each sweep", " && times.pingMs === Infinity ?", " ?"],
     ["a process that stood still", "times.pingMs += byMs;", ""],
+    ["who is not read is late", 'if (times.isUnread) return "ping";', ""],
   ]),
   ...faultsOf("src/firewall/connection/rates.ts", BEHAVIOUR, [
     ["the rate of frames", "this.#frames !== undefined && this.#frames.available(nowMs) < 1", "false"],

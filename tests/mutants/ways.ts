@@ -53,7 +53,7 @@ export const WAYS = [
     ],
     [
       "a message that waits for its rate is late",
-      "times.messageMs === Infinity || this.#onResumed !== undefined ||",
+      "times.messageMs === Infinity || times.isUnread ||",
       "times.messageMs === Infinity ||",
     ],
     [
@@ -63,8 +63,8 @@ export const WAYS = [
     ],
     [
       "who is not read is silent",
-      "this.#bytesIn !== this.#seenBytesIn || this.#onResumed !== undefined) {",
-      "this.#bytesIn !== this.#seenBytesIn) {",
+      "times.isUnread = this.#onResumed !== undefined;",
+      "",
     ],
     ["who reads slowly does not read", "!isWriting || sentBytes !== this.#seenBytesOut", "!isWriting"],
     [

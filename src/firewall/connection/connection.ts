@@ -131,6 +131,7 @@ export class Connection implements Holder, Host {
       sentMs: nowMs,
       messageMs: Infinity,
       pingMs: Infinity,
+      isUnread: false,
     };
   }
 
@@ -295,8 +296,9 @@ export class Connection implements Holder, Host {
     const times = this.#times;
     const way = this.#way;
     const { isWriting, sentBytes } = this.#outbox;
-    // While it is not read, its silence says nothing.
-    if (this.#bytesIn !== this.#seenBytesIn || this.#onResumed !== undefined) {
+    const wasUnread = times.isUnread;
+    times.isUnread = this.#onResumed !== undefined;
+    if (!times.isUnread && (this.#bytesIn !== this.#seenBytesIn || wasUnread)) {
       this.#seenBytesIn = this.#bytesIn;
       times.heardMs = nowMs;
       times.pingMs = Infinity;
@@ -316,7 +318,7 @@ export class Connection implements Holder, Host {
     this.#seenReceived = received;
     if (message.opcode === 0) times.messageMs = Infinity;
     else if (
-      isNext || times.messageMs === Infinity || this.#onResumed !== undefined ||
+      isNext || times.messageMs === Infinity || times.isUnread ||
       received - this.#progressFrom >= MESSAGE_PROGRESS
     ) {
       times.messageMs = nowMs;

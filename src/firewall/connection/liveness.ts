@@ -15,7 +15,7 @@ export interface TimeLimits {
 /** When what happened last, in milliseconds on one clock. */
 export interface Times {
   openedMs: number;
-  /** The last byte from the peer. */
+  /** The last byte from the peer, while it was read. */
   heardMs: number;
   /** The last message in either direction, or progress of one from the peer. */
   dataMs: number;
@@ -25,6 +25,8 @@ export interface Times {
   messageMs: number;
   /** When the Ping was sent that has had no answer, `Infinity` without one. */
   pingMs: number;
+  /** Whether it is not read now, so that its silence says nothing. */
+  isUnread: boolean;
 }
 
 /** An unfinished message makes progress when it has grown by this many bytes: 17 bytes a second with the default. */
@@ -47,6 +49,9 @@ export function judgeTimes(times: Times, limits: TimeLimits, nowMs: number): "pi
     return late("idle_timeout", "no message came in time", limits.idleTimeout, nowMs - times.dataMs);
   }
   if (nowMs - times.pingMs >= limits.pingTimeout) {
+    // Its answer waits behind what has not been read. But who is gone answers what is sent with a reset, which the next that is sent
+    // runs into.
+    if (times.isUnread) return "ping";
     return late("ping_timeout", "no answer to a Ping", limits.pingTimeout, nowMs - times.pingMs);
   }
   return nowMs - times.heardMs >= limits.pingInterval && times.pingMs === Infinity ? "ping" : undefined;

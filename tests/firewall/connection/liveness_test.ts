@@ -17,7 +17,15 @@ const NEVER: TimeLimits = {
 };
 
 function timesAt(ms: number): Times {
-  return { openedMs: ms, heardMs: ms, dataMs: ms, sentMs: ms, messageMs: Infinity, pingMs: Infinity };
+  return {
+    openedMs: ms,
+    heardMs: ms,
+    dataMs: ms,
+    sentMs: ms,
+    messageMs: Infinity,
+    pingMs: Infinity,
+    isUnread: false,
+  };
 }
 
 const LIMITS: readonly [rule: string, limits: Partial<TimeLimits>, times: Partial<Times>][] = [
@@ -54,6 +62,16 @@ Deno.test("a silent peer is sent one Ping, and not another one until it has answ
   assert.equal(judgeTimes(times, limits, 1149), undefined);
   const due = judgeTimes(times, limits, 1150);
   assert.ok(typeof due === "object" && due.rule === "ping_timeout");
+});
+
+Deno.test("a peer that is not read is sent another Ping instead of being closed", () => {
+  const times = { ...timesAt(1000), isUnread: true };
+  const limits = { ...NEVER, pingInterval: 100, pingTimeout: 50 };
+  assert.equal(judgeTimes(times, limits, 1099), undefined);
+  assert.equal(judgeTimes(times, limits, 1100), "ping");
+  times.pingMs = 1100;
+  assert.equal(judgeTimes(times, limits, 1149), undefined);
+  assert.equal(judgeTimes(times, limits, 1150), "ping");
 });
 
 Deno.test("a standstill of ours is no silence of the peer", () => {
