@@ -19,6 +19,8 @@ export interface MonitorRouteOptions {
   readonly monitor: Monitor;
   readonly streams: EventStreams;
   readonly history: History;
+  /** The word that the token of an administrator must have. */
+  readonly scope: string;
   /** Whether the bearer of a token that was accepted before may still read. */
   readonly mayStillRead: (identity: NonNullable<Parameters<Route["answer"]>[0]["identity"]>) => boolean;
 }
@@ -63,7 +65,7 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
       method: "GET",
       path: "/",
       isPublic: true,
-      answer: ({ request }) => answerPage(monitor, request),
+      answer: ({ request }) => answerPage(options, request),
     },
     ...createReadingRoutes(monitor, { isMetricsPublic: true, isReasonPublic: true, maxAgeMs: 0 }),
     {
@@ -81,9 +83,10 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
   ];
 }
 
-function answerPage({ parts: { version, isSecure, firewall } }: Monitor, request: AdminRequest): Response {
+function answerPage({ monitor, scope }: MonitorRouteOptions, request: AdminRequest): Response {
+  const { version, isSecure, firewall } = monitor.parts;
   const addresses = firewall()?.addresses ?? [];
-  return renderPage({ version, isSecure, addresses, host: hostOf(request) });
+  return renderPage({ version, isSecure, addresses, scope, host: hostOf(request) });
 }
 
 function answerReady(monitor: Monitor, isReasonPublic: boolean): Response {

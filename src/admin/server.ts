@@ -58,7 +58,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
   };
   const handler = new RequestHandler({
     routes: [
-      ...createMonitorRoutes({ monitor, streams, history, mayStillRead }),
+      ...createMonitorRoutes({ monitor, streams, history, scope: options.scope, mayStillRead }),
       ...createSessionRoutes(options),
       ...createBanRoutes(options),
       ...createNodeRoutes(options.cluster),

@@ -16,6 +16,7 @@ const OPTIONS = {
   addresses: [{ name: "echo", hostname: "127.0.0.1", port: 8765 }],
   version: "1.2.3",
   isSecure: false,
+  scope: "wsward:admin",
   host: "localhost",
 };
 
@@ -33,6 +34,9 @@ Deno.test("the page's policy names its own text by hash and the endpoints by add
   const text = await response.text();
   assert.match(text, /"url":"ws:\/\/127\.0\.0\.1:8765\/"/);
   assert.match(text, /"1009":\{"name":"Message Too Big","meaning":/);
+  assert.match(text, /"origin":"web pages of other origins may not connect"/);
+  assert.match(text, /"tokenCommand":"deno task wsward token create --user NAME"/);
+  assert.match(text, /"adminCommand":"deno task wsward token create --user NAME --claim scope=wsward:admin"/);
 });
 
 Deno.test("the page goes to the host that it came from where a listener takes every address", async () => {
@@ -254,14 +258,14 @@ browserTest("the monitor shows sessions, counts and events, and its button ends 
   await page.getByText("Watching: all is well").waitFor();
   await page.getByText("No session is open.").waitFor();
   await bench.connectSecure(await bench.mint("<b>eve</b>"), "message");
-  const row = page.getByRole("row", { name: "<b>eve</b>" });
+  const row = page.getByRole("region", { name: "Sessions" }).getByRole("row", { name: "<b>eve</b>" });
   await row.waitFor();
   await page.getByRole("list", { name: "Recent events" }).getByText("session.opened").waitFor();
   await page.getByRole("img", { name: "Connections, open 1, sessions 1" }).waitFor();
 
-  await row.getByRole("button").click();
-  await page.getByRole("button", { name: "Keep it open" }).click();
-  await row.getByRole("button").click();
+  await row.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Leave it" }).click();
+  await row.getByRole("button", { name: "Close" }).click();
   await page.getByRole("button", { name: "Close the session", exact: true }).click();
   await bench.logged("Closed: 1008 Policy Violation");
   await bench.logged(/closed by an administrator/);
@@ -271,6 +275,105 @@ browserTest("the monitor shows sessions, counts and events, and its button ends 
   bench.assertClean();
   const kept = await page.context().storageState();
   assert.deepEqual([kept.cookies, kept.origins, page.url()], [[], [], bench.url]);
+});
+
+browserTest("the monitor lists connections, closes them, and bans and lets in their addresses", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  const admin = await bench.mint("root", "--claim", "scope=wsward:admin");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await bench.logged("Connected");
+  await bench.watch(admin);
+  const row = page.getByRole("region", { name: "Connections" }).getByRole("row", { name: "127.0.0.1" });
+  await row.getByText("echo").waitFor();
+  await row.getByText(/\d B\/s/).first().waitFor();
+  await row.getByRole("button", { name: "Ban" }).click();
+  await page.getByRole("button", { name: "Ban the address" }).click();
+  await page.getByText("The server did not do this: loopback addresses are banned with --ban-loopback only")
+    .waitFor();
+  await page.getByRole("button", { name: "Leave it" }).click();
+  await row.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Close the connection", exact: true }).click();
+  await bench.logged("Closed: 1008 Policy Violation");
+  await page.getByText("No connection is open.").waitFor();
+
+  const response = await fetch(`${bench.url}bans`, {
+    method: "POST",
+    headers: { "Authorization": `Bearer ${admin}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ address: "192.0.2.7", ttl_seconds: 60 }),
+  });
+  assert.equal(response.status, 201);
+  await response.body?.cancel();
+  const ban = page.getByRole("region", { name: "Bans" }).getByRole("row", { name: "192.0.2.7" });
+  await ban.getByRole("button", { name: "Lift" }).click();
+  await page.getByRole("button", { name: "Lift the ban", exact: true }).click();
+  await page.getByText("Nobody is banned.").waitFor();
+  // The browser itself tells of the status that the ban of a loopback address got.
+  assert.deepEqual(bench.errors.splice(0).map((text) => /409/.test(text)), [true]);
+  bench.assertClean();
+});
+
+browserTest("the monitor revokes a user, takes that back, and finds it among the events", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  await bench.watch(await bench.mint("root", "--claim", "scope=wsward:admin"));
+  await bench.connectSecure(await bench.mint("eve"), "message");
+  await bench.logged("Authenticated!");
+  const session = page.getByRole("region", { name: "Sessions" }).getByRole("row", { name: "eve" });
+  await session.getByRole("button", { name: "Revoke" }).click();
+  await page.getByLabel("For").selectOption("1 day");
+  await page.getByRole("button", { name: "Revoke the tokens", exact: true }).click();
+  await bench.logged("Closed: 3000 Unauthorized");
+  const revocation = page.getByRole("region", { name: "Revocations" }).getByRole("row", { name: "eve" });
+  await revocation.getByText("all tokens of a user").waitFor();
+
+  const events = page.getByRole("list", { name: "Recent events" });
+  await events.getByText("revocation.added").waitFor();
+  await page.getByLabel("Words in it").fill("REVOKED kind=user eve");
+  await events.getByText("connection.opened").waitFor({ state: "detached" });
+  await events.getByText("revocation.added").waitFor();
+  await page.getByLabel("At least").selectOption("error");
+  await page.getByText(/^None of the last \d+ events fits\.$/).waitFor();
+  await page.getByLabel("Words in it").fill("");
+  await page.getByLabel("At least").selectOption("debug");
+  await events.getByText("connection.opened").first().waitFor();
+
+  await revocation.getByRole("button", { name: "Take back" }).click();
+  await page.getByRole("button", { name: "Take it back" }).click();
+  await page.getByText("Nothing is revoked.").waitFor();
+  bench.assertClean();
+});
+
+browserTest("the charts begin with what the server remembers", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  const admin = await bench.mint("root", "--claim", "scope=wsward:admin");
+  const points = async () => {
+    const answer = await fetch(`${bench.url}history`, { headers: { "Authorization": `Bearer ${admin}` } });
+    return (await answer.json()).points.length;
+  };
+  while (await points() < 3) await page.waitForTimeout(100);
+  await bench.watch(admin);
+  await page.getByText("Watching: all is well").waitFor();
+  const line = await page.getByRole("img", { name: "Connections" }).locator("path").first().getAttribute("d");
+  assert.ok(line!.match(/L/g)!.length >= 3, line!);
+});
+
+browserTest("the monitor says until when its token is good, and takes another one in time", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  const scope = ["--claim", "scope=wsward:admin"];
+  await bench.watch(await bench.mint("root", ...scope, "--expires-in", "4m"));
+  await page.getByText(/^The token ends in 3 min: put in another one\.$/).waitFor();
+  await page.getByLabel("Token of an administrator").fill(
+    await bench.mint("root", ...scope, "--expires-in", "2h"),
+  );
+  await page.getByRole("button", { name: "Use this token" }).click();
+  await page.getByText(/^The token is good until .*, 1 h 59 min more\.$/).waitFor();
+  assert.equal(await page.getByLabel("Token of an administrator").isVisible(), false);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByLabel("Token of an administrator").waitFor();
+  bench.assertClean();
 });
 
 browserTest("the monitor says that a token is wrong, and that the server is gone", async () => {
@@ -323,7 +426,11 @@ browserTest("a phone shows all of it without scrolling sideways", async () => {
   await page.getByText("Watching: all is well").waitFor();
   await bench.connectSecure(await bench.mint("u".repeat(256)), "message");
   await bench.logged("Authenticated!");
-  await page.getByRole("row", { name: "uuu" }).waitFor();
+  await page.getByRole("region", { name: "Sessions" }).getByText("uuu").waitFor();
+  for (const name of ["Close the session of", "Revoke the tokens of", "Ban 127.0.0.1"]) {
+    const box = await page.getByRole("button", { name }).first().boundingBox();
+    assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 360, name);
+  }
   const width = await page.locator("html").evaluate((node) => node.scrollWidth);
   assert.equal(width, 360);
   bench.assertClean();

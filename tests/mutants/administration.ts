@@ -106,6 +106,23 @@ export const ADMINISTRATION = [
     ],
     ["a fault ends the listener", "      this.#options.onFault(error);\n", "      throw error;\n"],
   ]),
+  ...faultsOf("src/admin/connection_routes.ts", ["tests/admin/connection_routes_test.ts"], [
+    [
+      "an order that is a method of objects",
+      "Object.hasOwn(ORDERS, order) ? ORDERS[order] : undefined",
+      "ORDERS[order]",
+    ],
+    ["further pages of an order that changes", 'request.query.has("after")', "false"],
+    ["the user of another connection", "users.get(facts.id)", "[...users.values()][0]"],
+  ]),
+  ...faultsOf("src/admin/history.ts", ["tests/admin/connection_routes_test.ts"], [
+    [
+      "a point before the first",
+      "Math.max(1, this.#count - LENGTH + 1)",
+      "Math.max(0, this.#count - LENGTH + 1)",
+    ],
+    ["a rate between the newest and the oldest", "this.#count - LENGTH + 1)", "this.#count - LENGTH)"],
+  ]),
   ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/ban_routes_test.ts"], [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
     ["loopback", "if (!isBanned) {", "if (false) {"],

@@ -2,12 +2,24 @@
 
 import { createHash } from "node:crypto";
 import { flagOf } from "../../core/settings/settings.ts";
+import { quoteForShell } from "../../core/shown.ts";
+import { typed } from "../../core/typed.ts";
 import { METHODS } from "../../endpoints/secure/methods/list.ts";
 import { CLOSE_CODES, LOCAL_CODES } from "../../protocol/close_code.ts";
+import { FRAME_RULES, LIMITS } from "../../firewall/violation.ts";
+import { REFUSAL_RULES } from "../../protocol/refusal_rule.ts";
 import { endpointUrl } from "../status.ts";
+import monitorStyle from "./monitor.css" with { type: "text" };
 import style from "./page.css" with { type: "text" };
 import template from "./page.html" with { type: "text" };
-import script from "./page.js" with { type: "text" };
+import api from "./admin_api.js" with { type: "text" };
+import base from "./base.js" with { type: "text" };
+import charts from "./charts.js" with { type: "text" };
+import events from "./events.js" with { type: "text" };
+import lists from "./lists.js" with { type: "text" };
+import main from "./main.js" with { type: "text" };
+import monitor from "./monitor.js" with { type: "text" };
+import playground from "./playground.js" with { type: "text" };
 
 /** What differs from one server, and one request, to the next. */
 export interface PageOptions {
@@ -16,12 +28,16 @@ export interface PageOptions {
   readonly isSecure: boolean;
   /** What is listened on; empty while nothing is. */
   readonly addresses: readonly { readonly name: string; readonly hostname: string; readonly port: number }[];
+  /** The word that the token of an administrator must have in its claim `scope`. */
+  readonly scope: string;
   /** The host, without a port, by which the browser reached this listener. */
   readonly host: string;
 }
 
-const STYLE = style.trim();
-const SCRIPT = script.trim();
+const STYLE = `${style.trim()}\n${monitorStyle.trim()}`;
+/** One script of all its modules, which share no name: the page loads nothing. */
+const SCRIPT = [base, api, playground, charts, lists, events, monitor, main]
+  .map((text) => text.replace(/^import [^;]*;\n/gm, "").replace(/^export /gm, "").trim()).join("\n\n");
 const STYLE_SOURCE = sourceOf(STYLE);
 const SCRIPT_SOURCE = sourceOf(SCRIPT);
 
@@ -36,11 +52,20 @@ const CODES = Object.fromEntries(
   }),
 );
 
+/** What each rule that a peer can break asks for. */
+const RULES = Object.fromEntries(
+  Object.entries({ ...REFUSAL_RULES, ...FRAME_RULES, ...LIMITS }).map((
+    [name, { meaning }],
+  ) => [name, meaning]),
+);
+
+const TOKEN_COMMAND = typed("wsward token create --user NAME");
+
 /** What each method of a session can be tried with. */
 const EXAMPLES = Object.fromEntries(METHODS.map(({ name, example = null }) => [name, example]));
 
 /** The page, with a Content-Security-Policy that lets it run its own script and reach this server only. */
-export function renderPage({ version, isSecure, addresses, host }: PageOptions): Response {
+export function renderPage({ version, isSecure, addresses, scope, host }: PageOptions): Response {
   const reachable = addresses.map(({ name, hostname, port }) => ({
     name,
     port,
@@ -48,10 +73,15 @@ export function renderPage({ version, isSecure, addresses, host }: PageOptions):
   }));
   const endpoints = reachable.map((address) => ({ name: address.name, url: endpointUrl(address, isSecure) }));
   // A "<" could end the element that holds this (WHATWG HTML, restrictions of script elements).
-  const facts = JSON.stringify({ version, endpoints, codes: CODES, methods: EXAMPLES }).replaceAll(
-    "<",
-    "\\u003c",
-  );
+  const facts = JSON.stringify({
+    version,
+    endpoints,
+    codes: CODES,
+    rules: RULES,
+    methods: EXAMPLES,
+    tokenCommand: TOKEN_COMMAND,
+    adminCommand: `${TOKEN_COMMAND} --claim ${quoteForShell(`scope=${scope}`)}`,
+  }).replaceAll("<", "\\u003c");
   const page = template
     .replace("<style></style>", () => `<style>${STYLE}</style>`)
     .replace('<script type="application/json" id="facts"></script>', (tag) => tag.replace("><", `>${facts}<`))

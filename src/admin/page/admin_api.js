@@ -1,0 +1,36 @@
+// How the monitor asks this server: with the token of an administrator, which is kept in memory only.
+
+const ANSWER_TIMEOUT_MS = 5000;
+
+/** The token, and what ends the watching; `stop` is undefined while nothing is watched. */
+export const watched = { token: "", stop: undefined };
+
+/** Asks this server; throws what it answers when that is a problem. */
+export async function ask(path, init = {}) {
+  const { token, stop } = watched;
+  const response = await fetch(path, {
+    ...init,
+    cache: "no-store",
+    headers: { authorization: `Bearer ${token}`, ...init.headers },
+    signal: init.isStream
+      ? stop.signal
+      : AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+  });
+  if (response.ok) return response;
+  const { detail = response.statusText } = await response.json().catch(() => ({}));
+  throw Object.assign(new Error(detail), { status: response.status });
+}
+
+/** Asks for JSON. */
+export async function askJson(path) {
+  const response = await ask(path);
+  return await response.json();
+}
+
+/** Has the server change something; `body` becomes JSON. */
+export async function change(method, path, body) {
+  const sent = body === undefined
+    ? {}
+    : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  await ask(path, { method, ...sent });
+}

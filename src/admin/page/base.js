@@ -1,0 +1,58 @@
+// What all parts of the page use. What a peer, a user or the server sends becomes text, never markup.
+
+/** What the server says about itself. */
+export const facts = JSON.parse(byId("facts").textContent);
+
+export const decimals = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+export function element(name, properties, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+export function say(id, text, mood = "") {
+  const state = byId(id);
+  state.className = `state ${mood}`;
+  // An unchanged text is not read out again.
+  if (state.textContent !== text) state.textContent = text;
+}
+
+export function timeOf(date) {
+  return date.toTimeString().slice(0, 8);
+}
+
+/** The time alone today, with the date on another day. */
+export function momentOf(date) {
+  return date.toDateString() === new Date().toDateString()
+    ? timeOf(date)
+    : `${date.toLocaleDateString("en-CA")} ${timeOf(date).slice(0, 5)}`;
+}
+
+export function formatBytes(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  for (; bytes >= 1024 && unit < units.length - 1; unit++) bytes /= 1024;
+  return `${decimals.format(bytes)} ${units[unit]}`;
+}
+
+export function formatDuration(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor(seconds % 86_400 / 3600)} h`;
+}
+
+export function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}

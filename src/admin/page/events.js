@@ -1,0 +1,72 @@
+// The log records as they happen, and a filter for them.
+
+import { ask, watched } from "./admin_api.js";
+import { byId, decimals, element, pause, timeOf } from "./base.js";
+
+const MAX_KEPT_EVENTS = 500;
+const MAX_SHOWN_EVENTS = 100;
+const RETRY_MS = 1000;
+/** The least severe first. */
+const LEVELS = ["debug", "info", "warning", "error", "fatal"];
+
+/** The newest last, each as the server sent it. */
+let kept = [];
+
+export async function readEvents({ signal }) {
+  while (!signal.aborted) {
+    try {
+      const response = await ask("/events", { headers: { accept: "text/event-stream" }, isStream: true });
+      // The stream begins with what the server keeps, so one that was started anew shows its own.
+      kept = [];
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const blocks = (text + part.value).split("\n\n");
+        text = blocks.pop();
+        for (const block of blocks) {
+          const data = block.split("\n").find((line) => line.startsWith("data: "));
+          if (data !== undefined) kept.push(JSON.parse(data.slice("data: ".length)));
+        }
+        kept = kept.slice(-MAX_KEPT_EVENTS);
+        showEvents();
+      }
+    } catch {
+      // The next status says what is wrong.
+    }
+    if (watched.stop !== undefined) await pause(RETRY_MS, signal);
+  }
+}
+
+function showEvents() {
+  const words = byId("event-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const least = LEVELS.indexOf(byId("event-level").value);
+  const found = kept.filter((event) => {
+    if (LEVELS.indexOf(event.level) < least) return false;
+    const text = words.length === 0 ? "" : describe(event).join(" ").toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  const shown = found.slice(-MAX_SHOWN_EVENTS).reverse();
+  byId("events").replaceChildren(...shown.map(makeEvent));
+  const count = (list) => decimals.format(list.length);
+  byId("event-count").textContent = found.length === 0
+    ? `None of the last ${count(kept)} events fits.`
+    : `${count(shown)} of the last ${count(kept)} events, the newest first.`;
+}
+
+/** Its name, when it was, and what it says. */
+function describe({ time, level, event, message, ...fields }) {
+  const shown = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
+  return [event, `${timeOf(new Date(time))}, ${level}`, `${message} ${shown}`];
+}
+
+function makeEvent(event) {
+  const [name, when, text] = describe(event);
+  const meta = element("span", { className: "meta" }, element("b", {}, name), ` ${when}`);
+  return element("li", { className: event.level }, meta, text);
+}
+
+export function startEvents() {
+  const options = LEVELS.map((level) => element("option", { value: level }, level));
+  byId("event-level").append(...options);
+  for (const id of ["event-filter", "event-level"]) byId(id).addEventListener("input", showEvents);
+}

@@ -1,0 +1,7 @@
+// What starts the page.
+
+import { startMonitor } from "./monitor.js";
+import { startPlayground } from "./playground.js";
+
+startPlayground();
+startMonitor();
