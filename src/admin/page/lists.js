@@ -98,7 +98,10 @@ const LISTS = [
     keyOf: ({ id }) => id,
     titleOf: ({ id, user, connection }) => `${user}, session ${id}, connection ${connection}`,
     cells: (session) => [
-      [short(session.user), session.address],
+      [
+        short(session.user),
+        session.node === undefined ? session.address : `${session.address}, node ${session.node}`,
+      ],
       [momentOf(new Date(session.started_at))],
       [momentOf(new Date(session.expires_at))],
       [`${session.messages_in} / ${session.messages_out}`],
