@@ -134,6 +134,8 @@ export const WAYS = [
     ],
     ["a large buffer is never given back", "used <= smaller.sizeBytes / 2", "used < 0"],
     ["large buffers without end", "if (larger?.hasMore)", "if (larger)"],
+    ["a buffer that is too large is read on", " && used > smaller / 2;", ";"],
+    ["a buffer is read on to its end", "return used <= this.bytes.length / 2 && ", "return "],
     ["what is carried is lost", "} else if (kept > 0) this.bytes", "} else if (kept > 9) this.bytes"],
     [
       "a read larger than its rate",
@@ -289,7 +291,7 @@ export const WAYS = [
     ],
   ]),
   ...faultsOf("src/firewall/ways/relayed.ts", ["tests/firewall/ways/relayed_test.ts", ...BY_HAND], [
-    ["marks hold nobody", "(this.#isDiscarding || this.#marksSent - this.#marksBack < MAX_MARKS)", "true"],
+    ["marks hold nobody", "return this.#marksSent - this.#marksBack >= MAX_MARKS;", "return false;"],
     [
       "a client knows how marks begin",
       "const PEER_PING_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));",
@@ -328,11 +330,14 @@ export const WAYS = [
       "while (this.#outbox.isWriting) await",
       "while (false) await",
     ],
-    ["the next bytes over those that are being written", "return this.#write === undefined && (", "return ("],
+    ["the next bytes over those that are being written", "return !this.#writer.isBusy && (", "return ("],
+    ["bytes are read over those that are not looked at", "if (this.#mustCarry) this.#carry(buffer);", ""],
+    ["a peer is read on though marks hold it", "!this.#isDone || this.#isBehind || ", "!this.#isDone || "],
+    ["bytes that were read behind are not looked at", "    this.#isDone = false;\n", ""],
     [
       "messages after the endpoint was told",
-      "    this.#send(frame, 0, frame.length);\n    this.#isTold = true;",
-      "    this.#send(frame, 0, frame.length);",
+      "    this.#writer.write(encodeClose(close, newMaskKey()));\n    this.#isTold = true;",
+      "    this.#writer.write(encodeClose(close, newMaskKey()));",
     ],
     ["an endpoint that ends its stream is not noticed", "    else this.#fail(reason);\n", ""],
     [
@@ -342,6 +347,16 @@ export const WAYS = [
     ],
     ["a Close waits for an endpoint that is gone", "    this.#onAnswered?.();\n    if", "    if"],
     ["keys that can be guessed", "return crypto.getRandomValues(keys)[0]!;", "return keys[0]!;"],
+  ]),
+  ...faultsOf("src/firewall/ways/endpoint_writer.ts", ["tests/firewall/ways/relayed_test.ts"], [
+    [
+      "the rest of a write is lost",
+      "if (size < current.length) return this.#begin(current.subarray(size));",
+      "",
+    ],
+    ["what waits is lost", "      this.#next.push(bytes);\n", ""],
+    ["two writes at a time", "if (this.isBusy) {", "if (false) {"],
+    ["what comes after a failed write", "    this.#next = [];\n", ""],
   ]),
   ...faultsOf("src/firewall/ways/endpoint_frames.ts", ["tests/firewall/ways/endpoint_frames_test.ts"], [
     [

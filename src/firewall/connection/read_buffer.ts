@@ -39,6 +39,13 @@ export class ReadBuffer {
     return this.bytes.subarray(this.end, Math.min(this.bytes.length, this.end + Math.floor(most)));
   }
 
+  /** Whether as much again can be read behind what is there, for which no smaller buffer would do. */
+  get hasRoomBehind(): boolean {
+    const used = this.end - this.start;
+    const smaller = this.#level === 0 ? 0 : STOCKS[this.#level - 1]?.sizeBytes ?? Infinity;
+    return used <= this.bytes.length / 2 && used > smaller / 2;
+  }
+
   /** Keeps the bytes from `from` to the end as the first ones of the next read, and sizes the buffer for it. */
   carry(from: number): void {
     // Nothing was read since: that says nothing about how much the peer sends.

@@ -82,7 +82,8 @@ export class FirstMessage implements Way {
   }
 
   didRead(buffer: ReadBuffer, sizeBytes: number): void {
-    buffer.end += sizeBytes;
+    if (this.#relay !== undefined) this.#relay.didRead(buffer, sizeBytes);
+    else buffer.end += sizeBytes;
   }
 
   take(buffer: ReadBuffer, frames: number): Taken {

@@ -3,12 +3,13 @@
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose, encodeFrame, OPCODE } from "../../protocol/frame.ts";
 import type { SizeHistogram } from "../../telemetry/histogram.ts";
-import { type ByteSocket, closeQuietly, isConnectionLost, writeAll } from "../byte_socket.ts";
+import { type ByteSocket, closeQuietly, isConnectionLost } from "../byte_socket.ts";
 import type { FrameCheck } from "../connection/frame_check.ts";
 import type { Outbox } from "../connection/outbox.ts";
 import type { TimeLimits } from "../connection/liveness.ts";
 import { ReadBuffer } from "../connection/read_buffer.ts";
 import { EndpointFrames } from "./endpoint_frames.ts";
+import { EndpointWriter } from "./endpoint_writer.ts";
 import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import type { Host, Taken, Way } from "./way.ts";
 
@@ -75,11 +76,11 @@ export class Relayed implements Way {
   #isDiscarding = false;
   /** Whether nothing more may be written to the endpoint: it has been told of the end, or has ended itself. */
   #isTold = false;
-  /** The write that is under way, with all before it. */
-  #write: Promise<void> | undefined;
-  /** Whether the bytes in the peer's buffer have been looked at, and whether they were all. */
-  #isInspected = false;
-  #isDone = true;
+  readonly #writer: EndpointWriter;
+  /** Where in the peer's buffer the bytes begin that have not been looked at, whether there are none, and whether they are to be moved. */
+  #from: number;
+  #isDone = false;
+  #mustCarry = false;
   /** What was passed on to the endpoint since the last mark, and the marks so far. */
   #unmarkedBytes = 0;
   #unmarkedFrames = 0;
@@ -91,7 +92,6 @@ export class Relayed implements Way {
   readonly #onStart: RelayedOptions["onStart"];
   /** What is known about the endpoint's life: bytes read, writes done, and when that last changed. */
   #bytesRead = 0;
-  #writesDone = 0;
   #seenBytesRead = 0;
   #seenWritesDone = 0;
   #heardMs = Infinity;
@@ -112,6 +112,8 @@ export class Relayed implements Way {
     this.#peerFrames = new PeerFrames(check, PEER_PING_PAYLOAD);
     this.#endpointFrames = new EndpointFrames(sizes, MARK, maxMessageSize);
     this.#buffer = new ReadBuffer(0, fromEndpoint);
+    this.#from = this.headroom;
+    this.#writer = new EndpointWriter(inner, () => this.#host!.resume(), (error) => this.#writeFailed(error));
     this.ended = this.#end.promise;
   }
 
@@ -128,7 +130,12 @@ export class Relayed implements Way {
   }
 
   get isReady(): boolean {
-    return this.#write === undefined && (this.#isDiscarding || this.#marksSent - this.#marksBack < MAX_MARKS);
+    return !this.#writer.isBusy && (this.#isDiscarding || !this.#isBehind);
+  }
+
+  /** Whether the endpoint has not caught up. */
+  get #isBehind(): boolean {
+    return this.#marksSent - this.#marksBack >= MAX_MARKS;
   }
 
   start(host: Host): void {
@@ -143,33 +150,40 @@ export class Relayed implements Way {
 
   didRead(buffer: ReadBuffer, sizeBytes: number): void {
     buffer.end += sizeBytes;
+    this.#isDone = false;
   }
 
   take(buffer: ReadBuffer, frames: number): Taken {
-    const peerFrames = this.#peerFrames;
     const { check } = this;
-    if (this.#isInspected) {
-      // What was passed on is written: only now its bytes may be overwritten.
-      this.#isInspected = false;
-      buffer.carry(peerFrames.carryStart);
-      if (this.#isDone) return "more";
-    }
+    // What was passed on is written: only now its bytes may be overwritten.
+    if (this.#mustCarry) this.#carry(buffer);
+    if (this.#isDone) return "more";
+    const peerFrames = this.#peerFrames;
     const before = check.frames;
     const allowance = Math.min(frames, MARK_EVERY_FRAMES - this.#unmarkedFrames);
-    this.#isDone = peerFrames.inspect(buffer.bytes, buffer.start, buffer.end, allowance);
+    this.#isDone = peerFrames.inspect(buffer.bytes, this.#from, buffer.end, allowance);
     this.#unmarkedFrames += check.frames - before;
-    this.#isInspected = true;
+    this.#from = peerFrames.carryStart;
     const { forwardStart, forwardEnd } = peerFrames;
     if (forwardEnd > forwardStart && !this.#isTold && !this.#isDiscarding) {
       this.#unmarkedBytes += forwardEnd - forwardStart;
-      this.#send(buffer.bytes, forwardStart, forwardEnd);
+      this.#writer.write(buffer.bytes.subarray(forwardStart, forwardEnd));
       if (this.#unmarkedBytes >= MARK_EVERY_BYTES || this.#unmarkedFrames >= MARK_EVERY_FRAMES) {
         this.#sendMark();
       }
-      return "wait";
+      // While there is room behind it, the next read need not wait for the write.
+      this.#mustCarry = !this.#isDone || this.#isBehind || !buffer.hasRoomBehind;
+      return this.#mustCarry ? "wait" : "more";
     }
     if (this.#unmarkedFrames >= MARK_EVERY_FRAMES) this.#unmarkedFrames = 0;
-    return this.#isDone ? this.take(buffer, 0) : "spent";
+    this.#carry(buffer);
+    return this.#isDone ? "more" : "spent";
+  }
+
+  #carry(buffer: ReadBuffer): void {
+    this.#mustCarry = false;
+    buffer.carry(this.#from);
+    this.#from = buffer.start;
   }
 
   answered(): Promise<void> | undefined {
@@ -199,18 +213,17 @@ export class Relayed implements Way {
       this.#askedMs = Infinity;
     }
     // What was written may still be on the way; the marks tell.
-    const isStuck = this.#marksSent - this.#marksBack >= MAX_MARKS
-      ? !isHeard
-      : this.#write !== undefined && this.#writesDone === this.#seenWritesDone;
+    const { isBusy, writes } = this.#writer;
+    const isStuck = this.#isBehind ? !isHeard : isBusy && writes === this.#seenWritesDone;
     if (isExcused || !isStuck) {
-      this.#seenWritesDone = this.#writesDone;
+      this.#seenWritesDone = writes;
       this.#writtenMs = nowMs;
     }
     if (nowMs - this.#askedMs >= pingTimeout) return this.#lose("it does not answer a Ping");
     if (nowMs - this.#writtenMs >= sendTimeout) return this.#lose("it does not read");
     if (nowMs - this.#heardMs >= pingInterval && this.#askedMs === Infinity) {
       this.#askedMs = nowMs;
-      if (this.#marksSent - this.#marksBack < MAX_MARKS) this.#sendMark();
+      if (!this.#isBehind) this.#sendMark();
     }
   }
 
@@ -232,8 +245,8 @@ export class Relayed implements Way {
   }
 
   #sendClose(close: CloseReason): void {
-    const frame = encodeClose(close, newMaskKey());
-    this.#send(frame, 0, frame.length);
+    if (this.#isTold) return;
+    this.#writer.write(encodeClose(close, newMaskKey()));
     this.#isTold = true;
   }
 
@@ -254,26 +267,14 @@ export class Relayed implements Way {
     const payload = new Uint8Array(MARK.length + 4);
     payload.set(MARK);
     new DataView(payload.buffer).setUint32(MARK.length, ++this.#marksSent);
-    const mark = encodeFrame(OPCODE.ping, payload, newMaskKey());
-    this.#send(mark, 0, mark.length);
+    this.#writer.write(encodeFrame(OPCODE.ping, payload, newMaskKey()));
   }
 
-  #send(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#isTold) return;
-    const before = this.#write;
-    const write = before === undefined
-      ? writeAll(this.#inner, bytes, start, end)
-      : before.then(() => writeAll(this.#inner, bytes, start, end));
-    const last = this.#write = write.catch((error) => {
-      // The endpoint's loop sees the same end and tells the connection.
-      this.#isTold = true;
-      if (!isConnectionLost(error)) this.#host!.fault(error);
-    }).then(() => {
-      this.#writesDone++;
-      if (this.#write !== last) return;
-      this.#write = undefined;
-      this.#host!.resume();
-    });
+  /** The endpoint's loop sees the same end and tells the connection. */
+  #writeFailed(error: unknown): void {
+    this.#isTold = true;
+    if (!isConnectionLost(error)) this.#host!.fault(error);
+    this.#host!.resume();
   }
 
   async #readEndpoint(): Promise<void> {
@@ -297,11 +298,12 @@ export class Relayed implements Way {
         }
         if (check.close !== undefined || check.violation !== undefined) break;
         buffer.carry(frames.forwardEnd);
-        while (this.#outbox.isWriting) await new Promise<void>((resolve) => this.#onWritten = resolve);
         const read = await this.#inner.read(buffer.room());
         if (read === null) break;
         this.#bytesRead += read;
         buffer.end += read;
+        // What comes next is not looked at before the peer has taken what came before.
+        while (this.#outbox.isWriting) await new Promise<void>((resolve) => this.#onWritten = resolve);
       }
     } catch (error) {
       if (!isConnectionLost(error)) host.fault(error);
@@ -346,7 +348,7 @@ export class Relayed implements Way {
       if (!isConnectionLost(error)) this.#host!.fault(error);
     }
     this.#isTold = true;
-    await this.#write;
+    await this.#writer.idle();
     closeQuietly(this.#inner);
     this.#buffer.release();
     this.#end.resolve();

@@ -48,3 +48,23 @@ Deno.test("when all large ones are in use, one goes on with a small one", () => 
   assert.equal(buffer.bytes.length, large.sizeBytes);
   buffer.release();
 });
+
+Deno.test("there is room behind what is there up to half of the buffer, unless a smaller one would do", () => {
+  const buffer = new ReadBuffer(16, new Uint8Array(0));
+  buffer.end = buffer.start + TINY_SIZE / 2;
+  assert.ok(buffer.hasRoomBehind);
+  buffer.end++;
+  assert.ok(!buffer.hasRoomBehind);
+  buffer.end = buffer.bytes.length;
+  buffer.carry(buffer.end);
+  assert.equal(buffer.bytes.length, SMALL_SIZE);
+  buffer.end = buffer.start + TINY_SIZE / 2;
+  assert.ok(!buffer.hasRoomBehind, "half of the tiny one");
+  buffer.end++;
+  assert.ok(buffer.hasRoomBehind);
+  buffer.release();
+
+  const odd = new ReadBuffer(0, new Uint8Array(SMALL_SIZE + 1));
+  assert.ok(!odd.hasRoomBehind, "one that was made for what came with the head");
+  odd.release();
+});

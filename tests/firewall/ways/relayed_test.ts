@@ -1,5 +1,6 @@
 // A relayed connection, its sockets moved by hand: what holds a peer back, and what reaches the endpoint at the end.
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { type ManualConnection, settle, startManual, until } from "../../support/manual_connection.ts";
 import { describeFrame } from "../../support/order_table.ts";
 import { closePayload, concat, type Frame, frame, OPCODE } from "../../support/raw_client.ts";
@@ -23,6 +24,19 @@ async function passed({ inner }: ManualConnection): Promise<{ marks: Frame[]; ot
 async function answerMarks(it: ManualConnection, from = 0): Promise<void> {
   const { marks } = await passed(it);
   for (const { payload } of marks.slice(from)) it.inner.give(server(OPCODE.pong, payload));
+}
+
+/** The payloads of whole messages. */
+function joinFragments(frames: readonly Frame[]): Uint8Array[] {
+  const messages: Uint8Array[] = [];
+  let pieces: Uint8Array[] = [];
+  for (const { fin, payload } of frames) {
+    pieces.push(payload);
+    if (!fin) continue;
+    messages.push(concat(...pieces));
+    pieces = [];
+  }
+  return messages;
 }
 
 async function received({ peer }: ManualConnection): Promise<string[]> {
@@ -187,12 +201,92 @@ Deno.test("the endpoint is not read while the peer takes nothing", async () => {
   await until("all of it", () => it.outbox.sentBytes > 1_000_000);
 });
 
+Deno.test("a peer is read once behind what is being written, and not while marks hold it", async () => {
+  await using it = startManual({ isRelayed: true });
+  it.inner.isTaking = false;
+  it.peer.give(text("a"), text("b"), text("c"));
+  await settle();
+  assert.equal(it.peer.unread, text("c").length);
+  it.inner.takeAll();
+  await until("all of it", () => it.peer.unread === 0);
+
+  await using held = startManual({ isRelayed: true });
+  for (let i = 0; i < 200; i++) held.peer.give(text("m"));
+  await settle();
+  assert.equal(held.peer.unread, 72 * text("m").length, "two marks of 64 messages each");
+});
+
+Deno.test("a Close to the endpoint comes after all that waits, and nothing after a failed write", async () => {
+  await using it = startManual({ isRelayed: true });
+  it.inner.isTaking = false;
+  it.inner.most = 3;
+  it.peer.give(concat(...Array.from({ length: 64 }, (_, i) => text(`${i}`))), close(1000), null);
+  await settle();
+  it.inner.isTaking = true;
+  it.inner.takeSome(3);
+  await until("the mark", () => it.inner.written.length >= 64 * 7 + 54 + 18);
+  await settle();
+  await answerMarks(it);
+  it.inner.give(null);
+  await it.ended;
+  const { marks, others } = await passed(it);
+  assert.equal(marks.length, 2);
+  assert.deepEqual(others.map((one) => one.split(" ")[0]), [...Array(64).fill("text"), "close"]);
+
+  await using lost = startManual({ isRelayed: true });
+  lost.inner.isTaking = false;
+  lost.peer.give(concat(...Array.from({ length: 64 }, () => text("m"))));
+  await settle();
+  let writes = 0;
+  lost.inner.write = () => Promise.resolve(++writes);
+  lost.inner.close();
+  await settle();
+  assert.equal(writes, 0);
+});
+
+Deno.test("frames of all sizes come through, however they are cut and however little is taken", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 700 }), { minLength: 1, maxLength: 60 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 900 })),
+      fc.infiniteStream(fc.integer({ min: 1, max: 600 })),
+      async (sizes, cuts, takes) => {
+        await using it = startManual({ isRelayed: true });
+        const { inner } = it;
+        const write = inner.write.bind(inner);
+        inner.write = (bytes) => {
+          inner.most = takes.next().value;
+          return write(bytes);
+        };
+        const all = concat(
+          ...sizes.map((size, i) => frame({ opcode: 2, payload: new Uint8Array(size).fill(i) })),
+        );
+        for (let at = 0; at < all.length;) {
+          const end = at + cuts.next().value;
+          it.peer.give(all.subarray(at, end));
+          at = end;
+        }
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        let messages: Uint8Array[] = [];
+        for (let turn = 0; turn < 1000; turn++) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+          if (it.peer.unread > 0 || inner.written.length < total) continue;
+          messages = joinFragments((await inner.frames()).filter(({ opcode }) => opcode <= 2));
+          if (messages.length === sizes.length) break;
+        }
+        assert.deepEqual(messages, sizes.map((size, i) => new Uint8Array(size).fill(i)));
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
 Deno.test("what is being written to the endpoint is not overwritten by what comes next", async () => {
   await using it = startManual({ isRelayed: true });
   it.inner.isTaking = false;
   it.peer.give(text("first"), text("second"), text("third"));
   await settle();
-  assert.equal(it.peer.rooms.length, 1);
+  assert.equal(it.peer.rooms.length, 2, "what it is read to is behind that");
   it.inner.takeAll();
   await until("all three", () => it.peer.unread === 0);
   await settle();
