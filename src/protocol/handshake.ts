@@ -84,6 +84,7 @@ const KEPT_HEADERS: ReadonlySet<string> = new Set([
   ...SINGLE_HEADERS,
   "accept-language",
   "connection",
+  "content-encoding",
   "cookie",
   "expect",
   "retry-after",

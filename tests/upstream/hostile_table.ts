@@ -27,6 +27,8 @@ export interface Misdeed {
     | "none";
   /** The code of the Close that the server gets after a 101, 0 for none; not looked at if left out. */
   readonly server?: number;
+  /** The body that the client gets with its status; not looked at if left out. */
+  readonly body?: string;
   /** Texts that the client gets before the end. */
   readonly texts?: readonly string[];
 }
@@ -118,17 +120,74 @@ export const MISDEEDS: readonly Misdeed[] = [
     record: "upstream.unreachable",
   })),
   ...([
-    [403, head("403 Forbidden", "Content-Length: 3") + "no!"],
-    [404, head("404 Not Found")],
-    [418, head("418 I'm a teapot", "Content-Length: 100000000") + "x".repeat(10_000)],
-    [401, head("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"', "X-Secret: 1")],
-    [503, head("503 Busy", "Retry-After: 7")],
-    [500, head("500 Oops", "Transfer-Encoding: chunked") + "5\r\noops!\r\n"],
-  ] as [number, string][]).map(([status, answer]): Misdeed => ({
-    name: `its own ${status}`,
+    ["its own 403", 403, head("403 Forbidden", "Content-Length: 3") + "no!", "no!"],
+    ["its own 404", 404, head("404 Not Found"), "the upstream refused\n"],
+    [
+      "its own 418, and a long body",
+      418,
+      head("418 I'm a teapot", "Content-Length: 100000000") + "x".repeat(10_000),
+      "x".repeat(4096),
+    ],
+    [
+      "its own 401",
+      401,
+      head("401 Unauthorized", 'WWW-Authenticate: Basic realm="x"', "X-Secret: 1", "Content-Length: 0"),
+      "the upstream refused\n",
+    ],
+    ["its own 503", 503, head("503 Busy", "Retry-After: 7", "Content-Length: 0"), "the upstream refused\n"],
+    [
+      "chunks",
+      500,
+      head("500 Oops", "Transfer-Encoding: chunked") +
+      "5\r\noops!\r\n1;a=b\r\n \r\n00A\r\n0123456789\r\n0\r\nX: 1\r\n\r\n",
+      "oops! 0123456789",
+    ],
+    [
+      "chunks without an end",
+      500,
+      head("500 Oops", "Transfer-Encoding: chunked") + "5\r\noops!\r\n",
+      "oops!",
+    ],
+    [
+      "more chunks than there is room for",
+      500,
+      head("500 Oops", "Transfer-Encoding: Chunked") + "1000\r\n" + "y".repeat(4096) +
+      "\r\n5\r\noops!\r\n0\r\n\r\n",
+      "y".repeat(4096),
+    ],
+    [
+      "a chunk of nonsense",
+      500,
+      head("500 Oops", "Transfer-Encoding: chunked") + "2\r\nab\r\n-1\r\ncd\r\n0\r\n\r\n",
+      "ab",
+    ],
+    [
+      "chunks of one byte, for ever",
+      500,
+      head("500 Oops", "Transfer-Encoding: chunked") + "1\r\nz\r\n".repeat(5000),
+      undefined,
+    ],
+    [
+      "chunks in a coding",
+      500,
+      head("500 Oops", "Transfer-Encoding: gzip, chunked") + "1\r\nz\r\n",
+      "the upstream refused\n",
+    ],
+    [
+      "a compressed body",
+      500,
+      head("500 Oops", "Content-Encoding: gzip", "Content-Length: 1") + "z",
+      "the upstream refused\n",
+    ],
+    ["half a body", 500, head("500 Oops", "Content-Length: 9") + "half", "half"],
+    ["a body without a length", 500, head("500 Oops") + "all of it", "all of it"],
+    ["a length of nonsense", 500, head("500 Oops", "Content-Length: x") + "z", "the upstream refused\n"],
+  ] as [string, number, string, string | undefined][]).map(([name, status, answer, body]): Misdeed => ({
+    name: `a refusal: ${name}`,
     act: answers(() => answer),
     client: status,
     record: "upstream.refused",
+    ...(body === undefined ? {} : { body }),
   })),
 
   // After it, what breaks RFC 6455.

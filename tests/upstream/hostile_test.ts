@@ -107,6 +107,7 @@ for (const misdeed of MISDEEDS) {
       const { texts, end, body } = await meet(front.port);
       assert.equal(end, misdeed.client);
       if (misdeed.texts !== undefined) assert.deepEqual(texts, misdeed.texts);
+      if (misdeed.body !== undefined) assert.equal(body, misdeed.body);
       assert.ok(body.length <= 4200, `a body of ${body.length} bytes`);
       assert.doesNotMatch(body, /X-Secret/);
       if (end === 1011 || end === 1006 || end === 1005 || end >= 3000) await front.event("connection.closed");

@@ -7,8 +7,9 @@ import {
   parseResponseHead,
   type Refusal,
 } from "../../protocol/handshake.ts";
-import type { ByteSocket } from "../byte_socket.ts";
+import { type ByteSocket, closeQuietly, expectLoss } from "../byte_socket.ts";
 import { HeadBuffer } from "../handshake/head_buffer.ts";
+import { ChunkedBody } from "./chunked_body.ts";
 
 /** A handshake that the server has accepted. */
 export interface Accepted {
@@ -26,6 +27,9 @@ export interface BadAnswer {
 
 /** The longest body of a refusal that is passed on, in bytes. */
 const MAX_BODY_SIZE = 4096;
+/** How long its end is waited for, in milliseconds: the status matters more. */
+const BODY_TIMEOUT_MS = 1000;
+const NOTHING = new Uint8Array(0);
 
 /** Reads the answer to a request with this expected Accept and these subprotocols. Rejects when the connection breaks. */
 export async function readUpstreamAnswer(
@@ -98,13 +102,50 @@ async function readRefusal(
     if (value !== undefined) passed[name] = value;
   }
   const refusal: Refusal = { status, reason: "the upstream refused", rule: "upstream", headers: passed };
-  const length = headers.get("content-length");
-  // A body in pieces, or until the end of the connection, is one that has to be waited for.
-  if (length === undefined || !/^\d{1,9}$/.test(length) || headers.has("transfer-encoding")) return refusal;
-  const bodyEnd = headEnd + Math.min(Number(length), MAX_BODY_SIZE);
-  while (buffer.end < bodyEnd && await buffer.read(socket));
-  const text = new TextDecoder().decode(buffer.bytes.subarray(headEnd, Math.min(buffer.end, bodyEnd)));
+  const body = await readBody(socket, buffer, headEnd, headers);
+  const text = new TextDecoder().decode(body);
   return text === "" ? refusal : { ...refusal, text };
+}
+
+/** The beginning of the body, as far as it comes in time; empty if it is compressed, for it is passed on as text. */
+async function readBody(
+  socket: ByteSocket,
+  buffer: HeadBuffer,
+  start: number,
+  headers: ReadonlyMap<string, string>,
+): Promise<Uint8Array> {
+  const coding = headers.get("transfer-encoding");
+  const length = headers.get("content-length");
+  if (headers.has("content-encoding") || coding !== undefined && coding.toLowerCase() !== "chunked") {
+    return NOTHING;
+  }
+  if (coding === undefined && length !== undefined && !/^\d{1,9}$/.test(length)) return NOTHING;
+  const timer = setTimeout(() => closeQuietly(socket), BODY_TIMEOUT_MS);
+  try {
+    if (coding === undefined) {
+      const end = start + Math.min(Number(length ?? Infinity), MAX_BODY_SIZE);
+      while (buffer.end < end && await mayRead(socket, buffer));
+      return buffer.bytes.subarray(start, Math.min(buffer.end, end));
+    }
+    const chunks = new ChunkedBody(MAX_BODY_SIZE);
+    chunks.take(buffer.bytes, start, buffer.end);
+    for (let from = buffer.end; !chunks.isOver && await mayRead(socket, buffer); from = buffer.end) {
+      chunks.take(buffer.bytes, from, buffer.end);
+    }
+    return chunks.content;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Reads some more; false at the end of the stream, however it ended. */
+async function mayRead(socket: ByteSocket, buffer: HeadBuffer): Promise<boolean> {
+  try {
+    return await buffer.read(socket);
+  } catch (error) {
+    expectLoss(error);
+    return false;
+  }
 }
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
