@@ -1,7 +1,8 @@
 // The doctor: each thing that a start needs, as it should be and not.
 
 import assert from "node:assert/strict";
-import { examine, type Finding } from "../../src/cli/commands/doctor.ts";
+import { examine } from "../../src/cli/commands/doctor.ts";
+import type { Finding } from "../../src/cli/commands/doctor_finding.ts";
 import type { GivenValue } from "../../src/core/settings/setting_types.ts";
 import type { SettingName } from "../../src/core/settings/declarations.ts";
 import { parseSettings } from "../../src/core/settings/settings.ts";

@@ -13,18 +13,8 @@ import { flagOf, judgesTokens } from "../../core/settings/settings.ts";
 import { urlHost } from "../../core/shown.ts";
 import { readPem } from "../../firewall/tls/pem_file.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
-
-/** What came of a look at one thing. */
-export interface Finding {
-  /** What was looked at: `echo port`. */
-  readonly name: string;
-  /** A start would go on with a warning, and not with a failure. */
-  readonly result: "ok" | "warning" | "failure";
-  /** How it is, as a sentence fragment. */
-  readonly state: string;
-  /** What to do about it; absent where all is well. */
-  readonly remedy?: string;
-}
+import type { Finding } from "./doctor_finding.ts";
+import { examineUpstreams } from "./doctor_upstream.ts";
 
 const CERTIFICATE_WARNING_DAYS = 14;
 const DAY_MS = 24 * 60 * 60_000;
@@ -32,7 +22,7 @@ const ISSUER_TIMEOUT_MS = 5_000;
 /** No clock of a machine that this runs on can be right before. */
 const EARLIEST_MS = Date.UTC(2026, 0);
 
-/** Looks at all that these settings need. Opens and closes the ports; creates, changes and sends nothing else. */
+/** Looks at all that these settings need: opens and closes the ports, asks the issuer and each upstream, creates and changes nothing. */
 export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
   const { host, adminListen } = settings;
   const needsKeys = judgesTokens(settings);
@@ -46,6 +36,7 @@ export async function examine(settings: Settings, nowMs: number): Promise<readon
       port("admin port", url.hostname.replace(/^\[|\]$/g, ""), Number(url.port || 80), "--admin-listen"),
     );
   }
+  if (settings.upstream.length > 0) findings.push(...await examineUpstreams(settings));
   if (needsKeys) findings.push(await keys(settings));
   if (settings.jwksUrl !== undefined && needsKeys) findings.push(await issuer(settings.jwksUrl));
   if (settings.tlsCert !== undefined && settings.tlsKey !== undefined) {
