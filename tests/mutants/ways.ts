@@ -356,7 +356,6 @@ export const WAYS = [
     ],
     ["what waits is lost", "      this.#next.push(bytes);\n", ""],
     ["two writes at a time", "if (this.isBusy) {", "if (false) {"],
-    ["what comes after a failed write", "    this.#next = [];\n", ""],
   ]),
   ...faultsOf("src/firewall/ways/endpoint_frames.ts", ["tests/firewall/ways/endpoint_frames_test.ts"], [
     [

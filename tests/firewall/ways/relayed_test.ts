@@ -216,7 +216,7 @@ Deno.test("a peer is read once behind what is being written, and not while marks
   assert.equal(held.peer.unread, 72 * text("m").length, "two marks of 64 messages each");
 });
 
-Deno.test("a Close to the endpoint comes after all that waits, and nothing after a failed write", async () => {
+Deno.test("a Close to the endpoint comes after all that waits, however little is taken at once", async () => {
   await using it = startManual({ isRelayed: true });
   it.inner.isTaking = false;
   it.inner.most = 3;
@@ -232,16 +232,6 @@ Deno.test("a Close to the endpoint comes after all that waits, and nothing after
   const { marks, others } = await passed(it);
   assert.equal(marks.length, 2);
   assert.deepEqual(others.map((one) => one.split(" ")[0]), [...Array(64).fill("text"), "close"]);
-
-  await using lost = startManual({ isRelayed: true });
-  lost.inner.isTaking = false;
-  lost.peer.give(concat(...Array.from({ length: 64 }, () => text("m"))));
-  await settle();
-  let writes = 0;
-  lost.inner.write = () => Promise.resolve(++writes);
-  lost.inner.close();
-  await settle();
-  assert.equal(writes, 0);
 });
 
 Deno.test("frames of all sizes come through, however they are cut and however little is taken", async () => {
@@ -274,6 +264,7 @@ Deno.test("frames of all sizes come through, however they are cut and however li
           messages = joinFragments((await inner.frames()).filter(({ opcode }) => opcode <= 2));
           if (messages.length === sizes.length) break;
         }
+        assert.ok(it.peer.rooms.every((room) => room > 0), "each read has room");
         assert.deepEqual(messages, sizes.map((size, i) => new Uint8Array(size).fill(i)));
       },
     ),
