@@ -29,7 +29,30 @@ export const UPSTREAM = [
     ],
     ["the Upgrade", '!hasToken(headers.get("upgrade"), "websocket") || ', ""],
     ["other statuses", "status < 400 || status > 599", "false"],
-    ["how long a body may be", "Math.min(Number(length), MAX_BODY_SIZE)", "Number(length)"],
+    ["how long a body may be", "Math.min(Number(length ?? Infinity), MAX_BODY_SIZE)", "Number(length)"],
+    ["a compressed body as text", 'headers.has("content-encoding") || ', ""],
+    ["codings other than chunks", ' || coding !== undefined && coding.toLowerCase() !== "chunked"', ""],
+    ["half a body is no answer", "    expectLoss(error);\n    return false;", "    throw error;"],
+  ]),
+  ...faultsOf(`${FOLDER}/chunked_body.ts`, [`${TESTS}/hostile_test.ts`], [
+    ["all digits of a size", "this.#left = this.#left * 16 + digit;", "this.#left = digit;"],
+    ["the end of chunks", "if (this.#left === 0) this.isOver = true;", ""],
+    ["nonsense between chunks", "else this.isOver = true;", ""],
+    [
+      "the line end after a chunk",
+      'if (this.#left === 0) this.#begin("end");',
+      'if (this.#left === 0) this.#begin("size");',
+    ],
+    ["extensions of chunks", 'this.#state = "extension";', "this.isOver = true;"],
+  ]),
+  ...faultsOf("src/cli/commands/doctor_upstream.ts", [`${TESTS}/doctor_test.ts`], [
+    ["the path that clients may ask for", '(upstreamPath[0] ?? "/")', '"/"'],
+    ["the end is told", "    await writeAll(socket, encodeClose(GOING_AWAY, newMaskKey()));\n", ""],
+    [
+      "a server that says nothing",
+      "const timer = setTimeout(() => closeQuietly(socket), upstreamTimeout);",
+      "const timer = 0;",
+    ],
   ]),
   ...faultsOf(`${FOLDER}/pool.ts`, [`${TESTS}/pool_test.ts`], [
     ["the most connections", "server.open >= this.#maxConnections", "false"],
