@@ -41,8 +41,8 @@ export const CONNECTION = [
   ...faultsOf("src/firewall/connection/rates.ts", BEHAVIOUR, [
     ["the rate of frames", "this.#frames !== undefined && this.#frames.available(nowMs) < 1", "false"],
     ["the rate of bytes", "this.#bytes !== undefined && this.#bytes.available(nowMs) < 1", "false"],
-    ["frames are not counted", "if (count > 0) this.#frames?.spend(count, performance.now());", ""],
-    ["bytes are not counted", "this.#bytes?.spend(count, performance.now());", ""],
+    ["frames are not counted", "if (count > 0) this.#frames?.spend(count, this.#turnMs);", ""],
+    ["bytes are not counted", "this.#bytes?.spend(count, this.#turnMs);", ""],
   ]),
   ...faultsOf("src/firewall/connection/connection.ts", [...BEHAVIOUR, ...WHOLE], [
     ["a limit on rates that says close", 'this.#limits.onRateLimit === "close" && ', "false && "],

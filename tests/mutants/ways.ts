@@ -121,8 +121,8 @@ export const WAYS = [
     ["what a batch owes", "    this.spendFrames(more);\n", ""],
     [
       "a batch that is paid for is too much",
-      "this.#frames.available(performance.now()) >= 0",
-      "this.#frames.available(performance.now()) > 1",
+      "this.#frames.available(this.#turnMs) >= 0",
+      "this.#frames.available(this.#turnMs) > 1",
     ],
     ["frames that come one by one without end", "    this.#inTurn += count;\n", ""],
   ]),

@@ -378,8 +378,8 @@ export class Connection implements Holder, Host {
       }
       if (size === null) return this.#ended();
       way.didRead(buffer, size);
-      rates.spendBytes(size);
       rates.beginTurn();
+      rates.spendBytes(size);
       this.#bytesIn += size;
       counters.bytesIn += size;
     }

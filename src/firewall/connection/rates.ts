@@ -31,8 +31,8 @@ export class Rates {
   readonly #bytes: TokenBucket | undefined;
   /** Frames dealt with in this turn. */
   #inTurn = 0;
-  /** When the turn began. */
-  #turnMs = 0;
+  /** When the turn began: what is spent in it is spent then, for the clock costs more than a frame. */
+  #turnMs = performance.now();
 
   constructor(limits: RateLimits) {
     this.#limits = limits;
@@ -42,37 +42,36 @@ export class Rates {
 
   /** How many frames may be dealt with in this turn. */
   frames(): number {
-    const nowMs = performance.now();
-    if (this.#inTurn === 0) this.#turnMs = nowMs;
-    else if (nowMs - this.#turnMs > MOST_TURN_MS) return 0;
-    const available = this.#frames?.available(nowMs) ?? Infinity;
+    if (this.#inTurn > 0 && performance.now() - this.#turnMs > MOST_TURN_MS) return 0;
+    const available = this.#frames?.available(this.#turnMs) ?? Infinity;
     return Math.max(0, Math.min(FRAMES_PER_TURN - this.#inTurn, Math.floor(available)));
   }
 
   /** The event loop has been with others since the last frame. */
   beginTurn(): void {
     this.#inTurn = 0;
+    this.#turnMs = performance.now();
   }
 
   /** How many bytes may be read now. */
   bytes(): number {
-    return this.#bytes?.available(performance.now()) ?? Infinity;
+    return this.#bytes?.available(this.#turnMs) ?? Infinity;
   }
 
   spendFrames(count: number): void {
     this.#inTurn += count;
-    if (count > 0) this.#frames?.spend(count, performance.now());
+    if (count > 0) this.#frames?.spend(count, this.#turnMs);
   }
 
   /** Counts `more` messages, whether they may come now or not; returns what is broken if they may not. */
   charge(more: number): Violation | undefined {
     this.spendFrames(more);
-    if (this.#frames === undefined || this.#frames.available(performance.now()) >= 0) return undefined;
+    if (this.#frames === undefined || this.#frames.available(this.#turnMs) >= 0) return undefined;
     return broken("message_rate", this.#limits.messageRate);
   }
 
   spendBytes(count: number): void {
-    this.#bytes?.spend(count, performance.now());
+    this.#bytes?.spend(count, this.#turnMs);
   }
 
   /** The rate that has nothing left, if one has. */
