@@ -6,7 +6,7 @@ import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
 import { NO_LOG_FILE, type Settings } from "../core/settings/declarations.ts";
 import { clientKey } from "../firewall/admission/network_set.ts";
-import { openFileLimit, readGranted } from "../process/granted.ts";
+import { isMigrated, openFileLimit, readGranted } from "../process/granted.ts";
 import type { ServiceManager } from "../process/service_manager.ts";
 import { addSignalListener, endWhenDebugged, nextSignal } from "../process/signals.ts";
 import { printLines } from "../process/stdout.ts";
@@ -53,6 +53,9 @@ export async function serve(
     shown("server.started", { version, addresses: urls, pid: Deno.pid, config: configFile ?? "none" });
     held.release();
     warnOfFewDescriptors(settings, log);
+    if (settings.reusePort && isMigrated() === false) {
+      log("server.not_migrated", { hint: "run: sysctl -w net.ipv4.tcp_migrate_req=1" });
+    }
     const { readyLines, logFormat } = settings;
     if (readyLines === "on" || (readyLines === "auto" && logFormat === "text")) {
       void printLines(addresses.map(describeAddress), log);

@@ -78,7 +78,7 @@ export class Firewall {
     const budget = this.#budget = new MemoryBudget(settings.maxBufferedMemory);
     const bound: Deno.TcpListener[] = [];
     try {
-      for (const { port } of endpoints) bound.push(bind(settings.host, port));
+      for (const { port } of endpoints) bound.push(bind(settings, port));
     } catch (error) {
       for (const listener of bound) listener.close();
       this.#admission.stop();
@@ -238,9 +238,14 @@ function hostAndPort({ addr: { hostname, port } }: Deno.TcpListener): { hostname
   return { hostname, port };
 }
 
-function bind(hostname: string, port: number): Deno.TcpListener {
+function bind({ host: hostname, reusePort }: Settings, port: number): Deno.TcpListener {
+  if (reusePort && Deno.build.os !== "linux") {
+    throw new StartError(
+      `Cannot use --reuse-port on ${Deno.build.os}: only Linux divides connections among processes`,
+    );
+  }
   try {
-    return Deno.listen({ hostname, port });
+    return Deno.listen({ hostname, port, reusePort });
   } catch (cause) {
     const why = cause instanceof Deno.errors.AddrInUse
       ? "the address is in use"

@@ -47,6 +47,13 @@ export const EVENTS = {
       "as there are files for",
     settings: ["maxConnections"],
   },
+  "server.not_migrated": {
+    level: "warning",
+    text: "Connections that wait to be accepted are reset when one of the processes on a port ends",
+    fields: ["hint"],
+    cause: "--reuse-port, while the system setting net.ipv4.tcp_migrate_req is 0, as it is by default",
+    settings: ["reusePort"],
+  },
   "server.draining": {
     level: "info",
     text: "Draining: no new connections, every open one is told to go away",

@@ -119,6 +119,7 @@ Deno.test("every setting has its documented default", () => {
     redisCa: undefined,
     nodeName: undefined,
     onRedisLoss: "local",
+    reusePort: false,
     runtimeDir: undefined,
   });
 });

@@ -1,6 +1,7 @@
 // What `deno task compile` makes: both kinds are asked for, and the one that unpacks itself is tried where it may fail.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { writeSelfExtracting } from "../../scripts/compile/self_extracting.ts";
 import config from "../../deno.json" with { type: "json" };
 import { findProgram } from "../support/deploy.ts";
@@ -367,6 +368,10 @@ testUnpacking(
     const dropped = { DENO_V8_FLAGS: "a", NODE_OPTIONS: "b", OTEL_DENO: "true" };
     const { stdout: openFiles } = await execute("/bin/sh", ["-c", "ulimit -Hn"]);
     const args = ["serve", "", "a b", "*", "$(echo x)", "-n", "\\n"];
+    const setting = "/proc/sys/net/ipv4/tcp_migrate_req";
+    const migrated = existsSync(setting)
+      ? [`WSWARD_TCP_MIGRATE_REQ=${Deno.readTextFileSync(setting).trim()}`]
+      : [];
     const { stdout } = await start(await buildStandIn(), { ...env, ...dropped }, args);
     const unpacked = unpackedIn(cache);
     const words = ["the program", "run", "--flag=a*", `${unpacked}/main.js`, ...args].join("\n");
@@ -381,6 +386,7 @@ testUnpacking(
       "NO_COLOR=1",
       "WSWARD_HOST=a b",
       `WSWARD_OPEN_FILES=${openFiles.trim()}`,
+      ...migrated,
       "WSWARD_VARIABLES= WSWARD_HOST",
     ]);
   },

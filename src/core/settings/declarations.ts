@@ -647,6 +647,11 @@ export const SETTINGS = {
     choices: ["local", "refuse"],
     default: "local",
   }),
+  reusePort: toggle({
+    group: "Many nodes",
+    help: "let several processes listen on the same ports, among which Linux divides new connections",
+    default: false,
+  }),
   runtimeDir: optionalPath({
     group: "Process",
     help: "folder for the private sockets",

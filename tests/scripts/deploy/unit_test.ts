@@ -7,6 +7,7 @@ import { findProgram, readShipped, replaceOnce } from "../../support/deploy.ts";
 import { run, startServer } from "../../support/process.ts";
 
 const UNIT = readShipped("wsward.service");
+const TEMPLATE = readShipped("wsward@.service");
 const TLS = readShipped("tls.conf");
 const FIXTURES = new URL("../../fixtures/tls/", import.meta.url).pathname;
 
@@ -143,5 +144,37 @@ Deno.test({
     assert.equal((await program.result()).code, 0);
     assert.deepEqual([...Deno.readDirSync(program.folder)], []);
     await Deno.remove(root, { recursive: true });
+  },
+});
+
+Deno.test("the unit for several processes is the unit, but for what each has for itself", () => {
+  const own = (text: string) =>
+    text.split("\n").filter((line) => !line.startsWith("#")).map((line) =>
+      line.replaceAll("-%i", "").replace("909%i", "9090")
+    )
+      .map((line) => line.replace(", process %i", ""));
+  const more = ["Environment=WSWARD_REUSE_PORT=true", "Environment=WSWARD_NODE_NAME=%l", "User=wsward"];
+  const rest = own(TEMPLATE).filter((line) => !more.includes(line));
+  assert.deepEqual(rest, own(UNIT));
+  // With a user for each, the second could not listen where the first does.
+  for (const line of more) assert.ok(own(TEMPLATE).includes(line), line);
+});
+
+Deno.test({
+  name: `systemd has nothing to say against the unit for several processes${where}`,
+  ignore: isMissing,
+  fn: async () => {
+    const folder = Deno.makeTempDirSync();
+    Deno.writeTextFileSync(
+      `${folder}/wsward@.service`,
+      replaceOnce(TEMPLATE, { "/usr/local/bin/wsward": Deno.execPath() }),
+    );
+    const { code, stderr } = await new Deno.Command(findProgram("systemd-analyze")!, {
+      args: ["verify", `${folder}/wsward@1.service`],
+      env: { SYSTEMD_LOG_LEVEL: "warning" },
+      stdout: "null",
+    }).output();
+    Deno.removeSync(folder, { recursive: true });
+    assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
   },
 });
