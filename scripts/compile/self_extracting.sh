@@ -229,8 +229,9 @@ unset IFS
 export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1 WSWARD_VARIABLES="$variables"
 WSWARD_OPEN_FILES=$(ulimit -Hn 2>/dev/null)
 export WSWARD_OPEN_FILES
-# The runtime may not read it.
-{ read -r WSWARD_TCP_MIGRATE_REQ < /proc/sys/net/ipv4/tcp_migrate_req && export WSWARD_TCP_MIGRATE_REQ; } 2>/dev/null || :
+# The runtime may not read it. What reads byte by byte takes its end for a mistake.
+{ read -r WSWARD_TCP_MIGRATE_REQ < /proc/sys/net/ipv4/tcp_migrate_req; } 2>/dev/null || :
+export WSWARD_TCP_MIGRATE_REQ
 block=
 [ "$blocks" != yes ] || block='/usr/bin/env --block-signal=USR1'
 trap - 0

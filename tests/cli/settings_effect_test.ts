@@ -176,7 +176,7 @@ const ROWS: Partial<Record<SettingName, Row>> = {
 Deno.test("each setting has a row that shows its effect", () => {
   for (const name of SETTING_NAMES) {
     // Those are seen in tests/upstream, where there is a server to stand in front of, and in tests/redis.
-    if (/^upstream|^tokenCookie$|^redis|^onRedisLoss$|^nodeName$|^reusePort$/.test(name)) continue;
+    if (/^upstream|^tokenCookie$|^redis|^onRedisLoss$|^nodeName$/.test(name)) continue;
     assert.ok(name in ROWS, `${name} must have a row`);
   }
 });

@@ -590,6 +590,14 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
       for (const line of records) assert.match(JSON.parse(line).prev, /^[0-9a-f]{64}$/);
     },
   },
+  reusePort: {
+    base: ECHO,
+    async check(world) {
+      const port = await world.program.port("echo");
+      // Linux alone lets another one in, and only if both want it.
+      Deno.listen({ hostname: "127.0.0.1", port, reusePort: true }).close();
+    },
+  },
   runtimeDir: {
     value: "run",
     base: ECHO,
