@@ -499,14 +499,22 @@ export class Cluster implements SharedState {
   #obey(orders: readonly (readonly [string, string])[]): void {
     for (const [id, why] of orders) {
       if (why === "limit") this.#sessions?.endForLimit(id);
-      else {
-        const { code, reason } = Object(parse(why));
-        if (typeof code === "number" && typeof reason === "string") this.#sessions?.close(id, code, reason);
-      }
+      else this.#close(id, why);
       // Its end is told like any other; without it, the order is done too.
       this.#shared?.unknown(id);
     }
     if (orders.length > 0) this.#flushSessions();
+  }
+
+  #close(id: string, why: string): void {
+    const { code, reason } = Object(parse(why));
+    if (typeof code !== "number" || typeof reason !== "string") return;
+    try {
+      this.#sessions?.close(id, code, reason);
+    } catch (error) {
+      // What can't be in a Close frame is no order of a node of this version.
+      if (!(error instanceof RangeError)) throw error;
+    }
   }
 
   #applyBans(entries: readonly Entry[]): void {

@@ -44,6 +44,9 @@ const LOOK_MS = 25;
 
 const LEASE_MS = 15_000;
 
+/** The most calls for one page: parts of it may be of nodes that are not there any more. */
+const MAX_CALLS = 1000;
+
 /** Asks Redis about all nodes. Its methods reject as `RedisClient.run`. */
 export class Directory {
   readonly #options: DirectoryOptions;
@@ -85,7 +88,7 @@ export class Directory {
   async page(after: string, limit: number): Promise<SessionPage> {
     const { client, shift } = this.#options;
     const sessions: RemoteSession[] = [];
-    for (let from = after;;) {
+    for (let from = after, calls = 0; calls < MAX_CALLS; calls++) {
       const [, next, ...parts] = await client.run(PAGE, [from, Math.min(200, limit - sessions.length)]);
       for (const [place, row] of pairs(parts)) {
         const at = place.indexOf("@");
@@ -96,6 +99,7 @@ export class Directory {
       if (sessions.length >= limit) return { sessions, next: String(next) };
       from = String(next);
     }
+    return { sessions, next: undefined };
   }
 
   /** A session on any node. */

@@ -1,6 +1,6 @@
 // A list of which every node has a whole copy: what was added or taken back anywhere arrives everywhere.
 
-import type { RedisClient } from "../redis/client.ts";
+import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import type { Reply } from "../redis/reply_reader.ts";
 import { CHANGES, PUT } from "./scripts.ts";
 import { type Entry, readEntry, remainingMs, type TimeShift } from "./wire.ts";
@@ -39,6 +39,8 @@ export class SharedList {
   readonly #unsent = new Set<string>();
   #version = 0;
   #sweptAtMs = 0;
+  /** Whether there may be something new in Redis. */
+  #isStale = false;
   /** Whether there was no room in Redis for something. */
   #isFull = false;
   /** Changes are sent one call after the other. */
@@ -95,15 +97,16 @@ export class SharedList {
 
   /** Reads what others changed. Rejects as `RedisClient.run`. */
   fetch(): Promise<void> {
-    return this.#fetching ??= this.#fetchAll().finally(() => this.#fetching = undefined);
+    // What is being read may be from before the change that this call is about.
+    this.#isStale = true;
+    return this.#fetching ??= this.#fetchStale().finally(() => this.#fetching = undefined);
   }
 
   /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
   async join(): Promise<void> {
-    this.#version = 0;
     this.#isFull = false;
     const seen = new Map<string, number>();
-    await this.#fetchAll((entry) => seen.set(entry.id, entry.rank));
+    this.#version = await this.#read(0, (entry) => seen.set(entry.id, entry.rank));
     for (const [id, { rank }] of this.#known) if ((seen.get(id) ?? -1) < rank) this.#unsent.add(id);
     await this.send();
   }
@@ -148,10 +151,18 @@ export class SharedList {
     }
   }
 
-  async #fetchAll(onEntry: (entry: Entry) => void = () => {}): Promise<void> {
-    const { client, key, apply, shift } = this.#options;
-    for (let isMore = true; isMore;) {
-      const [, version, more, ...parts] = await client.run(CHANGES, [key, this.#version]);
+  async #fetchStale(): Promise<void> {
+    while (this.#isStale) {
+      this.#isStale = false;
+      this.#version = await this.#read(this.#version);
+    }
+  }
+
+  /** Takes in what was changed after a version; returns the last one. */
+  async #read(after: number, onEntry: (entry: Entry) => void = () => {}): Promise<number> {
+    const { client, key, apply, shift, maxEntries } = this.#options;
+    for (;;) {
+      const [, version, more, ...parts] = await client.run(CHANGES, [key, after]);
       const entries: Entry[] = [];
       for (const [id, value] of pairs(parts)) {
         const entry = readEntry(id, value, shift);
@@ -163,8 +174,14 @@ export class SharedList {
         entries.push(entry);
       }
       if (entries.length > 0) apply(entries);
-      this.#version = Number(version);
-      isMore = more === 1;
+      // It may say what it likes, but not without end.
+      const isWrong = !(Number(version) >= after) || (more === 1 && Number(version) === after) ||
+        this.#known.size > 2 * maxEntries;
+      if (isWrong) {
+        throw new RedisRefusal(`Cannot read the list "${key}": its versions or its length are impossible`);
+      }
+      after = Number(version);
+      if (more !== 1) return after;
     }
   }
 }

@@ -1,12 +1,13 @@
 // The sessions of this node in Redis: each is registered while it is open, and nothing else is.
 
 import type { Place } from "../core/shared_state.ts";
-import type { RedisClient } from "../redis/client.ts";
+import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import { MAX_BATCH, REGISTER, RELEASE } from "./scripts.ts";
 import { type TimeShift, writeRow } from "./wire.ts";
 
 /** The sessions that are open here. */
 export interface OpenSessions {
+  readonly size: number;
   has(id: string): boolean;
   place(id: string): Place | undefined;
   ids(): Iterable<string>;
@@ -21,6 +22,9 @@ export interface SharedSessionsOptions {
   readonly prefix: string;
   readonly open: OpenSessions;
 }
+
+/** More sessions than a node can have. */
+const MAX_REGISTERED = 2_000_000;
 
 /** Keeps Redis and this node in agreement. */
 export class SharedSessions {
@@ -84,14 +88,21 @@ export class SharedSessions {
         }
       }
       if (next === undefined || next === "0") break;
+      if (this.#registered.size > MAX_REGISTERED) {
+        throw new RedisRefusal("Cannot read the sessions of this node: there are more than there can be");
+      }
       cursor = String(next);
     }
-    await this.registerMissing();
+    await this.#registerMissing();
     await this.flush();
   }
 
-  /** Registers those that are open and not registered. Rejects as `RedisClient.run`. */
+  /** Registers those that are open and not registered, if there are any. Rejects as `RedisClient.run`. */
   async registerMissing(): Promise<void> {
+    if (this.#registered.size < this.#options.open.size) await this.#registerMissing();
+  }
+
+  async #registerMissing(): Promise<void> {
     const missing: string[] = [];
     for (const id of this.#options.open.ids()) if (!this.#registered.has(id)) missing.push(id);
     for (let at = 0; at < missing.length; at += MAX_BATCH) {

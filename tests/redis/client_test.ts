@@ -4,6 +4,7 @@ import { RedisClient, type RedisClientOptions, RedisRefusal } from "../../src/re
 import { RedisLost } from "../../src/redis/connection.ts";
 import { defineScript } from "../../src/redis/script.ts";
 import { FakeRedis, type FakeRedisConnection } from "./fake_redis.ts";
+import { greet } from "./greeting.ts";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
 
 const ECHO = defineScript(
@@ -47,31 +48,6 @@ function watch(url: string, options: Partial<RedisClientOptions> = {}): Watched 
     ...options,
   });
   return { client, downs, ups, messages, change: () => next.promise };
-}
-
-const HELLO = "%1\r\n+proto\r\n:3\r\n";
-
-/** Answers as Redis does to what begins a connection; `script` answers each EVALSHA and EVAL. */
-async function greet(
-  connection: FakeRedisConnection,
-  script: (command: readonly string[]) => string | Uint8Array<ArrayBuffer> | undefined | Promise<undefined>,
-): Promise<void> {
-  for (
-    let command = await connection.command();
-    command !== undefined;
-    command = await connection.command()
-  ) {
-    const [name] = command;
-    if (name === "HELLO") await connection.send(HELLO);
-    else if (name === "TIME") {
-      const ms = Date.now();
-      await connection.send(`*2\r\n+${Math.floor(ms / 1000)}\r\n+${ms % 1000 * 1000}\r\n`);
-    } else if (name === "SUBSCRIBE") await connection.send(`>3\r\n+subscribe\r\n+${command[1]}\r\n:1\r\n`);
-    else {
-      const answer = await script(command);
-      if (answer !== undefined) await connection.send(answer);
-    }
-  }
 }
 
 const okay = () => `*3\r\n+OK\r\n:${Date.now()}\r\n$1\r\na\r\n`;
