@@ -186,7 +186,8 @@ export class Gateway {
     if (headers === undefined) return TOO_MUCH;
     const { connection, address } = asked;
     const id = crypto.randomUUID();
-    const refusal = await sessions.request(identity, { id, connection, address });
+    const outcome = sessions.request(identity, { id, connection, address });
+    const refusal = outcome instanceof Promise ? (await outcome)() : outcome;
     if (refusal !== undefined) return refusal;
     const session = this.#startSession(id, identity, asked, crossed);
     return {

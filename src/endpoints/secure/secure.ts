@@ -204,10 +204,10 @@ class SecureHandler implements SocketHandler {
     const id = crypto.randomUUID();
     const refusal = this.#options.sessions.request(identity, { id, connection, address });
     if (!(refusal instanceof Promise)) return this.#admitted(identity, id, refusal);
-    return refusal.then((late) => {
+    return refusal.then((decide) => {
       // The peer may be gone, refused or timed out by now.
-      if (this.#peer.isOpen) this.#admitted(identity, id, late);
-      else if (late === undefined) this.#options.sessions.giveUp(identity, id);
+      if (this.#peer.isOpen) this.#admitted(identity, id, decide());
+      else this.#options.sessions.giveUp(identity, id);
     });
   }
 

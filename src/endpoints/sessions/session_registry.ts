@@ -214,10 +214,10 @@ export class SessionRegistry {
   }
 
   /**
-   * As `admit`, on all nodes together. A promise takes a round trip: the peer may be gone afterwards, and then
-   * the session has to be given up.
+   * As `admit`, on all nodes together. A promise takes a round trip, and resolves with who decides then: the session must be
+   * added right after that was asked, or given up, for the peer may be gone.
    */
-  request(identity: Identity, place: NewPlace): Ending | undefined | Promise<Ending | undefined> {
+  request(identity: Identity, place: NewPlace): Ending | undefined | Promise<() => Ending | undefined> {
     const refusal = this.check(identity);
     if (refusal !== undefined) return refusal;
     const { user, expiresAtMs, claims: { jti } } = identity;
@@ -226,7 +226,7 @@ export class SessionRegistry {
     const jtis = name === undefined ? [] : [name];
     const verdict = this.#options.shared.admit({ ...place, user, startedAtMs, expiresAtMs, jtis }, name);
     if (!(verdict instanceof Promise)) return this.#settle(identity, place.id, verdict);
-    return verdict.then((late) => this.#settle(identity, place.id, late));
+    return verdict.then((late) => () => this.#settle(identity, place.id, late));
   }
 
   /** Tells the other nodes that a session which they admitted never began. */
