@@ -123,6 +123,29 @@ export const ADMINISTRATION = [
     ],
     ["a rate between the newest and the oldest", "this.#count - LENGTH + 1)", "this.#count - LENGTH)"],
   ]),
+  ...faultsOf("src/admin/http_exchange.ts", ["tests/admin/http_listener_test.ts"], [
+    ["a head of any size", "if (end === MAX_HEAD_SIZE) return LONG_HEAD;", ""],
+    ["a head of any length in time", "this.#limit(this.#timeouts.head, LATE_HEAD);", ""],
+    ["a body of any length in time", "this.#limit(this.#timeouts.body, LATE_BODY);", ""],
+    ["an answer that never comes", "this.#limit(this.#timeouts.answer, LATE_ANSWER);\n      const", "const"],
+    ["who does not read", "    this.#limit(this.#timeouts.write);\n", ""],
+    ["who does not end", "      this.#limit(this.#timeouts.linger);\n", ""],
+    ["HTTP/1.0 for any path", "oldPaths: HEALTH_PATHS", 'oldPaths: new Set(["/", "/metrics"])'],
+  ]),
+  ...faultsOf("src/admin/session_routes.ts", ["tests/admin/session_routes_test.ts"], [
+    [
+      "revocations of any size",
+      "sizeOf(sessions.revocations()) + value.length > MAX_REVOCATIONS_SIZE",
+      "false",
+    ],
+    ["a revocation of any length", "v.maxValue(MAX_REVOCATION_TTL_MS / 1000)", "v.maxValue(Infinity)"],
+    ["a name in another form", 'kind === "user" ? nameOf(fields.value.value) : fields', "fields"],
+    [
+      "what can't be stored is said to be",
+      'status: 500,\n      detail: "the state file',
+      'status: 201,\n      detail: "the state file',
+    ],
+  ]),
   ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/ban_routes_test.ts"], [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
     ["loopback", "if (!isBanned) {", "if (false) {"],

@@ -9,6 +9,8 @@ import { CONNECTION } from "./connection.ts";
 import { CORE } from "./core.ts";
 import { PROTOCOL } from "./protocol.ts";
 import { RECORDS } from "./records.ts";
+import { TLS } from "./tls.ts";
+import { TOOLS } from "./tools.ts";
 import { UPSTREAM } from "./upstream.ts";
 import { WAYS } from "./ways.ts";
 
@@ -18,10 +20,12 @@ export const MUTANTS: readonly Mutant[] = [
   ...CONNECTION,
   ...WAYS,
   ...ADMISSION,
+  ...TLS,
   ...AUTH,
   ...ADMINISTRATION,
   ...CORE,
   ...RECORDS,
   ...UPSTREAM,
   ...CLUSTER,
+  ...TOOLS,
 ];

@@ -77,6 +77,62 @@ export const UPSTREAM = [
     ["the session is given back", "    this.#ticket?.closed(code);\n", ""],
     ["only a 503 is asked of the next", "mayRetry: answer.status === 503", "mayRetry: true"],
   ]),
+  ...faultsOf(`${FOLDER}/route.ts`, [
+    `${TESTS}/relay_test.ts`,
+    `${TESTS}/sessions_test.ts`,
+    `${TESTS}/pool_test.ts`,
+  ], [
+    [
+      "who is gone while a server is asked keeps it",
+      'if ("socket" in outcome) this.#dismiss(outcome.socket);\n        return endedRefusal',
+      "return endedRefusal",
+    ],
+    [
+      "a server is told of the end",
+      "if (!this.#isJoined) return closeQuietly(socket);",
+      "return closeQuietly(socket);",
+    ],
+    [
+      "a server may answer when it likes",
+      "      isLate = true;\n      closeQuietly(socket);",
+      "      isLate = true;",
+    ],
+    ["the session of who has left", "          ticket.closed(1006);\n", ""],
+    [
+      "a drain waits for a server",
+      "    this.#ending ??= GOING_AWAY;\n    this.#abortion.abort();",
+      "    this.#ending ??= GOING_AWAY;",
+    ],
+    ["one that does not accept takes all the time", "hasOthers ? leftMs / 2 : leftMs", "leftMs"],
+    [
+      "failures are recorded without limit",
+      "const count = server.mayRecord(performance.now());\n    if (count === undefined) return;\n    const { id: connection } = this.#client;\n    const where",
+      "const count = 1;\n    const { id: connection } = this.#client;\n    const where",
+    ],
+  ]),
+  ...faultsOf(`${FOLDER}/dial.ts`, [`${TESTS}/foreign_test.ts`, `${TESTS}/pool_test.ts`], [
+    [
+      "the name in the certificate",
+      "hostname: serverName ?? hostname, ...options",
+      'hostname: "localhost", ...options',
+    ],
+    ["the authority", "const options = { caCerts,", "const options = { caCerts: [] as string[],"],
+    ["a dial of any length", "const timer = setTimeout(giveUp, timeoutMs);", "const timer = 0;"],
+  ]),
+  ...faultsOf(`${FOLDER}/first_message.ts`, [`${TESTS}/relay_test.ts`, `${TESTS}/sessions_test.ts`], [
+    [
+      "any time for the token",
+      'this.#timer = setTimeout(() => this.#decide("late", false), this.#options.timeoutMs);',
+      "",
+    ],
+    ["what follows is taken before the token is judged", '      return "wait";', "      continue;"],
+    ["a binary message is a token", ': "binary", typeof message === "string");', ': "binary", true);'],
+    [
+      "what follows the token is lost",
+      "    this.#relay = outcome;\n",
+      "    this.#relay = outcome;\n    this.#reader.at = 0;\n",
+    ],
+  ]),
   ...faultsOf("src/firewall/ways/endpoint_frames.ts", [`${TESTS}/hostile_test.ts`], [
     ["UTF-8", "if (this.#utf8.accepts(bytes, start, end, 0)) return true;", "return true;"],
     ["the end of a text", "this.check.message.opcode === OPCODE.text && !this.#utf8!.isComplete", "false"],
