@@ -7,12 +7,14 @@ import { TLSSocket } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type ByteSocket, isConnectionLost } from "../../src/firewall/byte_socket.ts";
+import { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import {
   bytesOf,
   clientHello,
   end,
   Harness,
   refusalOf,
+  SERVER,
   STRANGER,
   TIMEOUT_MS,
   WITH_CLIENT_CA,
@@ -143,6 +145,68 @@ Deno.test("a handshake that is given up ends at the deadline, wherever it stands
     await readBytes(client);
     client.close();
   }
+});
+
+/** A peer that has sent `bytes` and waits. */
+class WaitingPeer implements ByteSocket {
+  isClosed = false;
+  /** How often something was written when it was closed already. */
+  lateWrites = 0;
+  readonly #written = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<number | null>();
+  #bytes: Uint8Array | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Resolves when something is written. */
+  get answered(): Promise<void> {
+    return this.#written.promise;
+  }
+
+  read(room: Uint8Array): Promise<number | null> {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return this.#closed.promise;
+    this.#bytes = undefined;
+    room.set(bytes);
+    return Promise.resolve(bytes.length);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.isClosed) this.lateWrites++;
+    this.#written.resolve();
+    return Promise.resolve(bytes.length);
+  }
+
+  closeWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.#closed.resolve(null);
+  }
+}
+
+Deno.test("who is late while waiting for a turn is not worked on", async () => {
+  const acceptor = new TlsAcceptor(SERVER);
+  const hello = clientHello(0x0303);
+  const peers = Array.from({ length: 12 }, () => new WaitingPeer(hello));
+  const [first, ...others] = peers;
+  // While this one is worked on, all the others become late.
+  const results = [acceptor.handshake(first!, TIMEOUT_MS)];
+  for (const other of others) results.push(acceptor.handshake(other, 0));
+  const last = new WaitingPeer(hello);
+  results.push(acceptor.handshake(last, TIMEOUT_MS));
+  await Promise.all([first!.answered, last.answered]);
+  first!.close();
+  last.close();
+  await Promise.all(results);
+  assert.deepEqual(
+    others.map(({ isClosed, lateWrites }) => isClosed ? lateWrites : "open"),
+    others.map(() => 0),
+  );
 });
 
 Deno.test("who doesn't take the alert is cut a second later", async () => {

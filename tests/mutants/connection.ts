@@ -9,6 +9,9 @@ const BEHAVIOUR = [
   "tests/endpoints/endpoint_test.ts",
 ];
 
+/** A connection whose clock and sockets are moved by hand. */
+const MANUAL = "tests/firewall/connection/connection_test.ts";
+
 /** What only the running program shows: memory, bans, peers that do not read. */
 const WHOLE = ["tests/attacks/runtime_facts_test.ts", "tests/cli/settings_effect_test.ts"];
 
@@ -23,7 +26,7 @@ export const CONNECTION = [
       'return this.begin("the peer", undefined);',
     ],
   ]),
-  ...faultsOf("src/firewall/connection/liveness.ts", BEHAVIOUR, [
+  ...faultsOf("src/firewall/connection/liveness.ts", ["tests/firewall/connection/liveness_test.ts"], [
     ["the send timeout", "nowMs - times.sentMs >= limits.sendTimeout", "false"],
     ["the longest lifetime", "nowMs - times.openedMs >= limits.maxLifetime", "false"],
     ["unfinished messages that do not grow", "nowMs - times.messageMs >= limits.messageTimeout", "false"],
@@ -44,7 +47,7 @@ export const CONNECTION = [
     ["frames are not counted", "if (count > 0) this.#frames?.spend(count, this.#turnMs);", ""],
     ["bytes are not counted", "this.#bytes?.spend(count, this.#turnMs);", ""],
   ]),
-  ...faultsOf("src/firewall/connection/connection.ts", [...BEHAVIOUR, ...WHOLE], [
+  ...faultsOf("src/firewall/connection/connection.ts", [MANUAL, ...BEHAVIOUR, ...WHOLE], [
     ["a limit on rates that says close", 'this.#limits.onRateLimit === "close" && ', "false && "],
     [
       "control frames are activity",

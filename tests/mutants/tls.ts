@@ -27,11 +27,10 @@ export const TLS = [
     ],
   ]),
   ...faultsOf(`${FOLDER}/tls_acceptor.ts`, [ACCEPTOR, ATTACKS], [
-    ["TLS 1.1", 'minVersion: "TLSv1.2"', 'minVersion: "TLSv1"'],
     [
       "a handshake of any length",
-      "      closeQuietly(socket);\n      late.resolve(LATE);",
-      "      late.resolve(LATE);",
+      "let timer = setTimeout(() => {\n      closeQuietly(socket);\n      late.resolve(LATE);\n    }, timeoutMs);",
+      "let timer = 0;",
     ],
     [
       "who doesn't take the reason stays",
@@ -74,6 +73,8 @@ export const TLS = [
   ]),
   ...faultsOf(`${FOLDER}/tls_stream.ts`, [ACCEPTOR, ATTACKS], [
     ["a flood is read on", "if (!this.#isWanted || this.#isReading", "if (this.#isReading"],
+  ]),
+  ...faultsOf(`${FOLDER}/tls_stream.ts`, [CLIENTS], [
     ["who is not to be told is told", "if (this.#isMuted) return false;", ""],
   ]),
   ...faultsOf(`${FOLDER}/tls_socket.ts`, [ACCEPTOR], [
