@@ -134,6 +134,11 @@ Deno.test("a target is a path, or a URL whose authority stands in for Host", () 
   assert.equal(checkHandshake(without)?.reason, "the header Host is missing");
 });
 
+Deno.test("a request of HTTP/1.0 that may be read is no handshake all the same", () => {
+  assert.equal(checkHandshake(head())?.status, undefined);
+  assert.equal(checkHandshake({ ...head(), isOld: true })?.status, 505);
+});
+
 Deno.test("every HTTP/1 from 1.1 on is accepted, and no other", () => {
   const versions: Readonly<Record<string, string>> = {
     "1.0": "505",
