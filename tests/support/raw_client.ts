@@ -1,4 +1,16 @@
-// A WebSocket client made of bytes: tests see exactly what is on the wire and may send what no client would.
+// A WebSocket client made of bytes: tests see exactly what is on the wire and may send what no client would. It is the
+// client of the tools that fails where that one says what came; only the frames that it sends are made here, by other code.
+
+import type { ByteSocket } from "../../src/firewall/byte_socket.ts";
+import {
+  type Arrival,
+  type Frame as RawFrame,
+  RawClient as Client,
+  type ResponseHead as RawHead,
+} from "../../src/tools/raw_client.ts";
+import { bytesOf, concat } from "../../src/tools/raw_frame.ts";
+
+export { concat };
 
 /** Where to connect: a TCP port (on 127.0.0.1 unless said otherwise) or the path of a Unix socket. */
 export type Target =
@@ -48,30 +60,18 @@ export interface FrameInit {
 }
 
 /** A frame that came from the server. */
-export interface Frame {
-  readonly opcode: number;
-  readonly fin: boolean;
-  /** The three reserved bits as a number from 0 to 7. */
-  readonly rsv: number;
-  readonly masked: boolean;
-  readonly payload: Uint8Array<ArrayBuffer>;
+export interface Frame extends RawFrame {
   /** The payload as UTF-8, with replacement characters where it is not. */
   readonly text: string;
-  /** The code of a Close frame, 1005 if it has none; undefined for other frames. */
-  readonly closeCode?: number;
   /** The reason of a Close frame, `""` if it has none; undefined for other frames. */
   readonly closeReason?: string;
 }
-
-/** What a client needs of a connection; `Deno.Conn` is one. */
-export type ByteStream = Pick<Deno.TcpConn, "read" | "write" | "closeWrite" | "close">;
 
 /** The opcodes of RFC 6455 §5.2. */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 const DEFAULT_TIMEOUT_MS = 5000;
 const DEFAULT_MASK = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
-const READ_SIZE = 64 * 1024;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -82,16 +82,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class RawClient {
   /** The response to the handshake; undefined before one was made. */
   response: ResponseHead | undefined;
-  readonly #conn: ByteStream;
+  readonly #client: Client;
   readonly #timeoutMs: number;
-  readonly #chunk = new Uint8Array(READ_SIZE);
-  #received = new Uint8Array(0);
-  #ended = false;
-  #closed = false;
 
   /** Speaks over a connection that is open already (TLS, say) and now belongs to the client. */
-  constructor(conn: ByteStream, timeoutMs: number = DEFAULT_TIMEOUT_MS) {
-    this.#conn = conn;
+  constructor(conn: ByteSocket, timeoutMs: number = DEFAULT_TIMEOUT_MS) {
+    this.#client = new Client(conn, { maxPayload: Infinity });
     this.#timeoutMs = timeoutMs;
   }
 
@@ -124,25 +120,23 @@ export class RawClient {
 
   /** Reads the head of a response, and remembers it as `response`. */
   async readHead(): Promise<ResponseHead> {
-    let end = -1;
-    await this.#until("a response head", () => (end = indexOfEmptyLine(this.#received)) >= 0);
-    const text = decoder.decode(this.#take(end));
-    const [statusLine = "", ...lines] = text.trimEnd().split("\r\n");
+    const awaited = "a response head";
+    const head = await this.#client.nextHead(this.#timeoutMs);
+    if (head.kind !== "head") return await this.#fail(awaited, head);
+    const { status, text } = head;
     const headers = new Headers();
-    for (const line of lines) {
-      const colon = line.indexOf(":");
-      headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+    for (const [name, values] of head.headers) {
+      for (const value of values) headers.append(name, value);
     }
-    this.response = { status: Number(statusLine.split(" ")[1]), headers, text };
-    return this.response;
+    return this.response = { status, headers, text };
   }
 
   /** Sends bytes (or text as UTF-8) as they are. */
   async send(data: string | Uint8Array): Promise<void> {
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    await this.#bounded(`the peer to take ${bytes.length} bytes`, async () => {
-      for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
-    });
+    const obstacle = await this.#client.send(data, this.#timeoutMs);
+    if (obstacle !== undefined) {
+      await this.#fail(`the peer to take ${bytesOf(data).length} bytes`, obstacle);
+    }
   }
 
   /** Sends one frame. */
@@ -168,10 +162,11 @@ export class RawClient {
 
   /** The next frame of any kind; fails at the end of the connection. `awaited` names it in the failure. */
   async nextFrame(awaited = "a frame"): Promise<Frame> {
-    let size: FrameSize | undefined;
-    await this.#until(awaited, () => (size = frameSize(this.#received)) !== undefined);
-    const { header, payload } = size!;
-    return parseFrame(this.#take(header + payload), header);
+    const arrival = await this.#client.nextFrame(this.#timeoutMs);
+    if (arrival.kind !== "frame") return await this.#fail(awaited, arrival);
+    const text = decoder.decode(arrival.payload);
+    if (arrival.opcode !== OPCODE.close) return { ...arrival, text };
+    return { ...arrival, text, closeReason: decoder.decode(arrival.payload.subarray(2)) };
   }
 
   /** The text of the next frame, which must be a whole text message. */
@@ -192,22 +187,19 @@ export class RawClient {
 
   /** Waits for the end of the connection (FIN or reset) and returns what came before it. */
   async eof(): Promise<Uint8Array<ArrayBuffer>> {
-    await this.#bounded("the end of the connection", async () => {
-      while (await this.#readMore());
-    });
-    return this.#take(this.#received.length);
+    const bytes = await this.#client.rest(Infinity, this.#timeoutMs);
+    const end = await this.#client.end(0);
+    return end.kind === "end" ? bytes : await this.#fail("the end of the connection", end, bytes);
   }
 
   /** Ends our half of the connection (FIN); reading goes on. */
   async closeWrite(): Promise<void> {
-    await this.#conn.closeWrite();
+    await this.#client.closeWrite();
   }
 
   /** Closes the connection without a Close frame; harmless when done twice. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#conn.close();
+    this.#client.close();
   }
 
   [Symbol.dispose](): void {
@@ -221,66 +213,23 @@ export class RawClient {
     throw new Error(`Expected ${awaited}: got ${describeFrame(next)}`);
   }
 
-  /** Reads until `isDone`; fails at the end of the connection. */
-  async #until(awaited: string, isDone: () => boolean): Promise<void> {
-    if (isDone()) return;
-    await this.#bounded(awaited, async () => {
-      while (!isDone()) {
-        if (!await this.#readMore()) {
-          throw new Error(`Cannot wait for ${awaited}: the connection ended after ${this.#unread()}`);
-        }
-      }
-    });
-  }
-
-  async #bounded(awaited: string, work: () => Promise<void>): Promise<void> {
-    let isLate = false;
-    // Closing is what ends the read or write that is under way.
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.close();
-    }, this.#timeoutMs);
-    try {
-      await work();
-    } catch (error) {
-      if (!isLate) throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-    if (isLate) {
-      throw new Error(
-        `Timed out after ${this.#timeoutMs} ms waiting for ${awaited}; unread: ${this.#unread()}`,
-      );
-    }
-  }
-
-  /** Returns false at the end of the connection. */
-  async #readMore(): Promise<boolean> {
-    if (this.#ended) return false;
-    let count: number | null;
-    try {
-      count = await this.#conn.read(this.#chunk);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) {
-        throw error;
-      }
-      count = null;
-    }
-    if (count === null) this.#ended = true;
-    else this.#received = concat(this.#received, this.#chunk.subarray(0, count));
-    return !this.#ended;
-  }
-
-  #take(count: number): Uint8Array<ArrayBuffer> {
-    const taken = this.#received.slice(0, count);
-    this.#received = this.#received.slice(count);
-    return taken;
-  }
-
-  #unread(): string {
-    return JSON.stringify(decoder.decode(this.#received.subarray(0, 200)));
+  /** Closes, and throws what was awaited and what came instead. */
+  async #fail(awaited: string, obstacle: Obstacle, unread?: Uint8Array<ArrayBuffer>): Promise<never> {
+    const bytes = unread ?? await this.#client.rest(200, 0);
+    this.close();
+    const shown = JSON.stringify(decoder.decode(bytes.subarray(0, 200)));
+    throw new Error(
+      obstacle.kind === "end"
+        ? `Cannot wait for ${awaited}: the connection ended after ${shown}`
+        : obstacle.kind === "late"
+        ? `Timed out after ${this.#timeoutMs} ms waiting for ${awaited}; unread: ${shown}`
+        : `Cannot read ${awaited}: ${shown}`,
+    );
   }
 }
+
+/** What may come in place of what is awaited. */
+type Obstacle = Exclude<Arrival, RawFrame> | Exclude<Awaited<ReturnType<Client["nextHead"]>>, RawHead>;
 
 /** The bytes of one frame. */
 export function frame(init: FrameInit): Uint8Array<ArrayBuffer> {
@@ -307,17 +256,6 @@ export function closePayload(code: number, reason = ""): Uint8Array<ArrayBuffer>
   return concat(Uint8Array.of(code >> 8, code & 0xff), encoder.encode(reason));
 }
 
-/** Byte strings, one after the other, in a new one. */
-export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
-
 /** The head of a valid handshake request (RFC 6455 §4.1) with the RFC's own example key. */
 export function requestHead({ target = "/", headers = {} }: Handshake = {}): string {
   const lines = [
@@ -332,60 +270,7 @@ export function requestHead({ target = "/", headers = {} }: Handshake = {}): str
   return lines.join("\r\n") + "\r\n\r\n";
 }
 
-interface FrameSize {
-  readonly header: number;
-  readonly payload: number;
-}
-
-/** The size of the first frame, undefined if not all of it is there. */
-function frameSize(bytes: Uint8Array<ArrayBuffer>): FrameSize | undefined {
-  if (bytes.length < 2) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const short = bytes[1]! & 0x7f;
-  const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
-  const header = 2 + lengthBytes + (bytes[1]! & 0x80 ? 4 : 0);
-  if (bytes.length < header) return undefined;
-  const payload = lengthBytes === 2
-    ? view.getUint16(2)
-    : lengthBytes === 8
-    ? Number(view.getBigUint64(2))
-    : short;
-  return bytes.length < header + payload ? undefined : { header, payload };
-}
-
-function parseFrame(bytes: Uint8Array<ArrayBuffer>, headerSize: number): Frame {
-  const [first = 0, second = 0] = bytes;
-  const masked = (second & 0x80) !== 0;
-  const key = bytes.subarray(headerSize - 4, headerSize);
-  const payload = bytes.slice(headerSize);
-  if (masked) payload.forEach((byte, index) => payload[index] = byte ^ key[index % 4]!);
-  const opcode = first & 0x0f;
-  const parsed = {
-    opcode,
-    fin: (first & 0x80) !== 0,
-    rsv: (first >> 4) & 7,
-    masked,
-    payload,
-    text: decoder.decode(payload),
-  };
-  if (opcode !== OPCODE.close) return parsed;
-  const closeCode = payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]!;
-  return { ...parsed, closeCode, closeReason: decoder.decode(payload.subarray(2)) };
-}
-
 function describeFrame({ opcode, fin, text, closeCode, closeReason }: Frame): string {
   if (closeCode !== undefined) return `a Close frame ${closeCode} ${JSON.stringify(closeReason)}`;
   return `a frame with opcode ${opcode}, fin ${fin} and the payload ${JSON.stringify(text.slice(0, 200))}`;
-}
-
-/** Where the body begins, -1 if the head is not complete. */
-function indexOfEmptyLine(bytes: Uint8Array): number {
-  for (let index = 0; index + 4 <= bytes.length; index++) {
-    if (
-      bytes[index] === 13 && bytes[index + 1] === 10 && bytes[index + 2] === 13 && bytes[index + 3] === 10
-    ) {
-      return index + 4;
-    }
-  }
-  return -1;
 }
