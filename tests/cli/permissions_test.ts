@@ -86,7 +86,12 @@ interface Case {
 // An address that no other test listens on, for ports that are not picked by the system.
 const OWN_ADDRESS = `127.84.${crypto.getRandomValues(new Uint8Array(2)).join(".")}`;
 const FREE_PORTS = ["--echo-port", "0", "--secure-port", "0"];
-const SMALL_LOG = ["--log-max-size", "4KiB", "--log-format", "json", "--ready-lines", "on"];
+// One client's errors would only be counted.
+const MANY_CLIENTS = ["--trust-proxy", "127.0.0.0/8"];
+const SMALL_LOG = [
+  ...["--log-max-size", "4KiB", "--log-format", "json", "--ready-lines", "on"],
+  ...MANY_CLIENTS,
+];
 
 const CASES: readonly Case[] = [
   { name: "at a first start", args: [...FREE_PORTS, ...SMALL_LOG, "--log-max-files", "1"], fullFiles: 1 },
@@ -126,14 +131,18 @@ async function createFolder(): Promise<string> {
   return folder;
 }
 
-async function connect({ args, hostname = "127.0.0.1" }: Case, port: number): Promise<RawClient> {
-  if (!args.includes("--tls-cert")) return await RawClient.connect({ port, hostname });
+async function connect(
+  { args, hostname = "127.0.0.1" }: Case,
+  port: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<RawClient> {
+  if (!args.includes("--tls-cert")) return await RawClient.connect({ port, hostname }, { headers });
   const read = (name: string) => Deno.readTextFileSync(FIXTURES + name);
   const identity = { cert: read("client.pem"), key: read("client.key.pem") };
   const client = new RawClient(
     await Deno.connectTls({ hostname: "localhost", port, caCerts: [read("server.pem")], ...identity }),
   );
-  assert.equal((await client.handshake()).status, 101);
+  assert.equal((await client.handshake({ headers })).status, 101);
   return client;
 }
 
@@ -163,7 +172,7 @@ async function work(which: Case, program: Program, keyFile: string): Promise<voi
     assert.deepEqual([code, stderr], [0, ""]);
   }
   for (let i = 0; i < 20 * (fullFiles + 1); i++) {
-    using client = await connect(which, port);
+    using client = await connect(which, port, { "X-Forwarded-For": `198.51.100.${i}` });
     await client.sendFrame({ opcode: 3 });
     assert.equal((await client.nextClose()).code, 1002);
   }

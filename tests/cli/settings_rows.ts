@@ -34,8 +34,14 @@ async function tlsStatus(world: World, client: { cert: string; key: string } | o
 }
 
 /** Sends bytes to echo and wants the Close that follows, after whatever comes before it. */
-async function assertCloses(world: World, bytes: Uint8Array, code: number, reason?: RegExp): Promise<void> {
-  using client = await world.echo();
+async function assertCloses(
+  world: World,
+  bytes: Uint8Array,
+  code: number,
+  reason?: RegExp,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  using client = await world.echo({ headers });
   await client.send(bytes);
   let next = await client.nextFrame("a Close");
   while (next.opcode !== OPCODE.close) next = await client.nextFrame("a Close");
@@ -47,6 +53,16 @@ async function assertCloses(world: World, bytes: Uint8Array, code: number, reaso
 /** Breaks a rule, `count` times, each in a connection of its own. */
 async function violate(world: World, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await assertCloses(world, VIOLATION, 1002);
+}
+
+/** What each of many clients needs whose records are to fill a log: of one client's, repetitions are only counted. */
+const MANY = ["--trust-proxy", "127.0.0.1", "--handshake-rate", "unlimited"];
+
+/** As {@linkcode violate}, each as a client of its own. */
+async function violateAsMany(world: World, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await assertCloses(world, VIOLATION, 1002, undefined, { "X-Forwarded-For": `192.0.2.${i}` });
+  }
 }
 
 /** Ends the program; only then all of its records are in the file. */
@@ -557,22 +573,22 @@ export const CONNECTION_ROWS: Partial<Record<SettingName, Row>> = {
   },
   logMaxSize: {
     value: "4KiB",
-    more: ["--handshake-rate", "unlimited", "--ban-after", "off"],
+    more: MANY,
     base: ECHO,
     ends: true,
     async check(world) {
-      await violate(world, 60);
+      await violateAsMany(world, 60);
       await end(world);
       assert.ok(existsSync(`${world.program.folder}/websocket_errors.log.1`));
     },
   },
   logMaxFiles: {
     value: "1",
-    more: ["--log-max-size", "4KiB", "--handshake-rate", "unlimited", "--ban-after", "off"],
+    more: ["--log-max-size", "4KiB", ...MANY],
     base: ECHO,
     ends: true,
     async check(world) {
-      await violate(world, 120);
+      await violateAsMany(world, 120);
       await end(world);
       const { folder } = world.program;
       assert.ok(existsSync(`${folder}/websocket_errors.log.1`));
