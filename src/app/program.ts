@@ -35,6 +35,7 @@ export async function serve(
     level: settings.logLevel,
     file: settings.logFile === NO_LOG_FILE ? undefined : settings.logFile,
     format: settings.logFormat,
+    isColoured: Deno.stderr.isTerminal() && !Deno.noColor,
     maxSize: settings.logMaxSize,
     maxFiles: settings.logMaxFiles,
     chain: settings.logChain,

@@ -30,15 +30,60 @@ const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu;
 const TOKEN_START = "eyJ";
 
 /**
- * One line without its line break: `time LEVEL event text key=value ...`.
- * `time`, `event` and `text` are taken as they are; keys and values are escaped.
+ * One line without its line break: `time LEVEL event text key=value ...`, without the text where that would only repeat
+ * the event. `time`, `event` and `text` are taken as they are; keys and values are escaped.
+ *
+ * @param paint puts a part of ours, or a number, in the colours of a terminal; nothing is painted if left out
  */
-export function formatLine(record: LineRecord): string {
-  let line = `${record.time} ${record.level.toUpperCase()} ${record.event} ${record.text}`;
+export function formatLine(record: LineRecord, paint = plain): string {
+  const { level, event, text } = record;
+  let line = `${paint(record.time, DIM)} ${paint(level.toUpperCase(), LEVEL_STYLES[level])} ${
+    paint(event, BOLD)
+  }`;
+  if (saysMore(event, text)) line += ` ${text}`;
   for (const [key, value] of Object.entries(record.fields)) {
-    if (value !== undefined) line += ` ${formatValue(key)}=${formatValue(value, lengthOf(key))}`;
+    if (value === undefined) continue;
+    const shown = formatValue(value, lengthOf(key));
+    line += ` ${formatValue(key)}=${CODES.has(key) ? paint(shown, CYAN) : shown}`;
   }
   return line;
+}
+
+/** Puts a text between the escape sequences of a style: ECMA-48 §8.3.117, Select Graphic Rendition. */
+export function inColour(text: string, style: string): string {
+  return `\x1b[${style}m${text}\x1b[0m`;
+}
+
+function plain(text: string, _style: string): string {
+  return text;
+}
+
+const BOLD = "1";
+const DIM = "2";
+const CYAN = "36";
+const LEVEL_STYLES: Readonly<Record<LogLevel, string>> = {
+  debug: "2",
+  info: "32",
+  warning: "33",
+  error: "31",
+  fatal: "1;31",
+};
+/** The fields that say how something ended. */
+const CODES: ReadonlySet<string> = new Set(["code", "status"]);
+
+/** What was found out about each event: their names are few, and ours. */
+const told = new Map<string, boolean>();
+const EMPTY_WORDS: ReadonlySet<string> = new Set(["a", "an", "the", "was"]);
+
+/** Whether a text has a word that the name of its event does not have. */
+function saysMore(event: string, text: string): boolean {
+  let answer = told.get(event);
+  if (answer === undefined) {
+    const known = event.split(/[._]/);
+    answer = text.toLowerCase().split(" ").some((word) => !EMPTY_WORDS.has(word) && !known.includes(word));
+    told.set(event, answer);
+  }
+  return answer;
 }
 
 /**

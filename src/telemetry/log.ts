@@ -3,7 +3,7 @@
 import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
 import { type FileSink, openFileSink } from "./file_sink.ts";
 import { PRIORITIES } from "./journal.ts";
-import { formatJsonLine, formatLine } from "./line.ts";
+import { formatJsonLine, formatLine, inColour } from "./line.ts";
 import { Terminal } from "./terminal.ts";
 
 export type { LogFields };
@@ -25,6 +25,8 @@ export interface LogOptions {
   readonly file: string | undefined;
   /** The form of a record in both places; text if left out. */
   readonly format?: "text" | "json";
+  /** Whether the text on the terminal has colours; not if left out. */
+  readonly isColoured?: boolean;
   /** The size in bytes at which the file is rotated; never if left out. */
   readonly maxSize?: number;
   /** How many rotated files are kept; 5 if left out. */
@@ -67,11 +69,16 @@ const FILE_LEVEL: LogLevel = "error";
 export function openLog(options: LogOptions): OpenLog {
   const { maxSize = Infinity, maxFiles = 5, chain = false } = options;
   const isJson = options.format === "json";
-  const format = isJson ? formatJsonLine : formatLine;
+  const paint = options.isColoured ? inColour : undefined;
   const terminalTime = isJson ? isoTime : clockTime;
 
-  function formatEvent(event: EventName, fields: LogFields, time: string): string {
-    return format({ time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields });
+  function formatEvent(event: EventName, fields: LogFields, time: string, paint?: typeof inColour): string {
+    const record = { time, level: EVENTS[event].level, text: EVENTS[event].text, event, fields };
+    return isJson ? formatJsonLine(record) : formatLine(record, paint);
+  }
+
+  function formatShown(event: EventName, fields: LogFields, timeMs = Date.now()): string {
+    return priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs), paint);
   }
 
   let withPriorities: boolean | undefined;
@@ -88,15 +95,12 @@ export function openLog(options: LogOptions): OpenLog {
     describeLoss: (count) => formatEvent("log.records_lost", { count }, isoTime(Date.now())),
     onFailure: (error, what) => {
       const event = what === "write" ? "log.write_failed" : "log.rotation_failed";
-      writeTerminal(
-        priorityOf(event) + formatEvent(event, { error: String(error) }, terminalTime(Date.now())),
-      );
+      writeTerminal(formatShown(event, { error: String(error) }));
     },
   });
 
   const terminal = new Terminal({
-    describeLoss: (count) =>
-      priorityOf("log.records_lost") + formatEvent("log.records_lost", { count }, terminalTime(Date.now())),
+    describeLoss: (count) => formatShown("log.records_lost", { count }),
     onFailure: (error) => file.write(formatEvent("log.terminal_failed", { error }, isoTime(Date.now()))),
   });
   const writeTerminal = options.writeTerminal ?? ((line) => terminal.write(line));
@@ -110,9 +114,7 @@ export function openLog(options: LogOptions): OpenLog {
     if (!isShown && !isKept) return;
     const timeMs = Date.now();
     // A record that can't be written in one place must not end the process, nor be missing in the other.
-    if (isShown) {
-      attempt(() => writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs))));
-    }
+    if (isShown) attempt(() => writeTerminal(formatShown(event, fields, timeMs)));
     if (isKept) attempt(() => file.write(formatEvent(event, fields, isoTime(timeMs))));
   };
 

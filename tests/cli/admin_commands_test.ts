@@ -507,10 +507,45 @@ Deno.test("the picture of top fits the terminal, and nothing in a record can pai
   const text = lines.join("\n");
   assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{C}]/u);
   assert.match(lines[0]!, /^wsward 0\.1\.0 {2}up 1h2m5s {2}NOT READY: the endpoint echo is down$/);
+  assert.match(text, /^echo +10\.0k +123k +123k +123k +123k +121k +121k$/m);
   assert.match(text, /^Refused +too_many 40, forbidden 12$/m);
   assert.match(text, /^Lag +1\.2 ms$/m);
   assert.match(lines.at(-1)!, /^03:04:05 info session\.opened number=199 user=/);
   assert.equal(formatTop(STATUS, events, { columns: 80, rows: 5 }).split("\n").at(-1), lines.at(-1));
+});
+
+Deno.test("the picture of top shows all that it has at any width: lists go on in the next line", () => {
+  const status: Status = {
+    ...STATUS,
+    problems: ["the endpoint echo is down", "all upstreams are down"],
+    upstreams: [
+      { name: "ws://192.0.2.1:9000/", up: true, connections_open: 5, connects: { ok: 1500 } },
+      { name: "ws://192.0.2.2:9000/", up: false, connections_open: 0, connects: { timeout: 3, tls: 0 } },
+    ],
+    refusals: { handshake_rate: 33_333, max_connections_per_ip: 1200, origin: 120, host: 7 },
+  };
+  const record = {
+    time: "2030-01-02T03:04:05Z",
+    level: "info",
+    event: "e",
+    connection: "c",
+    peer: "192.0.2.1",
+  };
+  for (const columns of [60, 80, 120, 0]) {
+    const lines = formatTop(status, [record], { columns, rows: 40 }).split("\n");
+    for (const line of lines) assert.ok(line.length <= (columns || 40), line);
+    const text = lines.join(" ").replaceAll(/ +/g, " ");
+    for (
+      const shown of [
+        "the endpoint echo is down, all upstreams are down",
+        "Refused handshake_rate 33333, max_connections_per_ip 1200, origin 120, host 7",
+      ]
+    ) assert.ok(text.includes(shown), `${columns}: ${text}`);
+    if (columns === 0) continue;
+    assert.match(text, /ws:\/\/192\.0\.2\.1:9000\/ up 5 1\.5k none/);
+    assert.match(text, /ws:\/\/192\.0\.2\.2:9000\/ DOWN 0 0 timeout 3 /);
+    assert.equal(lines.at(-1), "03:04:05 info e peer=192.0.2.1 connection=c");
+  }
 });
 
 Deno.test("top prints one picture where the output is no terminal", async () => {
@@ -519,7 +554,7 @@ Deno.test("top prints one picture where the output is no terminal", async () => 
   for (const args of [["top"], ["top", "--once"]]) {
     const text = await succeed(program, ...args);
     assert.match(text, /^wsward \d.* ready\n/);
-    assert.match(text, /\necho +0 +0\.0 /);
+    assert.match(text, /\necho +0 +0 /);
     assert.ok(!text.includes("\x1b"));
   }
   await stop(program);

@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatJsonLine, formatLine, formatValue, MAX_VALUE_LENGTH } from "../../src/telemetry/line.ts";
+import {
+  formatJsonLine,
+  formatLine,
+  formatValue,
+  inColour,
+  MAX_VALUE_LENGTH,
+} from "../../src/telemetry/line.ts";
 
 const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXdpdGgtZGFzaGVz_-";
 
@@ -10,6 +16,37 @@ Deno.test("writes time, level, event, text and pairs in this order", () => {
   const fields = { connection: 7, peer: "127.0.0.1:80", clean: true, user: undefined, reason: "going away" };
   const line = formatLine({ time: "T", level: "error", event: "a.b", text: "Some text", fields });
   assert.equal(line, `T ERROR a.b Some text connection=7 peer=127.0.0.1:80 clean=true reason="going away"`);
+});
+
+Deno.test("leaves a text out that only repeats its event", () => {
+  const shown = (event: string, text: string) =>
+    formatLine({ time: "T", level: "info", event, text, fields: {} });
+  assert.equal(shown("connection.opened", "Connection opened"), "T INFO connection.opened");
+  assert.equal(shown("upstream.lost", "An upstream was lost"), "T INFO upstream.lost");
+  assert.equal(shown("handler.error", "A handler failed"), "T INFO handler.error A handler failed");
+  const record = {
+    time: "T",
+    level: "info",
+    event: "connection.opened",
+    text: "Connection opened",
+    fields: {},
+  } as const;
+  assert.match(formatJsonLine(record), /"message":"Connection opened"/);
+});
+
+Deno.test("paints what is ours and codes, and nothing that a peer chose", () => {
+  const line = formatLine({
+    time: "T",
+    level: "warning",
+    event: "e.f",
+    text: "Text",
+    fields: { code: 1009, peer: "\x1b[31mred", status: 403 },
+  }, inColour);
+  assert.equal(
+    line,
+    "\x1b[2mT\x1b[0m \x1b[33mWARNING\x1b[0m \x1b[1me.f\x1b[0m Text code=\x1b[36m1009\x1b[0m " +
+      'peer="\\u001b[31mred" status=\x1b[36m403\x1b[0m',
+  );
 });
 
 Deno.test("escapes keys like values", () => {

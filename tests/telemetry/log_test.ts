@@ -55,7 +55,7 @@ Deno.test("writes the same line to both places, with a full UTC time in the file
   await withLog("info", ({ open, terminal, file }) => {
     open.log("protocol.error", { connection: "3", reason: "reset by peer", peer: undefined });
     open.flush();
-    const rest = `ERROR protocol.error Protocol error connection=3 reason="reset by peer"`;
+    const rest = `ERROR protocol.error connection=3 reason="reset by peer"`;
     const [kept = ""] = linesOf(file);
     const [time = ""] = kept.split(" ");
     assert.equal(new Date(time).toISOString(), time);

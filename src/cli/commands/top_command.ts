@@ -14,6 +14,9 @@ const INTERVAL_MS = 1000;
 /** What is assumed of an output that is no terminal. */
 const PAGE = { columns: 80, rows: 24 };
 
+/** Room for a word beside the names of the lists. */
+const MIN_COLUMNS = 40;
+
 // The second screen, a hidden cursor, and lines that are cut at the edge; and back.
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
@@ -32,29 +35,36 @@ export function addTopCommand(program: Command): void {
   command.action(async () => {
     const client = AdminClient.fromCommand(command);
     const { once = false } = command.opts<{ once?: boolean }>();
-    if (once || !Deno.stdout.isTerminal()) console.log(await draw(client, PAGE));
+    const isTerminal = Deno.stdout.isTerminal();
+    if (once || !isTerminal) console.log(await draw(client, isTerminal ? Deno.consoleSize() : PAGE));
     else await watch(client);
   });
 }
 
-/** The whole picture: as many of the newest records as there is room for, and no line longer than `columns`. */
+/**
+ * The whole picture, no line longer than `columns`: numbers in few digits and lists in as many lines as they need, and
+ * below them as many of the newest records as there is room for.
+ */
 export function formatTop(
   status: Status,
   events: readonly LogRecord[],
-  { columns, rows }: { readonly columns: number; readonly rows: number },
+  page: { readonly columns: number; readonly rows: number },
 ): string {
+  // A terminal that does not know its size says 0.
+  const columns = Math.max(MIN_COLUMNS, page.columns);
   const { lag_seconds: lag, rates_window_seconds: window } = status;
   const state = status.ready ? "ready" : `NOT READY: ${status.problems.join(", ")}`;
-  const lines = [
+  const paragraphs = [
     `wsward ${status.version}  up ${formatDuration(Math.floor(status.uptime_seconds) * 1000)}  ${state}`,
     `${status.connections_open} connections  ${status.sessions_open} sessions  ${status.bans_active} bans  ` +
     `(rates over ${window.toFixed(1)} s)`,
     "",
     ...formatColumns(
-      ["ENDPOINT", "OPEN", "NEW/s", "REFUSED/s", "IN msg/s", "OUT msg/s", "IN B/s", "OUT B/s"],
+      ["ENDPOINT", "OPEN", "NEW/s", "REF/s", "IN/s", "OUT/s", "IN B/s", "OUT B/s"],
       status.endpoints.map(endpointRow),
     ).split("\n"),
     "",
+    ...upstreamLines(status.upstreams),
     `Refused     ${formatCounts(status.refusals)}`,
     `Closes      ${formatCounts(status.closes)}`,
     `Violations  ${formatCounts(status.violations)}`,
@@ -64,25 +74,66 @@ export function formatTop(
     `Throttled   ${status.throttled_seconds.toFixed(1)} s`,
     "",
   ];
-  const room = Math.max(1, rows - lines.length - 1);
-  lines.push(...events.slice(-room).map(formatRecord));
-  return lines.map((line) => [...escapeText(line)].slice(0, columns).join("")).join("\n");
+  const lines = paragraphs.flatMap((text) => wrap(escapeText(text), columns));
+  const room = Math.max(1, page.rows - lines.length - 1);
+  const records = events.slice(-room).map((record) => cut(escapeText(formatRecord(record)), columns));
+  return [...lines, ...records].join("\n");
 }
 
 function endpointRow({ name, connections_open, rates }: EndpointStatus): readonly string[] {
   const perSecond = [rates.connections, rates.refusals, rates.messages_in, rates.messages_out];
   return [
     name,
-    String(connections_open),
-    ...perSecond.map((rate) => rate.toFixed(1)),
-    formatBytes(rates.bytes_in),
-    formatBytes(rates.bytes_out),
+    formatNumber(connections_open),
+    ...perSecond.map((rate) => formatNumber(rate)),
+    formatNumber(rates.bytes_in, 1024),
+    formatNumber(rates.bytes_out, 1024),
   ];
 }
 
+function upstreamLines(upstreams: Status["upstreams"]): readonly string[] {
+  if (upstreams.length === 0) return [];
+  const rows = upstreams.map(({ name, up, connections_open, connects }) => {
+    const { ok = 0, ...failed } = connects;
+    return [name, up ? "up" : "DOWN", formatNumber(connections_open), formatNumber(ok), formatCounts(failed)];
+  });
+  return [...formatColumns(["UPSTREAM", "", "OPEN", "OK", "FAILED"], rows).split("\n"), ""];
+}
+
 function formatCounts(counts: Readonly<Record<string, number>>): string {
-  const most = Object.entries(counts).sort(([, a], [, b]) => b - a);
+  const most = Object.entries(counts).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
   return most.length === 0 ? "none" : most.map(([name, count]) => `${name} ${count}`).join(", ");
+}
+
+/** At most five characters: `0.5`, `999`, `12.3k`; `1.5M` is a million, or a mebibyte where a thousand is 1024. */
+function formatNumber(value: number, thousand = 1000): string {
+  const units = ["", "k", "M", "G", "T"];
+  let unit = 0;
+  while (value >= thousand * 0.9995 && unit < units.length - 1) {
+    value /= thousand;
+    unit++;
+  }
+  const isWhole = Number.isInteger(value) || value >= 99.95;
+  return value.toFixed(isWhole ? 0 : 1) + units[unit];
+}
+
+/** The lines of a text, broken at spaces; those after the first stand below where a list begins. */
+function wrap(text: string, columns: number): readonly string[] {
+  const [indent = ""] = /^[A-Z][a-z]+ {2,}(?=\S)/.exec(text) ?? [];
+  const lines: string[] = [];
+  let rest = [...text];
+  while (rest.length > columns) {
+    const space = rest.slice(0, columns + 1).lastIndexOf(" ");
+    const end = space > indent.length ? space : columns;
+    lines.push(rest.slice(0, end).join(""));
+    rest = [..." ".repeat(indent.length), ...rest.slice(rest[end] === " " ? end + 1 : end)];
+  }
+  return [...lines, rest.join("")];
+}
+
+function cut(text: string, columns: number): string {
+  const characters = [...text];
+  return characters.length <= columns ? text : `${characters.slice(0, columns - 1).join("")}…`;
 }
 
 function formatBytes(bytes: number): string {
@@ -95,8 +146,11 @@ function formatBytes(bytes: number): string {
   return `${bytes.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
 
-function formatRecord({ time, level, event, message: _, ...fields }: LogRecord): string {
-  const pairs = Object.entries(fields).map(([name, value]) => `${name}=${formatValue(String(value))}`);
+// The id of a connection, which says little to the eye, comes last.
+function formatRecord({ time, level, event, message: _, connection, ...fields }: LogRecord): string {
+  const pairs = Object.entries({ ...fields, ...connection === undefined ? {} : { connection } }).map((
+    [name, value],
+  ) => `${name}=${formatValue(String(value))}`);
   return [String(time).slice(11, 19), String(level), String(event), ...pairs].join(" ");
 }
 
