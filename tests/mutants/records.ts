@@ -4,6 +4,8 @@ import { faultsOf } from "../../scripts/mutants/mutant.ts";
 
 export const RECORDS = [
   ...faultsOf("src/telemetry/line.ts", ["tests/telemetry/line_test.ts"], [
+    ["what a peer chose is painted", "CODES.has(key) ? paint(shown, CYAN) : shown", "paint(shown, CYAN)"],
+    ["a text that repeats its event", "if (saysMore(event, text)) line", "line"],
     [
       "a line break in a value",
       'const UNSAFE = /["\\\\\\p{C}\\p{Zl}\\p{Zp}]/gu;',
@@ -80,8 +82,8 @@ export const RECORDS = [
     ["the level of the terminal", ">= lowest", ">= 0"],
     [
       "a write that fails ends the process",
-      "attempt(() => writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs))))",
-      "writeTerminal(priorityOf(event) + formatEvent(event, fields, terminalTime(timeMs)))",
+      "attempt(() => writeTerminal(formatShown(event, fields, timeMs)))",
+      "writeTerminal(formatShown(event, fields, timeMs))",
     ],
   ]),
   ...faultsOf("src/telemetry/terminal.ts", ["tests/telemetry/terminal_test.ts"], [
