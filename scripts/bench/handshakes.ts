@@ -23,10 +23,11 @@ const CLIENTS = 8;
 /** Drives the secure endpoint for `seconds` with tokens of one algorithm. `folder` must be empty. */
 export async function measureHandshakes(
   alg: HandshakeResult["alg"],
-  { folder, seconds, signal }: {
+  { folder, seconds, signal, wswardFlags = [] }: {
     readonly folder: string;
     readonly seconds: number;
     readonly signal: AbortSignal;
+    readonly wswardFlags?: readonly string[];
   },
 ): Promise<HandshakeResult> {
   const keyFile = `${folder}/wsward.key`;
@@ -38,6 +39,7 @@ export async function measureHandshakes(
     "unlimited",
     "--log-level",
     "error",
+    ...wswardFlags,
   ];
   const server = await startSecureServer({ folder, wswardFlags: unlimited, signal });
   try {

@@ -160,6 +160,7 @@ export class App {
 
   async drain(): Promise<void> {
     this.#isDraining = true;
+    await this.#cluster?.leave();
     await this.#firewall?.drain(STOPPING, this.#settings.drainTimeout);
   }
 

@@ -93,10 +93,12 @@ export class Cluster implements SharedState {
   #epoch: string | undefined;
   #isJoining = false;
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #violationsTimer: ReturnType<typeof setTimeout> | undefined;
   #lostAtMs: number | undefined;
   #refusalLoggedMs = -Infinity;
-  #isStopped = false;
+  #isStarted = false;
+  #isLeaving = false;
   /** How long answers of Redis took, in seconds. */
   readonly latency = new Histogram(LATENCY_BOUNDS);
   /** How often this node said that it is there. */
@@ -186,6 +188,7 @@ export class Cluster implements SharedState {
   async start(sessions: SessionRegistry | undefined): Promise<void> {
     this.#client.checkPermission();
     this.#readCa();
+    this.#isStarted = true;
     this.#sessions = sessions;
     if (sessions !== undefined) {
       this.#shared = new SharedSessions({
@@ -219,21 +222,31 @@ export class Cluster implements SharedState {
     if (this.#client.isUp) void this.#beat();
   }
 
-  /** Leaves: what this node had is gone for the others at once. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
+  /**
+   * Leaves: the sessions of this node are gone for the others at once. Called before they are told to go, so that nobody
+   * who comes back elsewhere is refused for his own old session. No more are opened here.
+   */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
     clearTimeout(this.#beatTimer);
-    clearTimeout(this.#violationsTimer);
     const endMs = performance.now() + STOP_MS;
     await this.#attempt(async () => {
       for (let left = 1; left > 0 && this.#client.isUp && performance.now() < endMs;) {
         left = Number((await this.#client.run(SWEEP, [this.node, 1]))[1]);
       }
     });
+  }
+
+  /** Ends for good. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#violationsTimer);
+    clearTimeout(this.#flushTimer);
+    if (this.#isStarted) await this.leave();
     this.#client.stop();
   }
 
   admit(place: Place, jti: string | undefined): Verdict | Promise<Verdict> {
+    if (this.#isLeaving) return "refused";
     if (this.#client.isUp && this.#shared !== undefined) return this.#ask(place, jti, this.#shared);
     return this.#withoutRedis();
   }
@@ -242,6 +255,8 @@ export class Cluster implements SharedState {
     const { maxSessionsPerUser, onSessionLimit, replayCheck } = this.#options.settings;
     const limit = maxSessionsPerUser === Infinity ? -1 : maxSessionsPerUser;
     const key = replayCheck && jti !== undefined ? keyOf(jti) : "";
+    // First, so that nobody is refused for a session of his own that is over.
+    if (shared.hasNews) this.#flushNow();
     shared.asked.add(place.id);
     try {
       const row = writeRow(place, this.#shift);
@@ -360,7 +375,15 @@ export class Cluster implements SharedState {
     if (this.#client.isUp) void this.#attempt(() => list.send());
   }
 
+  /** Tells of the sessions that end in one turn together. At once: their users may be back, on another node. */
   #flushSessions(): void {
+    if (!this.#client.isUp || this.#shared?.hasNews !== true) return;
+    this.#flushTimer ??= setTimeout(() => this.#flushNow(), 0);
+  }
+
+  #flushNow(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
     if (this.#client.isUp) void this.#attempt(async () => await this.#shared?.flush());
   }
 
@@ -378,6 +401,7 @@ export class Cluster implements SharedState {
 
   /** Says that this node is there, and finds out whether Redis and the others are as they were. */
   async #beat(): Promise<void> {
+    if (this.#isLeaving) return;
     clearTimeout(this.#beatTimer);
     try {
       await this.#attempt(async () => {
@@ -387,7 +411,7 @@ export class Cluster implements SharedState {
       });
     } finally {
       clearTimeout(this.#beatTimer);
-      if (!this.#isStopped) {
+      if (!this.#isLeaving) {
         const delayMs = BEAT_MS * (0.9 + Math.random() / 5);
         const dueAtMs = performance.now() + delayMs;
         this.#beatTimer = setTimeout(() => {
@@ -439,6 +463,7 @@ export class Cluster implements SharedState {
 
   /** Begins with a new connection: nothing is known of what is behind it. */
   async #join(): Promise<void> {
+    if (this.#isLeaving) return;
     this.#isJoining = true;
     try {
       await this.#sayBeat();

@@ -15,7 +15,7 @@ import { defineScript, type Script } from "../redis/script.ts";
 export const USER_KEY_LENGTH = 22;
 
 /** The most sessions that one call registers or releases, and the most that it looks at. */
-export const MAX_BATCH = 200;
+export const MAX_BATCH = 100;
 
 const HEAD = `
 local P = KEYS[1]

@@ -36,7 +36,6 @@ export class SharedSessions {
   /** What is to be released, each perhaps with the key of a token that it did not use. */
   readonly #ended = new Map<string, string>();
   readonly #changed = new Set<string>();
-  #flushing: Promise<void> | undefined;
 
   constructor(options: SharedSessionsOptions) {
     this.#options = options;
@@ -67,9 +66,25 @@ export class SharedSessions {
     this.#ended.set(id, "");
   }
 
-  /** Tells Redis what has changed. Rejects as `RedisClient.run`. */
-  flush(): Promise<void> {
-    return this.#flushing ??= this.#flushAll().finally(() => this.#flushing = undefined);
+  /** Whether there is something to tell. */
+  get hasNews(): boolean {
+    return this.#ended.size > 0 || this.#changed.size > 0;
+  }
+
+  /** Tells Redis what has changed, before anything that is sent after this. Rejects as `RedisClient.run`. */
+  async flush(): Promise<void> {
+    const sent: Promise<void>[] = [];
+    while (this.#changed.size > 0) {
+      const ids = take(this.#changed, MAX_BATCH);
+      for (const id of ids) this.#changed.delete(id);
+      sent.push(this.#register(ids));
+    }
+    while (this.#ended.size > 0) {
+      const ended = take(this.#ended, MAX_BATCH);
+      for (const [id] of ended) this.#ended.delete(id);
+      sent.push(this.#release(ended));
+    }
+    await Promise.all(sent);
   }
 
   /** Compares all of it with what is open here, and mends the difference. Rejects as `RedisClient.run`. */
@@ -126,20 +141,16 @@ export class SharedSessions {
     }
   }
 
-  async #flushAll(): Promise<void> {
+  async #release(ended: readonly (readonly [id: string, jtiKey: string])[]): Promise<void> {
     const { client, node } = this.#options;
-    while (this.#ended.size > 0 || this.#changed.size > 0) {
-      const changed = take(this.#changed, MAX_BATCH);
-      for (const id of changed) this.#changed.delete(id);
-      await this.#register(changed);
-      const ids = take(this.#ended.keys(), MAX_BATCH);
-      if (ids.length === 0) continue;
-      await client.run(RELEASE, [node, ...ids.flatMap((id) => [id, this.#ended.get(id)!])]);
-      for (const id of ids) {
-        this.#registered.delete(id);
-        this.#ended.delete(id);
-      }
+    try {
+      await client.run(RELEASE, [node, ...ended.flat()]);
+    } catch (error) {
+      // That a session is gone is found when all is compared, but not that its token was not used.
+      for (const [id, jtiKey] of ended) if (jtiKey !== "") this.#ended.set(id, jtiKey);
+      throw error;
     }
+    for (const [id] of ended) this.#registered.delete(id);
   }
 }
 

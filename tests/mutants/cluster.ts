@@ -46,6 +46,33 @@ export const CLUSTER = [
   ...faultsOf("src/cluster/scripts.ts", ["tests/redis/ghost_test.ts"], [
     ["ghosts", "if now > tonumber(ARGV[1]) then return {'LATE', now} end", ""],
   ]),
+  ...faultsOf("src/app/app.ts", ["tests/redis/rolling_test.ts"], [
+    ["old sessions that fill limits while a node stops", "await this.#cluster?.leave();", ""],
+  ]),
+  ...faultsOf("src/endpoints/secure/secure.ts", ["tests/redis/admission_test.ts"], [
+    ["a session whose client is gone", "else this.#options.sessions.giveUp(identity, id);", ""],
+  ]),
+  ...faultsOf("src/endpoints/sessions/session_registry.ts", ["tests/redis/admission_test.ts"], [
+    [
+      "a token used although nobody was let in",
+      'if (verdict !== "ok") return refusalOf(verdict);',
+      'this.#markUsed(identity); if (verdict !== "ok") return refusalOf(verdict);',
+    ],
+    [
+      "two who waited together",
+      "return verdict.then((late) => () => this.#settle(identity, place.id, late));",
+      "return verdict.then((late) => { const ending = this.#settle(identity, place.id, late); return () => ending; });",
+    ],
+  ]),
+  ...faultsOf("src/cluster/shared_list.ts", ["tests/redis/shared_list_test.ts"], [
+    [
+      "a hint that comes while a list is read",
+      "while (this.#isStale) {",
+      "for (let once = true; once; once = false) {",
+    ],
+    ["a list without end", "this.#known.size > 2 * maxEntries;", "false;"],
+    ["what was taken back comes again", "if ((this.#known.get(id)?.rank ?? -1) >= entry.rank) continue;", ""],
+  ]),
   ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [
     ["a Redis that starts empty", "if (isSame || this.#isJoining) return;", "return;"],
     [

@@ -39,7 +39,8 @@ export class Node implements AsyncDisposable {
     this.program = new Program(
       [
         "serve",
-        ...["--echo-port", "0", "--secure-port", "0", "--handshake-rate", "unlimited"],
+        ...flags.includes("--secure-port") ? ["--no-echo"] : ["--echo-port", "0", "--secure-port", "0"],
+        ...["--handshake-rate", "unlimited"],
         ...["--max-connections-per-ip", "unlimited", "--log-level", "info"],
         ...this.#hasAdmin ? ["--admin-listen", "127.0.0.1:0"] : [],
         ...flags.filter((flag) => flag !== "--no-admin"),
