@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { Cluster } from "../cluster/cluster.ts";
 import { formatTime } from "../core/shown.ts";
-import { canonicalAddress } from "../firewall/admission/network_set.ts";
+import { banKey } from "../firewall/admission/network_set.ts";
 import { tellEverywhere } from "./cluster_answers.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
 import { type Problem, STARTING } from "./problem.ts";
@@ -24,15 +24,19 @@ export interface BanOptions {
 /** The longest ban, in seconds: that of --ban-time. */
 const MAX_BAN_S = 30 * 86_400;
 
-const NO_ADDRESS: Problem = { status: 400, detail: "this is not an IP address" };
-const NOT_BANNED: Problem = { status: 404, detail: "this address is not banned" };
+const NO_ADDRESS: Problem = {
+  status: 400,
+  detail: "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6",
+  field: "address",
+};
+const NOT_BANNED: Problem = { status: 404, detail: "this address or network is not banned" };
 
 const NEW_BAN = v.strictObject({
-  address: v.pipe(v.string(), v.maxLength(64), v.check((text) => readAddress(text) !== undefined)),
+  address: v.pipe(v.string(), v.maxLength(64)),
   ttl_seconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_BAN_S))),
 });
 
-/** `GET|POST /bans`, `DELETE /bans/*`. Clients are addresses, or the /64 networks of IPv6 addresses. */
+/** `GET|POST /bans`, `DELETE /bans/*`. A client is an address, or the /64 network of an IPv6 address; networks can be banned, too. */
 export function createBanRoutes({ firewall, banTimeMs, cluster }: BanOptions): readonly Route[] {
   return [
     {
@@ -62,15 +66,16 @@ export function createBanRoutes({ firewall, banTimeMs, cluster }: BanOptions): r
       async answer({ json }) {
         const fields = readFields(NEW_BAN, json);
         if (!fields.ok) return fields.problem;
-        const address = readAddress(fields.value.address)!;
+        const client = banKey(fields.value.address);
+        if (client === undefined) return NO_ADDRESS;
         const forMs = fields.value.ttl_seconds === undefined ? banTimeMs : fields.value.ttl_seconds * 1000;
-        const isBanned = firewall()?.ban(address, forMs);
+        const isBanned = firewall()?.ban(client, forMs);
         if (isBanned === undefined) return STARTING;
         if (!isBanned) {
           return { status: 409, detail: "loopback addresses are banned with --ban-loopback only" };
         }
-        const location = `/bans/${encodeURIComponent(address)}`;
-        const ban = { address, expires_at: formatTime(Date.now() + forMs) };
+        const location = `/bans/${encodeURIComponent(client)}`;
+        const ban = { client, expires_at: formatTime(Date.now() + forMs) };
         return jsonResponse({ ...ban, ...await tellEverywhere(cluster) }, {
           status: 201,
           headers: { location },
@@ -81,18 +86,13 @@ export function createBanRoutes({ firewall, banTimeMs, cluster }: BanOptions): r
       method: "DELETE",
       path: "/bans/*",
       async answer({ item }) {
-        const address = readAddress(item);
-        if (address === undefined) return NO_ADDRESS;
-        const wasBanned = firewall()?.unban(address);
+        const client = banKey(item);
+        if (client === undefined) return NO_ADDRESS;
+        const wasBanned = firewall()?.unban(client);
         if (wasBanned === undefined) return STARTING;
         if (!wasBanned) return NOT_BANNED;
         return cluster === undefined ? emptyResponse() : jsonResponse(await tellEverywhere(cluster));
       },
     },
   ];
-}
-
-/** The address in a text that is one, or that is a client's network as the list of bans shows it. */
-function readAddress(text: string): string | undefined {
-  return canonicalAddress(text.includes(":") && text.endsWith("/64") ? text.slice(0, -3) : text);
 }

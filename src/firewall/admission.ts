@@ -8,7 +8,14 @@ import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
 import { BANNED, type ClientLimits, ClientTable } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
-import { clientKey, createNetworkSet, type NetworkSet } from "./admission/network_set.ts";
+import { NetworkBans } from "./admission/network_bans.ts";
+import {
+  banKey,
+  clientKey,
+  createNetworkSet,
+  isNetworkKey,
+  type NetworkSet,
+} from "./admission/network_set.ts";
 import { Newcomers } from "./admission/newcomers.ts";
 import { RefusalLog } from "./admission/refusal_log.ts";
 import { countUp } from "./counters.ts";
@@ -63,6 +70,7 @@ export class Admission {
   readonly #shared: SharedState;
   readonly #rules: IpRules;
   readonly #clients: ClientTable;
+  readonly #networks: NetworkBans;
   readonly #proxies: NetworkSet;
   readonly #refusals: RefusalLog;
   /** Whom each address rule must be asked about again when it changes, and each ban. */
@@ -98,6 +106,7 @@ export class Admission {
     this.#reservePath = descriptors?.reservePath;
     this.#rules = new IpRules(settings);
     this.#clients = new ClientTable(settings);
+    this.#networks = new NetworkBans(settings.banLoopback);
     this.#proxies = createNetworkSet(settings.trustProxy);
     this.#refusals = new RefusalLog(log);
   }
@@ -207,7 +216,8 @@ export class Admission {
   check(address: string): Refusal | undefined {
     return this.enforce(
       address,
-      this.#rules.check(address) ?? this.#clients.check(clientKey(address), performance.now()),
+      this.#rules.check(address) ?? this.#banOfNetwork(address) ??
+        this.#clients.check(clientKey(address), performance.now()),
     );
   }
 
@@ -240,24 +250,40 @@ export class Admission {
     else this.#shared.violated(key);
   }
 
-  /** The bans of now: each key is an address, or the /64 network of one; `leftMs` is how long it still lasts. */
+  /** The bans of now: each key is as `banKey` writes it; `leftMs` is how long it still lasts. */
   bans(): { readonly client: string; readonly leftMs: number }[] {
     const nowMs = performance.now();
-    return this.#clients.bans(nowMs).map(({ key, untilMs }) => ({ client: key, leftMs: untilMs - nowMs }));
+    return [...this.#clients.bans(nowMs), ...this.#networks.bans(nowMs)].map(({ key, untilMs }) => ({
+      client: key,
+      leftMs: untilMs - nowMs,
+    }));
   }
 
-  /** Bans an address for a time and closes its connections. False for loopback, unless --ban-loopback is given. */
-  ban(address: string, forMs: number): boolean {
-    const key = clientKey(address);
-    if (!this.#clients.ban(key, forMs, performance.now())) return false;
+  /**
+   * Bans a client or a network, by the key that `banKey` gives, for a time and closes its connections. False for loopback,
+   * unless --ban-loopback is given.
+   */
+  ban(key: string, forMs: number): boolean {
+    if (!this.#tableOf(key).ban(key, forMs, performance.now())) return false;
     this.#bannedHere(key, forMs);
     return true;
   }
 
-  /** Bans a client by its key because another node did; 0 for a ban that is over. */
+  /** Bans a client or a network by its key because another node did; 0 for a ban that is over. */
   followBan(key: string, forMs: number): void {
-    if (forMs <= 0) this.#clients.unban(key, performance.now());
-    else if (this.#clients.ban(key, forMs, performance.now())) this.#banned(key, forMs);
+    // It comes from elsewhere.
+    if (isNetworkKey(key) && banKey(key) !== key) return;
+    const table = this.#tableOf(key);
+    if (forMs <= 0) table.unban(key, performance.now());
+    else if (table.ban(key, forMs, performance.now())) this.#banned(key, forMs);
+  }
+
+  #tableOf(key: string): ClientTable | NetworkBans {
+    return isNetworkKey(key) ? this.#networks : this.#clients;
+  }
+
+  #banOfNetwork(address: string): Refusal | undefined {
+    return this.#networks.has(address, performance.now()) ? BANNED : undefined;
   }
 
   /** Bans a client by its key, for what it did here and on other nodes together. */
@@ -266,10 +292,9 @@ export class Admission {
     if (this.#clients.ban(key, banTime, performance.now())) this.#bannedHere(key, banTime);
   }
 
-  /** Ends the ban of an address; returns whether there was one. */
-  unban(address: string): boolean {
-    const key = clientKey(address);
-    const wasBanned = this.#clients.unban(key, performance.now());
+  /** Ends the ban of a client or a network, by its key; returns whether there was one. */
+  unban(key: string): boolean {
+    const wasBanned = this.#tableOf(key).unban(key, performance.now());
     if (wasBanned) this.#shared.unbanned(key);
     return wasBanned;
   }
@@ -350,7 +375,10 @@ export class Admission {
     this.#bansBegun++;
     this.#log("client.banned", { peer: key, duration: Math.round(forMs) / 1000 });
     // The keys are not made anew: that takes a third of a second for ten thousand IPv6 addresses.
-    this.#expel((known) => known.key === key ? BANNED : undefined);
+    const isNetwork = isNetworkKey(key);
+    this.#expel((
+      known,
+    ) => (isNetwork ? this.#banOfNetwork(known.address) : known.key === key ? BANNED : undefined));
   }
 
   #expel(check: (known: { readonly address: string; readonly key: string }) => Refusal | undefined): void {

@@ -156,14 +156,14 @@ export class Firewall {
     return this.#admission.bans();
   }
 
-  /** Bans a client for a time and closes its connections. False for loopback, unless --ban-loopback is given. */
-  ban(address: string, forMs: number): boolean {
-    return this.#admission.ban(address, forMs);
+  /** Bans by a key of `banKey` for a time and closes the connections. False for loopback, unless --ban-loopback is given. */
+  ban(key: string, forMs: number): boolean {
+    return this.#admission.ban(key, forMs);
   }
 
   /** Ends a ban; returns whether there was one. */
-  unban(address: string): boolean {
-    return this.#admission.unban(address);
+  unban(key: string): boolean {
+    return this.#admission.unban(key);
   }
 
   /** As of {@linkcode Admission}: a socket could not be had for want of descriptors. */

@@ -321,7 +321,10 @@ Deno.test("bans an address until it is taken back, and closes its connections", 
   const port = await program.port("echo");
   using client = await RawClient.connect({ port });
   assert.equal(await succeed(program, "bans"), "No address is banned\n");
-  assert.match(await succeed(program, "bans", "add", "127.0.0.1", "--for", "5m"), /^Banned until 2/);
+  assert.match(
+    await succeed(program, "bans", "add", "127.0.0.1", "--for", "5m"),
+    /^Banned 127\.0\.0\.1 until 2/,
+  );
   assert.equal((await client.nextClose()).code, 1008);
   using banned = await RawClient.open({ port });
   assert.equal((await banned.handshake()).status, 403);
@@ -332,6 +335,9 @@ Deno.test("bans an address until it is taken back, and closes its connections", 
   assert.equal(await succeed(program, "bans", "remove", "127.0.0.1"), "Removed\n");
   assert.match(await fail(program, "bans", "remove", "127.0.0.1"), /\(404\)/);
   assert.match(await fail(program, "bans", "add", "example.com"), /\(400\).*address/);
+  assert.match(await succeed(program, "bans", "add", "192.0.2.9/24"), /^Banned 192\.0\.2\.0\/24 until 2/);
+  assert.match(await succeed(program, "bans", "list"), /^192\.0\.2\.0\/24 +2/m);
+  assert.equal(await succeed(program, "bans", "remove", "192.0.2.0/24"), "Removed\n");
   using again = await RawClient.connect({ port });
   again.close();
   client.close();

@@ -6,6 +6,25 @@ const FOLDER = "src/firewall/admission";
 const TESTS = "tests/firewall/admission";
 
 export const ADMISSION = [
+  ...faultsOf("src/firewall/admission/network_bans.ts", ["tests/firewall/admission/network_bans_test.ts"], [
+    ["bans without end", "if (untilMs <= nowMs) this.#untilMs.delete(network);", ""],
+    ["any number of networks", "ends.length - MAX_NETWORK_BANS", "0"],
+    ["the machine itself with its network", "(this.#banLoopback || !isLoopback(address))", "true"],
+  ]),
+  ...faultsOf("src/firewall/admission/network_set.ts", ["tests/firewall/admission/network_bans_test.ts"], [
+    ["a ban of everybody", "if (prefix < WIDEST_BAN[isV4(address) ? 4 : 6]) return undefined;", ""],
+    ["a ban of more than was asked for", "return prefix > 16 * CLIENT_GROUPS ? undefined :", "return"],
+    ["a network by an address in it", "part >> free << free", "part"],
+  ]),
+  ...faultsOf("src/firewall/admission.ts", ["tests/firewall/admission/network_bans_test.ts"], [
+    ["a banned network may connect", "this.#banOfNetwork(address) ??", ""],
+    [
+      "a banned network stays connected",
+      "isNetwork ? this.#banOfNetwork(known.address)",
+      "isNetwork ? undefined",
+    ],
+    ["any word of another node is a network", "if (isNetworkKey(key) && banKey(key) !== key) return;", ""],
+  ]),
   ...faultsOf(`${FOLDER}/client_table.ts`, [`${TESTS}/client_table_test.ts`], [
     ["bans", "client.bannedUntilMs > nowMs) return BANNED", "false) return BANNED"],
     [

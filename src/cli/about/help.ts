@@ -127,7 +127,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   "bans add": [
     ["wsward bans add 192.0.2.7 --for 10m", "for ten minutes"],
-    ["wsward bans add 2001:db8::7", "its whole /64 network, for --ban-time"],
+    ["wsward bans add 198.51.100.0/24", "a network, for --ban-time"],
   ],
   "bans remove": [
     ["wsward bans list", "shows the addresses"],

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { duration, parseText } from "../../core/settings/setting_types.ts";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
 import { addListCommand } from "./list_command.ts";
-import { notEverywhere, shortTime } from "../client/printed.ts";
+import { escapeText, notEverywhere, shortTime } from "../client/printed.ts";
 import { describedOption } from "../setting_options.ts";
 
 const FOR = duration({
@@ -27,20 +27,27 @@ export function addBansCommand(program: Command): void {
   });
 
   const add = addAdminOptions(
-    bans.command("add").description("ban an address, or the /64 network of an IPv6 address")
-      .argument("<address>", "IP address").addOption(describedOption("--for", FOR)),
+    bans.command("add").description("ban an address or a network, and close its connections")
+      .argument("<address>", "IP address, whose /64 counts if it is IPv6, or a network such as 192.0.2.0/24")
+      .addOption(describedOption("--for", FOR)),
   );
   add.action(async (address: string) => {
     const { for: given } = add.opts<{ for?: string }>();
     const ttl = given === undefined ? {} : { ttl_seconds: Math.ceil(parseText("--for", FOR, given) / 1000) };
     const ban = await AdminClient.fromCommand(add).call("POST", "/bans", { address, ...ttl }) as {
+      readonly client?: unknown;
       readonly expires_at?: unknown;
     };
-    console.log(`Banned until ${shortTime(ban.expires_at)}${notEverywhere(ban)}`);
+    console.log(
+      `Banned ${escapeText(String(ban.client))} until ${shortTime(ban.expires_at)}${notEverywhere(ban)}`,
+    );
   });
 
   const remove = addAdminOptions(
-    bans.command("remove").description("end a ban").argument("<address>", "IP address"),
+    bans.command("remove").description("end a ban").argument(
+      "<address>",
+      "IP address or network, as the list shows it",
+    ),
   );
   remove.action(async (address: string) => {
     const answer = await AdminClient.fromCommand(remove).call(

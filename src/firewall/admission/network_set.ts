@@ -57,6 +57,29 @@ export function clientKey(address: string): string {
   return lastKey;
 }
 
+/** Wider networks than these can't be banned: a typing error must not lock everybody out. */
+const WIDEST_BAN = { 4: 8, 6: 16 };
+
+/**
+ * What a ban of an address or a network is kept under: the key of a client, or a network as `192.0.2.0/24`. Undefined for
+ * what is neither, for a network that is too wide, and for one of IPv6 that is narrower than a client's /64.
+ */
+export function banKey(text: string): string | undefined {
+  if (!text.includes("/")) return canonicalAddress(text) === undefined ? undefined : clientKey(text);
+  if (!isNetwork(text)) return undefined;
+  const { address, prefix } = parseNetwork(text);
+  if (prefix < WIDEST_BAN[isV4(address) ? 4 : 6]) return undefined;
+  const first = formatIpAddress(firstOf(address, prefix));
+  if (isV4(address)) return prefix === 32 ? first : `${first}/${prefix}`;
+  if (prefix === 128) return clientKey(first);
+  return prefix > 16 * CLIENT_GROUPS ? undefined : `${first}/${prefix}`;
+}
+
+/** Whether a key that `banKey` gave is of a network, and not of one client. */
+export function isNetworkKey(key: string): boolean {
+  return key.includes("/") && !(key.includes(":") && key.endsWith(`/${16 * CLIENT_GROUPS}`));
+}
+
 let lastAddress = "";
 let lastKey = "";
 
@@ -130,6 +153,15 @@ function rangeOf(address: IpAddress, prefix: number): Range {
   const free = BigInt((isV4(address) ? 32 : 128) - prefix);
   const first = toNumber(address) >> free << free;
   return { first, last: first + (1n << free) - 1n };
+}
+
+/** The first address of a network. */
+function firstOf(address: IpAddress, prefix: number): IpAddress {
+  const size = isV4(address) ? 8 : 16;
+  return address.map((part, i) => {
+    const free = Math.min(size, Math.max(0, size * (i + 1) - prefix));
+    return part >> free << free;
+  });
 }
 
 function toNumber(address: IpAddress): bigint {
