@@ -199,6 +199,10 @@ export const ADMISSION = [
       "limits.authTimeout, () => {});",
     ],
   ]),
+  ...faultsOf("src/firewall/tls/tls_socket.ts", ["tests/firewall/tls_socket_test.ts"], [
+    ["what was read waits for the garbage collector", "(chunk.buffer as ArrayBuffer).transfer(0);", ""],
+    ["the buffer of others is let go", "isOwn ? chunk : chunk.slice()", "chunk"],
+  ]),
   ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
     ["a handshake without an end", "handshake.sweep(nowMs, standstill.lateMs)", "undefined"],
     ["a connection that fails is left", "this.#connections.delete(handshake.connection)", "undefined"],

@@ -24,7 +24,7 @@ export class TlsSocket implements ByteSocket {
   readonly #tls: TLSSocket;
   readonly #stream: TlsStream;
   readonly #socket: ByteSocket;
-  /** Decrypted and not yet read: what came of one chunk. */
+  /** Decrypted and not yet read: what came of one chunk. Each has a buffer of its own. */
   readonly #chunks: Uint8Array[] = [];
   #hasEnded = false;
   #failure: Error | undefined;
@@ -43,7 +43,8 @@ export class TlsSocket implements ByteSocket {
     this.#socket = socket;
     stream.want(false);
     tls.on("data", (chunk: Uint8Array) => {
-      this.#chunks.push(chunk);
+      const isOwn = chunk.length === chunk.buffer.byteLength;
+      this.#chunks.push(isOwn ? chunk : chunk.slice());
       this.#serveRead();
     });
     tls.on("end", () => {
@@ -116,8 +117,11 @@ export class TlsSocket implements ByteSocket {
   #take(chunk: Uint8Array, bytes: Uint8Array): number {
     const size = Math.min(chunk.length, bytes.length);
     bytes.set(chunk.subarray(0, size));
-    if (size === chunk.length) this.#chunks.shift();
-    else this.#chunks[0] = chunk.subarray(size);
+    if (size === chunk.length) {
+      this.#chunks.shift();
+      // Left to the garbage collector, those of many peers would pile up to a hundred megabytes.
+      (chunk.buffer as ArrayBuffer).transfer(0);
+    } else this.#chunks[0] = chunk.subarray(size);
     return size;
   }
 
