@@ -52,6 +52,23 @@ Deno.test("names the listeners, each with its port, and the sockets by their ful
   assert.deepEqual(net({ ...issuer, echo: true, secure: false }).length, 2);
 });
 
+Deno.test("names each upstream with its port, a Unix socket by its path, and the files of its TLS", () => {
+  const upstream = ["ws://127.0.0.1", "wss://ws.example", "ws://[::1]:3000", "unix:///run/chat.sock"];
+  const tls = { upstreamCa: "ca.pem", upstreamCert: "me.pem", upstreamKey: "me.key" };
+  const flags = flagsFor({ upstream, ...tls });
+  assert.deepEqual(namesIn(flags, "--allow-net"), [
+    "127.0.0.1:8888",
+    "127.0.0.1:80",
+    "ws.example:443",
+    "[::1]:3000",
+    "unix:/run/chat.sock",
+  ]);
+  for (const flag of ["--allow-read", "--allow-write"]) {
+    assert.ok(namesIn(flags, flag).includes("/run/chat.sock"), flag);
+  }
+  for (const file of Object.values(tls)) assert.ok(namesIn(flags, "--allow-read").includes(file), file);
+});
+
 Deno.test("quotes what a shell would not take as it is", async () => {
   const name = "my 'key'$(touch pwned);*.pem";
   const flags = flagsFor({ keyFile: name, runtimeDir: "/run/a b" });

@@ -8,7 +8,9 @@ import { type ForeignKey, makeKey, toJwk } from "../auth/foreign.ts";
 import { Program, startServer } from "../support/process.ts";
 import { OPCODE } from "../support/raw_client.ts";
 import { nowS, type Row, SECRET, World } from "../support/settings_world.ts";
+import { startForeign } from "../upstream/harness.ts";
 import { CONNECTION_ROWS } from "./settings_rows.ts";
+import { UPSTREAM_ROWS } from "./upstream_rows.ts";
 
 const GOOD = "Authenticated!";
 const BAD = "Invalid Token";
@@ -17,6 +19,7 @@ const issuer = makeKey("EdDSA");
 
 const ROWS: Partial<Record<SettingName, Row>> = {
   ...CONNECTION_ROWS,
+  ...UPSTREAM_ROWS,
   keyFile: {
     value: "other.key",
     prepare: (folder) => writeKey(folder, "other.key", "A".repeat(43)),
@@ -175,8 +178,8 @@ const ROWS: Partial<Record<SettingName, Row>> = {
 
 Deno.test("each setting has a row that shows its effect", () => {
   for (const name of SETTING_NAMES) {
-    // Those are seen in tests/upstream, where there is a server to stand in front of, and in tests/redis.
-    if (/^upstream|^tokenCookie$|^redis|^onRedisLoss$|^nodeName$/.test(name)) continue;
+    // Those are seen in tests/redis.
+    if (/^redis|^onRedisLoss$|^nodeName$/.test(name)) continue;
     assert.ok(name in ROWS, `${name} must have a row`);
   }
 });
@@ -191,13 +194,18 @@ for (const [name, row] of Object.entries(ROWS) as [SettingName, Row][]) {
       () => Response.json({ keys: [toJwk(issuer.publicKey, { kid: "k" })] }),
     );
     assert.equal(row.value === undefined, declarationOf(name).kind === "switch");
-    const value = row.value?.replace("PORT", String(issuerServer.addr.port));
-    const args = [flagOf(name), ...(value === undefined ? [] : [value]), ...row.more ?? []];
+    await using foreign = row.foreign && await startForeign(row.foreign);
+    const place = (arg: string) =>
+      arg.replace("PORT", String(issuerServer.addr.port)).replace("UPSTREAM", foreign?.url ?? "");
+    const args = [flagOf(name), ...(row.value === undefined ? [] : [row.value]), ...row.more ?? []];
     for (const check of [row.check, row.checkAgain]) {
       if (check === undefined) continue;
       const { base = ["--no-echo"], options } = row;
-      await using program = new Program(["serve", ...withPorts([...base, ...args])], { ...options, folder });
-      await check(new World(program));
+      await using program = new Program(["serve", ...withPorts([...base, ...args]).map(place)], {
+        ...options,
+        folder,
+      });
+      await check(new World(program, foreign));
       if (row.ends !== true) program.signal("SIGTERM");
       assert.equal((await program.result()).code, 0, program.stderr.text);
     }

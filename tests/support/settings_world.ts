@@ -1,7 +1,9 @@
 // A server that was started with one setting at a value, and how its effect is seen.
 
+import assert from "node:assert/strict";
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { type ForeignKey, makeToken } from "../auth/foreign.ts";
+import type { ForeignOptions, ForeignServer } from "../upstream/harness.ts";
 import type { Program, StartOptions } from "./process.ts";
 import { RawClient, requestHead } from "./raw_client.ts";
 
@@ -12,9 +14,37 @@ const KEY: ForeignKey = { alg: "HS256", publicKey: SECRET, privateKey: SECRET };
 /** A server that was started with the setting of one row, and one key for its tokens. */
 export class World {
   readonly program: Program;
+  readonly #foreign: ForeignServer | undefined;
 
-  constructor(program: Program) {
+  /** @param foreign is the server that it is in front of, if its row has one. */
+  constructor(program: Program, foreign?: ForeignServer) {
     this.program = program;
+    this.#foreign = foreign;
+  }
+
+  /** The server behind, in a row with `foreign`. */
+  get foreign(): ForeignServer {
+    return this.#foreign!;
+  }
+
+  /** The status of a handshake that is for the server behind, by alice unless there is another token, or none. */
+  async crossingStatus(
+    options: Parameters<RawClient["handshake"]>[0] = {},
+    token = this.token(),
+  ): Promise<number> {
+    using client = await RawClient.open({ port: await this.program.port("upstream") }, 10_000);
+    return (await client.handshake(withToken(options, token))).status;
+  }
+
+  /** A connection through to the server behind, which echoes. */
+  async cross(options: Parameters<RawClient["handshake"]>[0] = {}, token = this.token()): Promise<RawClient> {
+    const client = await RawClient.connect(
+      { port: await this.program.port("upstream") },
+      withToken(options, token),
+    );
+    await client.sendText("through");
+    assert.equal(await client.nextText(), "through");
+    return client;
   }
 
   /** A token for alice, with more claims and header parameters. */
@@ -64,6 +94,11 @@ export class World {
   }
 }
 
+function withToken(options: NonNullable<Parameters<RawClient["handshake"]>[0]>, token: string) {
+  const authorization = token === "" ? {} : { Authorization: `Bearer ${token}` };
+  return { ...options, headers: { ...authorization, ...options.headers } };
+}
+
 /** The time in seconds, as tokens have it. */
 export function nowS(): number {
   return Math.floor(Date.now() / 1000);
@@ -77,6 +112,8 @@ export interface Row {
   readonly more?: readonly string[];
   /** Writes what the start needs into its folder. */
   readonly prepare?: (folder: string) => void;
+  /** The server behind it, whose URL is put in place of UPSTREAM. */
+  readonly foreign?: ForeignOptions;
   /** What else it is started with: without the echo endpoint if left out. */
   readonly base?: readonly string[];
   /** What the process may do besides, and its variables. */

@@ -3,7 +3,8 @@
 import { createSecretKey } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTlsServer, type ServerOptions } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer } from "ws";
 import { type ForeignKey, makeToken } from "../auth/foreign.ts";
 import { Program, type StartOptions } from "../support/process.ts";
@@ -50,19 +51,27 @@ export interface ForeignOptions {
   /** Where to listen: a port, 0 for a free one, or the path of a Unix socket. */
   readonly listen?: number | string;
   readonly options?: Record<string, unknown>;
+  /** Over TLS, for `localhost`. */
+  readonly tls?: ServerOptions;
   readonly onConnection?: (socket: ForeignSocket, request: IncomingMessage) => void;
 }
 
 /** Starts npm `ws`, which answers each message with the same. */
 export async function startForeign(
-  { listen = 0, options = {}, onConnection }: ForeignOptions = {},
+  { listen = 0, options = {}, tls, onConnection }: ForeignOptions = {},
 ): Promise<ForeignServer> {
-  const http = createServer();
+  const http = tls === undefined ? createServer() : createTlsServer(tls);
   const server = new WebSocketServer({ server: http, ...options });
   const requests: IncomingMessage[] = [];
   const sockets: ForeignSocket[] = [];
   const closes: { code: number; reason: string }[] = [];
   const waiting: (() => void)[] = [];
+  // Those that were never answered too.
+  const connections = new Set<Socket>();
+  http.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.on("close", () => connections.delete(socket));
+  });
   let awaited = 0;
   server.on("connection", (socket: ForeignSocket, request: IncomingMessage) => {
     requests.push(request);
@@ -80,7 +89,11 @@ export async function startForeign(
   );
   const port = typeof listen === "string" ? 0 : (http.address() as AddressInfo).port;
   return {
-    url: typeof listen === "string" ? `unix://${listen}` : `ws://127.0.0.1:${port}`,
+    url: typeof listen === "string"
+      ? `unix://${listen}`
+      : tls === undefined
+      ? `ws://127.0.0.1:${port}`
+      : `wss://localhost:${port}`,
     port,
     http,
     server,
@@ -104,7 +117,7 @@ export async function startForeign(
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.terminate();
-      http.closeAllConnections();
+      for (const connection of connections) connection.destroy();
       server.close();
       await new Promise((resolve) => http.close(resolve));
     },
