@@ -10,7 +10,7 @@ import { addCompletionsCommand } from "./commands/completions_command.ts";
 import { addConfigCommand } from "./commands/config_command.ts";
 import { addConnectCommand } from "./commands/connect_command.ts";
 import { addHealthCommand } from "./commands/health_command.ts";
-import { addHelpEnds, helpCallOf, helpColumns, helpFormat } from "./about/help.ts";
+import { addHelpEnds, formatShortHelp, helpCallOf, helpColumns, helpFormat } from "./about/help.ts";
 import { addKeyCommand } from "./commands/key_command.ts";
 import { addLogCommand } from "./commands/log_command.ts";
 import { addManCommand } from "./commands/man_command.ts";
@@ -104,6 +104,8 @@ function createProgram(exitWith: (code: number) => void, isShort: boolean): Stri
   addManCommand(program);
   addVersionCommand(program);
   addHelpEnds(program, isShort);
+  // Of the program alone: what is below it has its own.
+  if (isShort) program.configureHelp({ ...helpFormat(true), formatHelp: formatShortHelp });
   return program;
 }
 

@@ -23,6 +23,21 @@ Deno.test("a short help fits a screen and shows the flags that people change, an
   assert.match(text, /^All flags: .* --help$/m);
 });
 
+Deno.test("the short help of the program fits a screen, with all commands and the flags that people change", async () => {
+  const text = await help("-h");
+  const lines = text.trimEnd().split("\n");
+  assert.ok(lines.length >= 24 && lines.length <= 40, `${lines.length} lines`);
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  for (const [, name] of (await help("--help")).matchAll(/^ {2}([a-z]+) /gm)) {
+    if (!["deno", "wsward", "help"].includes(name!)) {
+      assert.match(text, new RegExp(`[:,] +${name}\\b|^ +${name},?`, "m"));
+    }
+  }
+  for (const name of COMMON_SETTINGS) assert.match(text, new RegExp(`^  ${flagOf(name)} `, "m"));
+  assert.match(text, /^All commands: .* --help, and all flags: .* --help$/m);
+  assert.match(text, /^Examples:\n/m);
+});
+
 Deno.test("every command has two examples, and is no wider than 80 columns but for what is typed", async () => {
   const commands = Array.from((await help("--help")).matchAll(/^ {2}([a-z]+) /gm), ([, name]) => [name!]);
   assert.ok(commands.length > 15);

@@ -213,6 +213,39 @@ export function helpFormat(isShort: boolean): Partial<Help> {
   };
 }
 
+/** The short help of the program itself: one screen, with what there is and the flags that people change. */
+export function formatShortHelp(program: Command, helper: Help): string {
+  const columns = helper.helpWidth ?? DEFAULT_COLUMNS;
+  const groups = helper.groupItems(
+    [...program.commands],
+    helper.visibleCommands(program).filter((c) => c.name() !== "help"),
+    (c) => c.helpGroup(),
+  );
+  const commands = Array.from(groups).flatMap(([heading, members]) =>
+    wrap(`${heading} ${members.map((command) => command.name()).join(", ")}`, columns - 4).join("\n    ")
+      .split("\n")
+  );
+  const serve = program.commands.find((command) => command.name() === "serve")!;
+  const common = new Set(COMMON_SETTINGS.map((name) => flagOf(name)));
+  const flags = serve.options.filter(({ long }) => common.has(long ?? ""));
+  const width = Math.max(...flags.map((option) => helper.optionTerm(option).length));
+  return [
+    `Usage: ${helper.commandUsage(program)}`,
+    "",
+    ...wrap(helper.commandDescription(program), columns),
+    "",
+    ...commands.map((line) => `  ${line}`),
+    "",
+    typed("Flags of wsward serve that people change:"),
+    ...flags.map((option) =>
+      helper.formatItem(helper.optionTerm(option), width, helper.optionDescription(option), helper)
+    ),
+    "",
+    typed("All commands: wsward --help, and all flags: wsward serve --help"),
+    "",
+  ].join("\n");
+}
+
 /** Adds examples, and after a short help where the rest is, to a command and all below it. */
 export function addHelpEnds(command: Command, isShort: boolean, path: readonly string[] = []): void {
   const examples = EXAMPLES[path.join(" ")];
