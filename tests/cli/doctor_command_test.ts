@@ -40,7 +40,15 @@ Deno.test("all is well where a start would be, and nothing is left behind", () =
       // The limit of this machine is not for the test to say.
       name === "descriptors" || result === "ok"
     ).map(({ name }) => name);
-    assert.deepEqual(names, ["echo port", "secure port", "key file", "log file", "descriptors", "clock"]);
+    assert.deepEqual(names, [
+      "echo port",
+      "secure port",
+      "key file",
+      "runtime folder",
+      "log file",
+      "descriptors",
+      "clock",
+    ]);
     assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), []);
   }));
 
@@ -95,3 +103,54 @@ Deno.test("more connections than descriptors are a warning, a clock long past a 
   }
   assert.equal(found.get("clock")!.result, "failure");
 });
+
+Deno.test("rules, state, runtime folder, TLS key and metrics token are looked at, each as it should be and not", () =>
+  inFolder(async (folder) => {
+    const write = (name: string, text: string, mode = 0o600) => {
+      Deno.writeTextFileSync(`${folder}/${name}`, text);
+      Deno.chmodSync(`${folder}/${name}`, mode);
+      return `${folder}/${name}`;
+    };
+    Deno.mkdirSync(`${folder}/run`, { mode: 0o700 });
+    Deno.mkdirSync(`${folder}/open`);
+    Deno.chmodSync(`${folder}/open`, 0o777);
+    const sqlite = `SQLite format 3\0${"\0".repeat(84)}`;
+    const pem = new URL("../fixtures/tls/", import.meta.url).pathname;
+    const cert = `${pem}server.pem`;
+    const key = Deno.readTextFileSync(`${pem}server.key.pem`);
+    const token = "0123456789abcdef";
+    const base = { secure: false, logFile: `${folder}/errors.log` } as const;
+    const metrics = { ...base, metricsListen: "127.0.0.1:0" };
+    const tls = { ...base, tlsCert: cert };
+    const cases: [string, Finding["result"], Parameters<typeof findings>[0]][] = [
+      ["rules file", "ok", { ...base, rulesFile: write("rules", "deny 192.0.2.1\n") }],
+      ["rules file", "failure", { ...base, rulesFile: write("bad", "deny nobody\n") }],
+      ["rules file", "failure", { ...base, rulesFile: `${folder}/none` }],
+      ["state file", "ok", { ...base, stateFile: `${folder}/new.db` }],
+      ["state file", "ok", { ...base, stateFile: write("state.db", sqlite) }],
+      ["state file", "ok", { ...base, stateFile: write("empty.db", "") }],
+      ["state file", "warning", { ...base, stateFile: write("open.db", sqlite, 0o644) }],
+      ["state file", "failure", { ...base, stateFile: write("text.db", "no database") }],
+      ["state file", "failure", { ...base, stateFile: `${folder}/none/state.db` }],
+      ["runtime folder", "ok", { ...base, runtimeDir: `${folder}/run` }],
+      ["runtime folder", "ok", { ...base, runtimeDir: `${folder}/fresh` }],
+      ["runtime folder", "failure", { ...base, runtimeDir: `${folder}/open` }],
+      ["runtime folder", "failure", { ...base, runtimeDir: `${folder}/none/run` }],
+      ["TLS key", "ok", { ...tls, tlsKey: write("a.key", key, 0o640) }],
+      ["TLS key", "warning", { ...tls, tlsKey: write("b.key", key, 0o644) }],
+      ["TLS key", "failure", { ...tls, tlsKey: `${folder}/none` }],
+      ["metrics token", "ok", { ...metrics, metricsTokenFile: write("token", token, 0o640) }],
+      ["metrics token", "warning", { ...metrics, metricsTokenFile: write("known", token, 0o644) }],
+      ["metrics token", "failure", { ...metrics, metricsTokenFile: write("short", "0123456789abcde") }],
+    ];
+    for (const [name, result, given] of cases) {
+      const finding = (await findings(given)).get(name);
+      assert.equal(finding?.result, result, `${name} with ${JSON.stringify(given)}: ${finding?.state}`);
+      assert.equal(finding.remedy === undefined, result === "ok");
+    }
+    const names = new Set(Array.from(Deno.readDirSync(folder), ({ name }) => name));
+    for (const name of ["new.db", "fresh", "errors.log"]) assert.ok(!names.has(name), `${name} was created`);
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const found = await findings({ ...base, metricsListen: `127.0.0.1:${taken.addr.port}` });
+    assert.match(found.get("metrics port")!.remedy!, /choose another with --metrics-listen$/);
+  }));

@@ -13,6 +13,13 @@ import { flagOf, judgesTokens } from "../../core/settings/settings.ts";
 import { urlHost } from "../../core/shown.ts";
 import { readPem } from "../../firewall/tls/pem_file.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
+import {
+  examineMetricsToken,
+  examineRules,
+  examineRuntimeDir,
+  examineState,
+  examineTlsKey,
+} from "./doctor_files.ts";
 import type { Finding } from "./doctor_finding.ts";
 import { examineUpstreams } from "./doctor_upstream.ts";
 
@@ -22,31 +29,53 @@ const ISSUER_TIMEOUT_MS = 5_000;
 /** No clock of a machine that this runs on can be right before. */
 const EARLIEST_MS = Date.UTC(2026, 0);
 
+/** Looks at one kind of thing; finds nothing where the settings do not need it. */
+type Check = (settings: Settings, nowMs: number) => readonly Finding[] | Promise<readonly Finding[]>;
+
+/** In the order in which they are told. */
+const CHECKS: readonly Check[] = [
+  ports,
+  examineUpstreams,
+  keys,
+  issuer,
+  certificate,
+  examineTlsKey,
+  examineRules,
+  examineState,
+  examineRuntimeDir,
+  examineMetricsToken,
+  ({ logFile }) => [examineLogFile(logFile)],
+  (settings) => [descriptors(settings)],
+  (_, nowMs) => [clock(nowMs)],
+];
+
 /** Looks at all that these settings need: opens and closes the ports, asks the issuer and each upstream, creates and changes nothing. */
 export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
-  const { host, adminListen } = settings;
-  const needsKeys = judgesTokens(settings);
   const findings: Finding[] = [];
-  for (const endpoint of listEndpoints(settings)) {
-    findings.push(port(`${endpoint.name} port`, host, endpoint.port, flagOf(endpoint.portSetting)));
-  }
-  if (adminListen !== undefined) {
-    const url = new URL(`http://${adminListen}`);
-    findings.push(
-      port("admin port", url.hostname.replace(/^\[|\]$/g, ""), Number(url.port || 80), "--admin-listen"),
-    );
-  }
-  if (settings.upstream.length > 0) findings.push(...await examineUpstreams(settings));
-  if (needsKeys) findings.push(await keys(settings));
-  if (settings.jwksUrl !== undefined && needsKeys) findings.push(await issuer(settings.jwksUrl));
-  if (settings.tlsCert !== undefined && settings.tlsKey !== undefined) {
-    findings.push(certificate(settings, nowMs));
-  }
-  findings.push(logFile(settings.logFile), descriptors(settings), clock(nowMs));
+  for (const check of CHECKS) findings.push(...await check(settings, nowMs));
   return findings;
 }
 
-function port(name: string, hostname: string, number: number, flag: string): Finding {
+function ports(settings: Settings): readonly Finding[] {
+  const { host, adminListen, metricsListen } = settings;
+  const findings = listEndpoints(settings).map(({ name, port, portSetting }) =>
+    examinePort(`${name} port`, host, port, flagOf(portSetting))
+  );
+  for (
+    const [name, address, flag] of [
+      ["admin port", adminListen, "--admin-listen"],
+      ["metrics port", metricsListen, "--metrics-listen"],
+    ] as const
+  ) {
+    if (address === undefined) continue;
+    const colon = address.lastIndexOf(":");
+    const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
+    findings.push(examinePort(name, hostname, Number(address.slice(colon + 1)), flag));
+  }
+  return findings;
+}
+
+function examinePort(name: string, hostname: string, number: number, flag: string): Finding {
   const address = `${urlHost(hostname)}:${number}`;
   try {
     Deno.listen({ hostname, port: number }).close();
@@ -57,12 +86,16 @@ function port(name: string, hostname: string, number: number, flag: string): Fin
       ? `stop what listens there, or choose another with ${flag}`
       : error instanceof Deno.errors.PermissionDenied
       ? `choose a port from 1024 on with ${flag}`
-      : `choose an address of this machine with ${flag === "--admin-listen" ? flag : "--host"}`;
+      : `choose an address of this machine with ${flag.endsWith("-listen") ? flag : "--host"}`;
     return { name, result: "failure", state, remedy };
   }
 }
 
-async function keys({ keyFile, keyEncoding, jwksUrl }: Settings): Promise<Finding> {
+async function keys(settings: Settings): Promise<readonly Finding[]> {
+  return judgesTokens(settings) ? [await examineKeys(settings)] : [];
+}
+
+async function examineKeys({ keyFile, keyEncoding, jwksUrl }: Settings): Promise<Finding> {
   const name = "key file";
   const doubts: string[] = [];
   try {
@@ -93,7 +126,12 @@ async function keys({ keyFile, keyEncoding, jwksUrl }: Settings): Promise<Findin
   };
 }
 
-async function issuer(jwksUrl: string): Promise<Finding> {
+async function issuer(settings: Settings): Promise<readonly Finding[]> {
+  const { jwksUrl } = settings;
+  return jwksUrl !== undefined && judgesTokens(settings) ? [await examineIssuer(jwksUrl)] : [];
+}
+
+async function examineIssuer(jwksUrl: string): Promise<Finding> {
   const name = "issuer";
   const remedy = "look at --jwks-url and the network; until it answers only keys of --key-file are known";
   try {
@@ -111,7 +149,11 @@ async function issuer(jwksUrl: string): Promise<Finding> {
   }
 }
 
-function certificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings, nowMs: number): Finding {
+function certificate(settings: Settings, nowMs: number): readonly Finding[] {
+  return settings.tlsCert === undefined ? [] : [examineCertificate(settings, nowMs)];
+}
+
+function examineCertificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings, nowMs: number): Finding {
   const name = "certificate";
   try {
     const cert = readPem("TLS certificate", tlsCert).text;
@@ -132,7 +174,7 @@ function certificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings, nowMs
   }
 }
 
-function logFile(path: string): Finding {
+function examineLogFile(path: string): Finding {
   const name = "log file";
   try {
     if (!exists(path)) {
