@@ -163,7 +163,7 @@ export const SWEEP = define(
   `
 local node = ARGV[2]
 if ARGV[3] ~= '1' and lives(node) then return {'OK', now, 0} end
-local parts = redis.call('HRANDFIELD', P..'s:'..node, 500, 'WITHVALUES')
+local parts = redis.call('HRANDFIELD', P..'s:'..node, 300, 'WITHVALUES')
 for i = 1, #parts, 2 do release(node, parts[i], parts[i + 1]) end
 local left = redis.call('HLEN', P..'s:'..node)
 if left == 0 then

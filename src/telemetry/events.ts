@@ -293,8 +293,10 @@ export const EVENTS = {
       "Redis can't be used: limits, the replay check and new bans hold on this node only until it is back",
     fields: ["server", "reason"],
     cause:
-      "Redis is down, slower than --redis-timeout, full, read-only or does not let this node in; open sessions go on, " +
-      "what was revoked and banned stays so, and it is tried again all the time",
+      "Redis is down, slower than --redis-timeout, full, read-only or does not let this node in. Until it is back: open " +
+      "sessions go on; new ones are held to the limits of this node, or refused with --on-redis-loss refuse; a token of " +
+      "--replay-check can be used once on each node; what is revoked, banned or closed here holds here at once, and is told " +
+      "to the others later; what was revoked or banned before stays so. It is tried again all the time",
     settings: ["onRedisLoss", "redisTimeout", "redis"],
   },
   "redis.refused": {

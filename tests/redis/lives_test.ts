@@ -1,7 +1,7 @@
 // How nodes come and go, and the ways in which Redis is reached.
 
 import assert from "node:assert/strict";
-import { EXECUTABLE } from "../support/process.ts";
+import { EXECUTABLE, run } from "../support/process.ts";
 import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";
 import { Node, token, until } from "./nodes.ts";
 
@@ -282,4 +282,33 @@ Deno.test("a password in a flag is refused, and told nowhere", async () => {
   assert.equal(code, 2);
   assert.match(stderr, /Cannot use --redis .*everybody on this machine sees the password/);
   assert.doesNotMatch(stderr, /s3cret/);
+});
+
+test("the doctor looks whether Redis is there and takes what is written", async () => {
+  await using redis = await RedisServer.start();
+  const look = async (url: string) => {
+    const { stdout } = await run(["doctor", "--no-secure", "--echo-port", "0", "--log-file", "none"], {
+      env: { WSWARD_REDIS: url },
+    });
+    return stdout.split("\n").find((line) => line.includes("Redis"));
+  };
+  assert.match(await look(redis.url) ?? "", /^ok .*it answers within \d+ ms$/);
+  await redis.call("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+hello", "+get");
+  const reader = await look(redis.url.replace("://", "://reader:secret@"));
+  assert.match(reader ?? "", /^warning .*NOPERM/);
+  assert.doesNotMatch(reader ?? "", /secret/);
+  await redis.kill();
+  assert.match(await look(redis.url) ?? "", /^warning .*connection refused/);
+});
+
+test("config show tells where Redis is, and not the password", async () => {
+  const env = { WSWARD_REDIS: "redis://me:s3cret@10.0.0.5" };
+  for (const args of [["config", "show"], ["config", "show", "--json"]]) {
+    const { stdout } = await run(args, { env });
+    assert.match(stdout, /redis:\/\/\.\.\.@10\.0\.0\.5/);
+    assert.doesNotMatch(stdout, /s3cret/);
+  }
+  const { stdout } = await run(["serve", "--print-permissions", "--runtime-dir", "run"], { env });
+  assert.match(stdout, /--allow-net=\S*10\.0\.0\.5:6379/);
+  assert.doesNotMatch(stdout, /s3cret/);
 });

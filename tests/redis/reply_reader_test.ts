@@ -72,7 +72,7 @@ Deno.test("refuses what is not RESP3, whole and byte by byte", () => {
     "*99999999999\r\n",
     "#x\r\n",
     "_x\r\n",
-    "$1\r\nabc\r\n",
+    "$1\r\nabc:1\r\n",
     "*1\r\n>1\r\n+a\r\n",
     "*1\r\n".repeat(9),
     "*100001\r\n",

@@ -21,6 +21,7 @@ import {
   examineTlsKey,
 } from "./doctor_files.ts";
 import type { Finding } from "./doctor_finding.ts";
+import { examineRedis } from "./doctor_redis.ts";
 import { examineUpstreams } from "./doctor_upstream.ts";
 
 const CERTIFICATE_WARNING_DAYS = 14;
@@ -36,6 +37,7 @@ type Check = (settings: Settings, nowMs: number) => readonly Finding[] | Promise
 const CHECKS: readonly Check[] = [
   ports,
   examineUpstreams,
+  examineRedis,
   keys,
   issuer,
   certificate,
@@ -49,7 +51,7 @@ const CHECKS: readonly Check[] = [
   (_, nowMs) => [clock(nowMs)],
 ];
 
-/** Looks at all that these settings need: opens and closes the ports, asks the issuer and each upstream, creates and changes nothing. */
+/** Looks at all that these settings need: opens and closes the ports, asks the issuer, Redis and each upstream, creates and changes nothing. */
 export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const check of CHECKS) findings.push(...await check(settings, nowMs));
