@@ -27,6 +27,8 @@ export interface UpstreamStatus {
   readonly connections_open: number;
   /** Attempts to connect since the start, by what became of them. */
   readonly connects: Readonly<Record<string, number>>;
+  /** How long those that succeeded took on average, in seconds; 0 without any. */
+  readonly connect_seconds_mean: number;
 }
 
 /** The answer to `GET /status`, without what depends on who asks. Times in seconds, sizes in bytes. */
@@ -125,11 +127,12 @@ export class StatusReporter {
       totals: sumTotals(endpoints.map((endpoint) => endpoint.totals)),
       rates: sumTotals(endpoints.map((endpoint) => endpoint.rates)),
       rates_window_seconds: seconds,
-      upstreams: (firewall?.upstreams?.servers ?? []).map(({ name, isUp, open, connects }) => ({
+      upstreams: (firewall?.upstreams?.servers ?? []).map(({ name, isUp, open, connects, seconds }) => ({
         name,
         up: isUp,
         connections_open: open,
         connects: merge([connects]),
+        connect_seconds_mean: seconds.sum / Math.max(1, countOf(seconds)),
       })),
       refusals: merge(counted.map(({ refusals }) => refusals)),
       closes: merge(counted.map(({ counters }) => sumByLabel(counters.closes, closeLabel))),

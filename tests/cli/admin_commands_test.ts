@@ -525,8 +525,20 @@ Deno.test("the picture of top shows all that it has at any width: lists go on in
     ...STATUS,
     problems: ["the endpoint echo is down", "all upstreams are down"],
     upstreams: [
-      { name: "ws://192.0.2.1:9000/", up: true, connections_open: 5, connects: { ok: 1500 } },
-      { name: "ws://192.0.2.2:9000/", up: false, connections_open: 0, connects: { timeout: 3, tls: 0 } },
+      {
+        name: "ws://192.0.2.1:9000/",
+        up: true,
+        connections_open: 5,
+        connects: { ok: 1500 },
+        connect_seconds_mean: 0.0124,
+      },
+      {
+        name: "ws://192.0.2.2:9000/",
+        up: false,
+        connections_open: 0,
+        connects: { timeout: 3, tls: 0 },
+        connect_seconds_mean: 0,
+      },
     ],
     refusals: { handshake_rate: 33_333, max_connections_per_ip: 1200, origin: 120, host: 7 },
   };
@@ -548,8 +560,8 @@ Deno.test("the picture of top shows all that it has at any width: lists go on in
       ]
     ) assert.ok(text.includes(shown), `${columns}: ${text}`);
     if (columns === 0) continue;
-    assert.match(text, /ws:\/\/192\.0\.2\.1:9000\/ up 5 1\.5k none/);
-    assert.match(text, /ws:\/\/192\.0\.2\.2:9000\/ DOWN 0 0 timeout 3 /);
+    assert.match(text, /ws:\/\/192\.0\.2\.1:9000\/ up 5 1\.5k 12\.4 ms none/);
+    assert.match(text, /ws:\/\/192\.0\.2\.2:9000\/ DOWN 0 0 - timeout 3 /);
     assert.equal(lines.at(-1), "03:04:05 info e peer=192.0.2.1 connection=c");
   }
 });

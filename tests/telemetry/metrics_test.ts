@@ -115,6 +115,8 @@ Deno.test("the Grafana dashboard asks for metrics and labels that exist", () => 
     const selectors = expression.match(/\b(wsward|process)_\w+/g);
     assert.equal(expression.match(/instance=~"\$instance"/g)?.length, selectors?.length, expression);
   }
+  const upstreams = Object.keys(METRICS).filter((name) => name.startsWith("wsward_upstream_"));
+  assert.deepEqual(upstreams.filter((name) => !expressions.some((one: string) => one.includes(name))), []);
   const { query } = dashboard.templating.list.find(({ name }: { name: string }) => name === "instance");
   assert.equal(query.query, "label_values(wsward_build_info, instance)");
 });

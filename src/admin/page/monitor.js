@@ -98,26 +98,31 @@ function showTokenField(areShown) {
 
 function showUpstreams(upstreams) {
   byId("upstreams").hidden = upstreams.length === 0;
-  byId("upstreams-rows").replaceChildren(...upstreams.map(({ name, up, connections_open, connects }) => {
-    const { ok = 0, ...failed } = connects;
-    const failures = Object.entries(failed).filter(([, count]) => count > 0);
-    const cells = {
-      Server: [name],
-      State: [element("span", { className: up ? "good" : "bad" }, up ? "in use" : "left out for a time")],
-      Open: [decimals.format(connections_open)],
-      Connected: [decimals.format(ok)],
-      Failed: [failures.map(([result, count]) => `${result} ${decimals.format(count)}`).join(", ") || "none"],
-    };
-    return element(
-      "tr",
-      {},
-      ...Object.entries(cells).map(([label, children]) => {
-        const cell = element("td", {}, element("span", {}, ...children));
-        cell.dataset.label = label;
-        return cell;
-      }),
-    );
-  }));
+  byId("upstreams-rows").replaceChildren(
+    ...upstreams.map(({ name, up, connections_open, connects, connect_seconds_mean }) => {
+      const { ok = 0, ...failed } = connects;
+      const failures = Object.entries(failed).filter(([, count]) => count > 0);
+      const cells = {
+        Server: [name],
+        State: [element("span", { className: up ? "good" : "bad" }, up ? "in use" : "left out for a time")],
+        Open: [decimals.format(connections_open)],
+        Connected: [decimals.format(ok)],
+        Took: [ok > 0 ? `${decimals.format(connect_seconds_mean * 1000)} ms` : "-"],
+        Failed: [
+          failures.map(([result, count]) => `${result} ${decimals.format(count)}`).join(", ") || "none",
+        ],
+      };
+      return element(
+        "tr",
+        {},
+        ...Object.entries(cells).map(([label, children]) => {
+          const cell = element("td", {}, element("span", {}, ...children));
+          cell.dataset.label = label;
+          return cell;
+        }),
+      );
+    }),
+  );
 }
 
 function showCounts(status) {

@@ -93,11 +93,13 @@ function endpointRow({ name, connections_open, rates }: EndpointStatus): readonl
 
 function upstreamLines(upstreams: Status["upstreams"]): readonly string[] {
   if (upstreams.length === 0) return [];
-  const rows = upstreams.map(({ name, up, connections_open, connects }) => {
+  const rows = upstreams.map(({ name, up, connections_open, connects, connect_seconds_mean }) => {
     const { ok = 0, ...failed } = connects;
-    return [name, up ? "up" : "DOWN", formatNumber(connections_open), formatNumber(ok), formatCounts(failed)];
+    const took = ok > 0 ? `${formatNumber(connect_seconds_mean * 1000)} ms` : "-";
+    const state = up ? "up" : "DOWN";
+    return [name, state, formatNumber(connections_open), formatNumber(ok), took, formatCounts(failed)];
   });
-  return [...formatColumns(["UPSTREAM", "", "OPEN", "OK", "FAILED"], rows).split("\n"), ""];
+  return [...formatColumns(["UPSTREAM", "", "OPEN", "OK", "TOOK", "FAILED"], rows).split("\n"), ""];
 }
 
 function formatCounts(counts: Readonly<Record<string, number>>): string {
