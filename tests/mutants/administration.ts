@@ -197,7 +197,11 @@ export const ADMINISTRATION = [
       "[...sessions].slice(-1)",
     ],
     ["close codes that are not for the wire", "if (!isValidCloseCode(code)) throw", "if (false) throw"],
-    ["tokens are not marked as used", "this.#usedTokens?.mark(identity);", ""],
+    [
+      "tokens are not marked as used",
+      "this.#store(identity, (usedTokens) => usedTokens.mark(identity));",
+      "",
+    ],
   ]),
   ...faultsOf("src/endpoints/sessions/used_tokens.ts", ["tests/endpoints/session_registry_test.ts"], [
     ["a token twice", "if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;", ""],

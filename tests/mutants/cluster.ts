@@ -60,8 +60,8 @@ export const CLUSTER = [
     ],
     [
       "two who waited together",
-      "return verdict.then((late) => () => this.#settle(identity, place.id, late));",
-      "return verdict.then((late) => { const ending = this.#settle(identity, place.id, late); return () => ending; });",
+      "return verdict.then((late) => () => settle(late));",
+      "return verdict.then((late) => { const ending = settle(late); return () => ending; });",
     ],
   ]),
   ...faultsOf("src/cluster/shared_list.ts", ["tests/redis/shared_list_test.ts"], [

@@ -78,6 +78,77 @@ Deno.test("the limit of sessions comes before the dial, and a failed dial gives 
   for (let i = 0; i < 3; i++) assert.equal((await front.ask()).status, 502);
 });
 
+/** A server that refuses whoever asks for /no. */
+const CHOOSY = { options: { verifyClient: ({ req }: { req: { url: string } }) => req.url !== "/no" } };
+
+Deno.test("a dial that fails sends no older session away, and one that does not does", async () => {
+  await using foreign = await startForeign(CHOOSY);
+  await using front = new Front([foreign.url], [
+    "--max-sessions-per-user",
+    "2",
+    "--on-session-limit",
+    "close-oldest",
+  ]);
+  using first = await front.connect();
+  using second = await front.connect();
+  for (let i = 0; i < 3; i++) assert.equal((await front.ask({ target: "/no" })).status, 401);
+  for (const client of [first, second]) {
+    await client.sendText("still here");
+    assert.equal(await client.nextText(), "still here");
+  }
+  using third = await front.connect();
+  assert.deepEqual(await first.nextClose(), { code: 3003, reason: "too many sessions" });
+  for (const client of [second, third]) {
+    await client.sendText("still here");
+    assert.equal(await client.nextText(), "still here");
+    client.close();
+  }
+  first.close();
+});
+
+Deno.test("with close-oldest no user waits for more servers at once than it may have sessions", async () => {
+  const asked = Promise.withResolvers<(is: boolean) => void>();
+  await using foreign = await startForeign({
+    options: { verifyClient: (_: unknown, decide: (is: boolean) => void) => asked.resolve(decide) },
+  });
+  await using front = new Front([foreign.url], [
+    "--max-sessions-per-user",
+    "1",
+    "--on-session-limit",
+    "close-oldest",
+  ]);
+  const waiting = front.connect();
+  const decide = await asked.promise;
+  assert.equal((await front.ask()).status, 403);
+  decide(true);
+  using client = await waiting;
+  client.close();
+});
+
+Deno.test("a dial that fails leaves the token as it was, also in the state file", async () => {
+  await using foreign = await startForeign(CHOOSY);
+  await using front = new Front([foreign.url], ["--replay-check", "--state-file", "state.db"]);
+  const token = makeUserToken({ jti: "once" });
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await front.ask({ target: "/no" }, token);
+    assert.deepEqual([status, body], [401, "Unauthorized"]);
+  }
+  front.program.signal("SIGTERM");
+  assert.equal((await front.program.result()).code, 0);
+
+  await using again = new Front(
+    [foreign.url],
+    ["--replay-check", "--state-file", `${front.folder}/state.db`],
+    {
+      permissions: [`--allow-read=${front.folder}`, `--allow-write=${front.folder}`],
+    },
+  );
+  using client = await again.connect({}, token);
+  client.close();
+  const { status, body } = await again.ask({}, token);
+  assert.deepEqual([status, body], [401, "Token Already Used\n"]);
+});
+
 Deno.test("who is gone while the server is asked is gone for the server too", async () => {
   const asked = Promise.withResolvers<() => void>();
   await using foreign = await startForeign({

@@ -74,7 +74,7 @@ async function ask(
         headers: new Map([["host", host], ["sec-websocket-key", key]]),
       },
       pass: { query: "", cookie: undefined, subprotocols: [], fallback: undefined, ticket: undefined },
-      ticket: { headers: [], closed: () => {} },
+      ticket: { headers: [], opened: () => {}, closed: () => {} },
       server: address,
       host: upstreamHost,
       connection: "doctor",

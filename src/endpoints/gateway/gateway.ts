@@ -51,6 +51,7 @@ interface Crossed {
 /** What a verified token allows. */
 interface Ticket {
   readonly headers: readonly (readonly [name: string, value: string])[];
+  opened(): void;
   closed(code: number): void;
 }
 
@@ -90,6 +91,7 @@ export class OpenGateway {
       fallback: undefined,
       ticket: {
         headers: authorization === undefined ? [] : [["Authorization", authorization]],
+        opened: () => {},
         closed: () => {},
       },
     });
@@ -186,14 +188,21 @@ export class Gateway {
     if (headers === undefined) return TOO_MUCH;
     const { connection, address } = asked;
     const id = crypto.randomUUID();
-    const outcome = sessions.request(identity, { id, connection, address });
+    const outcome = sessions.request(identity, { id, connection, address }, true);
     const refusal = outcome instanceof Promise ? (await outcome)() : outcome;
     if (refusal !== undefined) return refusal;
     const session = this.#startSession(id, identity, asked, crossed);
+    let isOpened = false;
     return {
       headers,
+      opened: () => {
+        isOpened = true;
+        sessions.opened(session);
+      },
       closed: (code) => {
         session.close(code);
+        // No server took it: neither the token nor another session is to be spent on that.
+        if (!isOpened) sessions.giveUp(identity, id);
         this.#options.counters.lifetimes.observe(session.durationMs / 1000);
       },
     };

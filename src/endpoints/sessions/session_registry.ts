@@ -50,6 +50,8 @@ export class SessionRegistry {
   readonly #sessions = new Map<string, Session>();
   /** Each user's sessions, the oldest first. */
   readonly #byUser = new Map<string, Set<Session>>();
+  /** Those of which it is not known yet whether anything comes of them, by id: for them nobody is sent away. */
+  readonly #trials = new Set<string>();
   /** Undefined without the replay check. */
   readonly #usedTokens: UsedTokens | undefined;
 
@@ -216,8 +218,14 @@ export class SessionRegistry {
   /**
    * As `admit`, on all nodes together. A promise takes a round trip, and resolves with who decides then: the session must be
    * added right after that was asked, or given up, for the peer may be gone.
+   *
+   * @param isTrial Whether something may still fail: the oldest sessions end no sooner than `opened` says that it did not.
    */
-  request(identity: Identity, place: NewPlace): Ending | undefined | Promise<() => Ending | undefined> {
+  request(
+    identity: Identity,
+    place: NewPlace,
+    isTrial = false,
+  ): Ending | undefined | Promise<() => Ending | undefined> {
     const refusal = this.check(identity);
     if (refusal !== undefined) return refusal;
     const { user, expiresAtMs, claims: { jti } } = identity;
@@ -225,18 +233,30 @@ export class SessionRegistry {
     const startedAtMs = this.#options.clock.now();
     const jtis = name === undefined ? [] : [name];
     const verdict = this.#options.shared.admit({ ...place, user, startedAtMs, expiresAtMs, jtis }, name);
-    if (!(verdict instanceof Promise)) return this.#settle(identity, place.id, verdict);
-    return verdict.then((late) => () => this.#settle(identity, place.id, late));
+    const settle = (known: Verdict) => this.#settle(identity, place.id, known, isTrial);
+    if (!(verdict instanceof Promise)) return settle(verdict);
+    return verdict.then((late) => () => settle(late));
   }
 
-  /** Tells the other nodes that a session which they admitted never began. */
+  /** A session that was admitted never began: its token can be used again, here and on the other nodes. */
   giveUp(identity: Identity, id: string): void {
     const { jti } = identity.claims;
+    this.#trials.delete(id);
+    this.#store(identity, (usedTokens) => usedTokens.unmark(identity));
     this.#options.shared.ended(id, typeof jti === "string" ? jti : undefined);
   }
 
-  #settle(identity: Identity, id: string, verdict: Verdict): Ending | undefined {
-    if (verdict === "alone") return this.admit(identity);
+  /** Nothing can fail any more for a session that was on trial. */
+  opened({ id, user }: Session): void {
+    if (!this.#trials.delete(id)) return;
+    const sessions = [...this.#byUser.get(user) ?? []].filter((one) => !this.#trials.has(one.id));
+    for (const oldest of sessions.slice(0, Math.max(0, sessions.length - this.#options.maxSessionsPerUser))) {
+      oldest.end(ENDINGS.tooManySessions);
+    }
+  }
+
+  #settle(identity: Identity, id: string, verdict: Verdict, isTrial: boolean): Ending | undefined {
+    if (verdict === "alone") return this.#admit(identity, isTrial ? id : undefined);
     if (verdict !== "ok") return refusalOf(verdict);
     // While the others were asked.
     if (this.#options.revocations.covers(identity)) {
@@ -252,16 +272,25 @@ export class SessionRegistry {
    * be added before anything else happens.
    */
   admit(identity: Identity): Ending | undefined {
+    return this.#admit(identity, undefined);
+  }
+
+  #admit(identity: Identity, trial: string | undefined): Ending | undefined {
     const { maxSessionsPerUser, onSessionLimit } = this.#options;
     const refusal = this.check(identity);
     if (refusal !== undefined) return refusal;
     const sessions = this.#byUser.get(identity.user);
     if (sessions !== undefined && sessions.size >= maxSessionsPerUser) {
       if (onSessionLimit === "refuse-newest") return ENDINGS.tooManySessions;
-      for (const oldest of [...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)) {
-        oldest.end(ENDINGS.tooManySessions);
+      if (trial === undefined) {
+        for (const oldest of [...sessions].slice(0, sessions.size - maxSessionsPerUser + 1)) {
+          oldest.end(ENDINGS.tooManySessions);
+        }
+      } else if ([...sessions].filter(({ id }) => this.#trials.has(id)).length >= maxSessionsPerUser) {
+        return ENDINGS.tooManySessions;
       }
     }
+    if (trial !== undefined) this.#trials.add(trial);
     this.#markUsed(identity);
     return undefined;
   }
@@ -302,19 +331,24 @@ export class SessionRegistry {
 
   /** Lets go of a session that has ended; harmless when done twice. */
   remove(session: Session): void {
+    this.#trials.delete(session.id);
     if (this.#sessions.delete(session.id)) this.#options.shared.ended(session.id);
     const sessions = this.#byUser.get(session.user);
     sessions?.delete(session);
     if (sessions?.size === 0) this.#byUser.delete(session.user);
   }
 
-  /** In memory it is marked whatever happens: a full disk must not keep everybody out. */
   #markUsed(identity: Identity): void {
+    this.#store(identity, (usedTokens) => usedTokens.mark(identity));
+  }
+
+  /** In memory it is done whatever happens: a full disk must not keep everybody out. */
+  #store({ user }: Identity, change: (usedTokens: UsedTokens) => void): void {
     try {
-      this.#usedTokens?.mark(identity);
+      if (this.#usedTokens !== undefined) change(this.#usedTokens);
     } catch (error) {
       if (!(error instanceof StateFileError)) throw error;
-      this.#options.log("token.not_stored", { user: identity.user, error: error.message });
+      this.#options.log("token.not_stored", { user, error: error.message });
     }
   }
 }

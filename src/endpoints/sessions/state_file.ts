@@ -124,6 +124,18 @@ export class StateFile {
   }
 
   /**
+   * Forgets that a token was used.
+   *
+   * @throws {StateFileError} when the file can't be written
+   */
+  removeUsedToken(jti: string): void {
+    this.#write("NORMAL", () => {
+      const changes = this.#run("DELETE FROM used_tokens WHERE jti = ?", JSON.stringify(jti));
+      if (changes !== 1) throw this.#failure("the row is gone");
+    });
+  }
+
+  /**
    * Forgets the used tokens that have run out.
    *
    * @throws {StateFileError} when that can't be done

@@ -57,6 +57,15 @@ export class UsedTokens {
     if (this.#forgetExpired(nowMs, SWEEP_INTERVAL_MS)) this.#file?.sweepUsedTokens(nowMs);
   }
 
+  /**
+   * Takes the mark back: nothing came of it.
+   *
+   * @throws {StateFileError} when the file can't be written; the token can be used until the process ends
+   */
+  unmark({ claims: { jti } }: Identity): void {
+    if (typeof jti === "string" && this.#used.delete(jti)) this.#file?.removeUsedToken(jti);
+  }
+
   /** Returns whether it looked. */
   #forgetExpired(nowMs: number, intervalMs: number): boolean {
     // A clock that was set back must not stop it.

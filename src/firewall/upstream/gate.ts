@@ -27,6 +27,8 @@ export interface Crossed {
 export interface Ticket {
   /** Header lines for the server: name and value, which is visible ASCII. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** A server has accepted: what the connection costs others may be paid now, such as their oldest session. */
+  opened(): void;
   /** Must be called when the connection has ended, or none has come of it; `code` is what the end is known by. */
   closed(code: number): void;
 }

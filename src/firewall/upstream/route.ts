@@ -144,8 +144,7 @@ export class Crossing implements Crossed {
     if (this.#socket !== undefined) this.#dismiss(this.#socket);
     if (this.#server !== undefined) this.#upstream.pool.release(this.#server);
     this.#server = undefined;
-    this.#ticket?.closed(code);
-    this.#ticket = undefined;
+    this.#giveBack(code);
     this.#client.outbox.drop();
   }
 
@@ -158,7 +157,11 @@ export class Crossing implements Crossed {
     if (pass.ticket === undefined) return await this.#enterFirst(asked, pass);
     this.#ticket = pass.ticket;
     const joined = await this.#join(head, pass, pass.ticket);
-    if ("status" in joined) return joined;
+    if ("status" in joined) {
+      // Before the client hears of it, who may try again at once.
+      this.#giveBack(1006);
+      return joined;
+    }
     const { accept, subprotocol = pass.fallback, cookies } = joined;
     return { way: this.#relay(joined), welcome: encodeWelcome({ accept, subprotocol, cookies }) };
   }
@@ -182,11 +185,19 @@ export class Crossing implements Crossed {
         }
         this.#ticket = ticket;
         const joined = await this.#join(asked.head, pass, ticket);
-        if ("status" in joined) return { code: 1011, reason: joined.reason };
+        if ("status" in joined) {
+          this.#giveBack(1006);
+          return { code: 1011, reason: joined.reason };
+        }
         return this.#relay(joined);
       },
     });
     return { way, welcome: encodeWelcome({ accept, subprotocol: undefined, cookies: [] }) };
+  }
+
+  #giveBack(code: number): void {
+    this.#ticket?.closed(code);
+    this.#ticket = undefined;
   }
 
   #relay({ socket, rest, server }: Joined): Relayed {
@@ -234,7 +245,10 @@ export class Crossing implements Crossed {
         if ("socket" in outcome) this.#dismiss(outcome.socket);
         return endedRefusal(this.#ending);
       }
-      if ("socket" in outcome) return outcome;
+      if ("socket" in outcome) {
+        ticket.opened();
+        return outcome;
+      }
       this.#server = undefined;
       pool.release(server);
       last = outcome.refusal;
