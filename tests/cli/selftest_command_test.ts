@@ -40,7 +40,7 @@ interface Json {
 
 /** A server whose limits of time come soon, and that is in no hurry otherwise: how long is another matter. */
 const SOON = [
-  ...["--handshake-timeout", "3s", "--auth-timeout", "3s", "--ping-interval", "3s"],
+  ...["--handshake-timeout", "5s", "--auth-timeout", "5s", "--ping-interval", "5s"],
   ...["--clock-tolerance", "0s", "--handshake-rate", "unlimited"],
 ];
 /** Findings, and those only, on however slow a machine. */
@@ -127,7 +127,7 @@ Deno.test("our own server passes every case with a session, of a secure endpoint
 Deno.test("tells the findings, how to repeat one, and the bytes on the wire", async () => {
   await using server = startBad("lenient");
   const url = `ws://127.0.0.1:${server.port}/`;
-  const run = (...args: readonly string[]) => runTool(["selftest", url, "--timeout", "300ms", ...args]);
+  const run = (...args: readonly string[]) => runTool(["selftest", url, "--timeout", "1s", ...args]);
   const all = await run("--only", "framing");
   assert.equal(all.code, 1);
   assert.match(
@@ -147,7 +147,7 @@ Deno.test("ends with the code that --fail-on asks for, and --strict takes a warn
   await using server = startBad("lenient");
   const url = `ws://127.0.0.1:${server.port}/`;
   const code = async (...args: readonly string[]) =>
-    (await runTool(["selftest", url, "--timeout", "300ms", ...args])).code;
+    (await runTool(["selftest", url, "--timeout", "5s", ...args])).code;
   assert.equal(await code("--only", "fr-rsv1"), 1);
   assert.equal(await code("--only", "fr-rsv1", "--fail-on", "never"), 0);
   assert.equal(await code("--only", "hs-path-unknown"), 0);
@@ -158,7 +158,7 @@ Deno.test("ends with the code that --fail-on asks for, and --strict takes a warn
 Deno.test("writes files for machines", async () => {
   await using server = startBad("lenient");
   const folder = await Deno.makeTempDir();
-  const args = ["--only", "fr-rsv*", "--timeout", "300ms", "--junit", "junit.xml", "--sarif", "found.sarif"];
+  const args = ["--only", "fr-rsv*", "--timeout", "5s", "--junit", "junit.xml", "--sarif", "found.sarif"];
   const { code } = await runTool(["selftest", `ws://127.0.0.1:${server.port}/`, ...args], {
     folder,
     permissions: [
@@ -360,7 +360,7 @@ Deno.test("ends with 4 when the server has stopped answering", async () => {
 
 Deno.test("ends with 130 at Ctrl-C, with what was found", async () => {
   await using server = startBad("lenient");
-  const args = ["selftest", `ws://127.0.0.1:${server.port}/`, "--class", "limit", "--timeout", "300ms"];
+  const args = ["selftest", `ws://127.0.0.1:${server.port}/`, "--class", "limit", "--timeout", "5s"];
   const { code, stdout } = await runTool(args, { signal: "SIGINT" });
   assert.equal(code, 130);
   assert.match(stdout, /Interrupted: the rest was not run/);
