@@ -271,4 +271,16 @@ export const ADMINISTRATION = [
     ["a token alone is answered", "select(offered) ?? holder", "select(offered)"],
     ["names in capitals", "QUERY_NAMES.includes(name.toLowerCase())", "QUERY_NAMES.includes(name)"],
   ]),
+  ...faultsOf("src/admin/event_feed.ts", ["tests/admin/events_test.ts"], [
+    ["records without end", "if (this.#records.length > MAX_RECORDS) this.#records.shift();", ""],
+    ["who has left is told on", "return () => this.#watchers.delete(watcher);", "return () => {};"],
+  ]),
+  ...faultsOf("src/admin/page_of_list.ts", ["tests/admin/page_of_list_test.ts"], [
+    ["a page of any size", " || size >= FULL_PAGE_SIZE", ""],
+    ["a page of any length", " || Number(limit) > MAX_PAGE_LENGTH", ""],
+    ["a cursor of any length", "if (after.length > MAX_CURSOR_LENGTH) {", "if (false) {"],
+  ]),
+  ...faultsOf("src/cli/client/admin_url.ts", ["tests/cli/admin_commands_test.ts"], [
+    ["a token leaves this machine", "(localhost|", "(localhost|[a-z.]+|"],
+  ]),
 ];

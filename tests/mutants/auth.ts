@@ -221,4 +221,33 @@ export const AUTH = [
     ["a file of any size", "readRegularFile(path, MAX_KEY_FILE_SIZE_BYTES)", "readRegularFile(path)"],
     ["a draft that stays", "await Deno.remove(draft);", ""],
   ]),
+  ...faultsOf("src/auth/key_text.ts", ["tests/auth/key_text_test.ts"], [
+    ["any number of keys", "if (blocks.length > MAX_KEYS) return", "if (false) return"],
+    ["a key that lost its end", 'blocks.length !== text.split("-----BEGIN ").length - 1', "false"],
+  ]),
+  ...faultsOf("src/endpoints/sessions/authenticate.ts", [
+    "tests/endpoints/secure_test.ts",
+    "tests/endpoints/presentation_test.ts",
+    "tests/endpoints/rpc_conversation_test.ts",
+  ], [
+    [
+      "a token that expires while it is verified",
+      "if (identity.expiresAtMs <= clock.now()) {",
+      "if (false) {",
+    ],
+  ]),
+  ...faultsOf("src/endpoints/secure/json_rpc.ts", ["tests/endpoints/rpc_conversation_test.ts"], [
+    ["a batch of any length", " && value.length <= MAX_BATCH_LENGTH", ""],
+    ["an empty batch", "value.length >= 1 && ", ""],
+    ["fields that nobody knows", "value.keys().find((name) => !FIELD_NAMES.has(name))", "undefined"],
+    ["a field's name of any length", "const path = wrong.slice(0, MAX_PATH_LENGTH);", "const path = wrong;"],
+  ]),
+  ...faultsOf("src/endpoints/secure/batch_turns.ts", ["tests/endpoints/batch_turns_test.ts"], [
+    [
+      "no rest after long batches",
+      "setTimeout(() => this.#begin(), this.#busyMs);",
+      "setImmediate(() => this.#begin());",
+    ],
+    ["all batches in one turn", "return void setImmediate(() => this.#begin());", "return this.#begin();"],
+  ]),
 ];

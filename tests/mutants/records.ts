@@ -101,4 +101,28 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/histogram.ts", ["tests/telemetry/histogram_test.ts"], [
     ["the upper bound", "value > this.bounds[index]!", "value >= this.bounds[index]!"],
   ]),
+  ...faultsOf("src/telemetry/chain_check.ts", ["tests/telemetry/chain_check_test.ts"], [
+    [
+      "what was changed",
+      "if (line.prev !== undefined && line.prev !== chain.prev) return describeBreak(lines, index);",
+      "",
+    ],
+    ["what was cut off at the end", "if (last.prev === undefined) return", "if (false) return"],
+    ["a log without its beginning", "isFromStart: first.prev === GENESIS", "isFromStart: true"],
+  ]),
+  ...faultsOf("src/core/visible_text.ts", ["tests/cli/connect_test.ts"], [
+    ["what paints a terminal", "[\\p{C}\\p{Zl}\\p{Zp}]", "[\\p{Zl}\\p{Zp}]"],
+  ]),
+  ...faultsOf("src/process/stray_errors.ts", ["tests/cli/containment_test.ts"], [
+    [
+      "a stray error ends the process",
+      "event.preventDefault();\n    record(event.error);",
+      "record(event.error);",
+    ],
+    [
+      "a stray rejection ends the process",
+      "event.preventDefault();\n    record(event.reason);",
+      "record(event.reason);",
+    ],
+  ]),
 ];
