@@ -85,18 +85,22 @@ async function tryOne(mutant: Mutant, folder: string, timeoutMs: number): Promis
 }
 
 async function assertGood(folder: string, tests: readonly string[]): Promise<void> {
-  const { passes, output } = await runTests(folder, tests, 1_800_000);
+  const { passes, output } = await runTests(folder, tests, 1_800_000, ["--parallel"]);
   if (!passes) throw new Error(`Cannot try faults: the tests fail without one\n${output.slice(-4000)}`);
 }
 
-async function runTests(folder: string, tests: readonly string[], timeoutMs: number) {
-  // One file after the other, because only then is it said when the first test begins.
-  const [, ...flags] = config.tasks.test.split(" ").filter((word) =>
-    !["--parallel", "tests/"].includes(word)
-  );
+async function runTests(
+  folder: string,
+  tests: readonly string[],
+  timeoutMs: number,
+  more: readonly string[] = [],
+) {
+  const [, ...words] = config.tasks.test.split(" ");
+  // One file after the other unless told otherwise, because only then is it said when the first test begins.
+  const flags = words.filter((word) => !["--parallel", "tests/"].includes(word));
   // A group of its own, so that what hangs is ended with all that it has started.
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...flags, "--no-check", "--fail-fast", ...tests],
+    args: [...flags, ...more, "--no-check", "--fail-fast", ...tests],
     cwd: folder,
     env: { NO_COLOR: "1" },
     detached: true,
