@@ -101,6 +101,15 @@ Deno.test("reads PEM in every usual form, and several blocks at once", async () 
   assert.equal(all.signer?.alg, "RS256");
 });
 
+Deno.test("reads as many blocks of PEM as a set may have keys, and not one more", async () => {
+  const block = pem(KEYS.EdDSA.publicKey, "spki");
+  assert.equal((await load(block.repeat(MAX_KEYS))).keys.length, MAX_KEYS);
+  assert.equal(
+    await parseKeys(new TextEncoder().encode(block.repeat(MAX_KEYS + 1))),
+    "it has 65 keys, at most 64 are accepted",
+  );
+});
+
 Deno.test("an RSA key that names no algorithm is for all of RSA, and signs with RS256", async () => {
   const key = KEYS.RS256;
   for (const text of [JSON.stringify(toJwk(key.publicKey)), pem(key.publicKey, "spki")]) {

@@ -174,10 +174,7 @@ export const CONNECTION = [
     ["messages after a Close of ours", "this.#reader.isDiscarding = true;", ""],
     ["an endpoint that never learns of the end", "writeAll(inner, frame).catch", "Promise.resolve().catch"],
   ]),
-  ...faultsOf("src/firewall/connection/buffer_stock.ts", [
-    "tests/firewall/connection/read_buffer_test.ts",
-    "tests/firewall/outbox_test.ts",
-  ], [
+  ...faultsOf("src/firewall/connection/buffer_stock.ts", ["tests/firewall/connection/buffer_stock_test.ts"], [
     ["any number of spare buffers", "if (this.#spare.length < this.#mostSpare)", "if (true)"],
     ["any number of large buffers", "return this.#taken < this.#mostTaken;", "return true;"],
     ["what is given back is taken still", "    this.#taken--;\n", ""],
