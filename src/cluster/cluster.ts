@@ -10,7 +10,7 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { ADMIT, BEAT, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
+import { ADMIT, BEAT, LEASE_MS, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
 import { pairs, SharedList } from "./shared_list.ts";
 import { SharedSessions } from "./shared_sessions.ts";
 import {
@@ -51,8 +51,6 @@ export interface SharedFirewall {
 
 /** How often a node says that it is there, in milliseconds; a tenth more or less. */
 const BEAT_MS = 5000;
-/** How long the others believe it without hearing it. */
-const LEASE_MS = 15_000;
 /** How long violations are gathered until they are told. */
 const VIOLATIONS_MS = 500;
 /** The most clients whose violations are gathered at once; who is one more is counted here only. */

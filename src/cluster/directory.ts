@@ -1,7 +1,7 @@
 // What administrators see and do on all nodes.
 
 import type { RedisClient } from "../redis/client.ts";
-import { FIND, NODES, ORDER, PAGE } from "./scripts.ts";
+import { FIND, LEASE_MS, NODES, ORDER, PAGE } from "./scripts.ts";
 import { pairs } from "./shared_list.ts";
 import { nameOf, parse, readRow, type RemoteSession, type TimeShift } from "./wire.ts";
 
@@ -41,8 +41,6 @@ export interface SessionPage {
 /** How long it is waited until another node has closed a session, and between two looks, in milliseconds. */
 const CLOSE_MS = 2000;
 const LOOK_MS = 25;
-
-const LEASE_MS = 15_000;
 
 /** The most calls for one page: parts of it may be of nodes that are not there any more. */
 const MAX_CALLS = 1000;

@@ -14,6 +14,12 @@ import { defineScript, type Script } from "../redis/script.ts";
 /** How long the key of a user is. */
 export const USER_KEY_LENGTH = 22;
 
+/** How long a node is believed to be there without being heard, in milliseconds. */
+export const LEASE_MS = 15_000;
+
+/** How long what was registered outlives the last word of the last node, in milliseconds. */
+const KEPT_MS = 86_400_000;
+
 /** The most sessions that one call registers or releases, and the most that it looks at. */
 export const MAX_BATCH = 100;
 
@@ -26,9 +32,10 @@ local function text(number) return string.format('%016.0f', number) end
 local function lengthen(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, string.format('%.0f', ms)) end
 end
+-- Before a node registers anything it is among the nodes: else nobody would ever sweep it.
 local function keep(node)
-  lengthen(P..'s:'..node, 600000)
-  lengthen(P..'all', 86400000)
+  redis.call('ZADD', P..'nodes', 'NX', now + ${LEASE_MS}, node)
+  for _, key in ipairs({'nodes', 'all', 's:'..node}) do lengthen(P..key, ${KEPT_MS}) end
 end
 local leases = {}
 local function lives(node)
@@ -37,17 +44,21 @@ local function lives(node)
   end
   return leases[node]
 end
+local function place(node, sid, row) return string.sub(row, 1, 16)..'-'..sid..'@'..node end
 local function register(node, sid, row)
   local user = P..'u:'..string.sub(row, 33, 54)
+  local old = redis.call('HGET', P..'s:'..node, sid)
+  -- Clocks drift: its start may be another one now.
+  if old then redis.call('ZREM', P..'all', place(node, sid, old)) end
   redis.call('HSET', P..'s:'..node, sid, row)
   redis.call('ZADD', user, string.sub(row, 1, 16), sid..'@'..node)
-  redis.call('ZADD', P..'all', 0, string.sub(row, 1, 16)..'-'..sid..'@'..node)
+  redis.call('ZADD', P..'all', 0, place(node, sid, row))
   lengthen(user, tonumber(string.sub(row, 17, 32)) - now + 60000)
 end
 local function release(node, sid, row)
   redis.call('HDEL', P..'s:'..node, sid)
   redis.call('ZREM', P..'u:'..string.sub(row, 33, 54), sid..'@'..node)
-  redis.call('ZREM', P..'all', string.sub(row, 1, 16)..'-'..sid..'@'..node)
+  redis.call('ZREM', P..'all', place(node, sid, row))
 end
 local function order(node, sid, why)
   redis.call('HSET', P..'o:'..node, sid, why)
@@ -70,14 +81,19 @@ if ARGV[7] ~= '' then
   local used = redis.call('GET', jti)
   if used and used ~= sid then return {'USED', now} end
 end
+-- However long it stood still: it lives, because it asks.
+leases[node] = true
 local user = P..'u:'..string.sub(row, 33, 54)
 local function over() return redis.call('ZCARD', user) - limit + 1 end
 if limit >= 0 and over() > 0 and not redis.call('ZSCORE', user, sid..'@'..node) then
   for _, member in ipairs(redis.call('ZRANGE', user, 0, 499)) do
     local at = string.find(member, '@', 1, true)
-    local other = string.sub(member, at + 1)
-    if not lives(other) or redis.call('HEXISTS', P..'s:'..other, string.sub(member, 1, at - 1)) == 0 then
+    local id, other = string.sub(member, 1, at - 1), string.sub(member, at + 1)
+    local there = redis.call('HGET', P..'s:'..other, id)
+    if not there or not lives(other) then
       redis.call('ZREM', user, member)
+      -- By the number of its rows the node notices, should it go on.
+      if there then release(other, id, there) end
     end
   end
   if over() > 0 then
@@ -145,9 +161,8 @@ local known = redis.call('ZSCORE', P..'nodes', node) and 1 or 0
 redis.call('HSETNX', P..'v', 'epoch', ARGV[5])
 redis.call('ZADD', P..'nodes', now + lease, node)
 redis.call('HSET', P..'info', node, ARGV[4])
-for _, key in ipairs({'nodes', 'info', 'all'}) do redis.call('PEXPIRE', P..key, 86400000) end
-redis.call('PEXPIRE', P..'s:'..node, 600000)
-lengthen(P..'v', 86400000)
+for _, key in ipairs({'nodes', 'info', 'all', 's:'..node}) do redis.call('PEXPIRE', P..key, ${KEPT_MS}) end
+lengthen(P..'v', ${KEPT_MS})
 local dead = redis.call('ZRANGE', P..'nodes', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)[1] or ''
 local answer = {'OK', now, known, redis.call('HLEN', P..'s:'..node), redis.call('HGET', P..'v', 'epoch'),
   tonumber(redis.call('HGET', P..'v', 'r') or 0), tonumber(redis.call('HGET', P..'v', 'b') or 0), dead}
@@ -206,7 +221,7 @@ if changed then
   local last = redis.call('ZRANGE', list..':x', -1, -1, 'WITHSCORES')
   local ms = tonumber(last[2]) - now + 60000
   for _, key in ipairs({list, list..':v', list..':x'}) do lengthen(key, ms) end
-  lengthen(P..'v', ms + 86400000)
+  lengthen(P..'v', ms + ${KEPT_MS})
   redis.call('PUBLISH', P..'hints', ARGV[2])
 end
 return {'OK', now, full}`,
@@ -259,8 +274,10 @@ for i, member in ipairs(found) do
   if i > count or size > 1000000 then answer[3] = found[i - 1] break end
   local at = string.find(member, '@', 1, true)
   local node = string.sub(member, at + 1)
-  local row = lives(node) and redis.call('HGET', P..'s:'..node, string.sub(member, 18, at - 1))
-  if row then
+  local row = redis.call('HGET', P..'s:'..node, string.sub(member, 18, at - 1))
+  -- Its row was thrown away, and nobody else can know of it.
+  if not row then redis.call('ZREM', P..'all', member) end
+  if row and lives(node) then
     size = size + #row
     table.insert(answer, member)
     table.insert(answer, row)

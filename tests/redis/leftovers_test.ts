@@ -1,0 +1,150 @@
+// Whatever happens to nodes and clocks, Redis keeps one row of a session and nothing of nobody.
+
+import assert from "node:assert/strict";
+import { parseRedisUrl } from "../../src/core/redis_text.ts";
+import type { Place } from "../../src/core/shared_state.ts";
+import { Directory } from "../../src/cluster/directory.ts";
+import { ADMIT, BEAT } from "../../src/cluster/scripts.ts";
+import { SharedSessions } from "../../src/cluster/shared_sessions.ts";
+import { type TimeShift, writeRow } from "../../src/cluster/wire.ts";
+import { RedisClient } from "../../src/redis/client.ts";
+import { NO_REDIS, RedisServer } from "./redis_server.ts";
+
+const P = "{test}:";
+const NODE = "node:1";
+
+function placeOf(id: string, user = "alice"): Place {
+  return {
+    id,
+    user,
+    address: "192.0.2.1",
+    connection: "c",
+    startedAtMs: Date.now(),
+    expiresAtMs: Date.now() + 600_000,
+    jtis: [],
+  };
+}
+
+interface Parts {
+  readonly redis: RedisServer;
+  readonly client: RedisClient;
+  /** By how much the clock of Redis is believed to be ahead. */
+  readonly shift: TimeShift & { aheadMs: number };
+  readonly open: Map<string, Place>;
+  readonly sessions: SharedSessions;
+  readonly directory: Directory;
+}
+
+function test(name: string, fn: (parts: Parts) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start();
+      const client = new RedisClient({
+        address: parseRedisUrl(redis.url)!,
+        timeoutMs: 5000,
+        readCaCerts: () => [],
+        key: P,
+        channel: `${P}hints`,
+        onMessage: () => {},
+        join: () => Promise.resolve(),
+        onUp: () => {},
+        onDown: () => {},
+        onAnswer: () => {},
+      });
+      await client.start();
+      const shift = {
+        aheadMs: 0,
+        toRedis: (ms: number) => ms + shift.aheadMs,
+        toOwn: (ms: number) => ms - shift.aheadMs,
+      };
+      const open = new Map<string, Place>();
+      const sessions = new SharedSessions({
+        client,
+        shift,
+        node: NODE,
+        prefix: P,
+        open: {
+          get size() {
+            return open.size;
+          },
+          has: (id) => open.has(id),
+          place: (id) => open.get(id),
+          ids: () => open.keys(),
+        },
+      });
+      const directory = new Directory({ client, shift, node: NODE });
+      try {
+        await fn({ redis, client, shift, open, sessions, directory });
+      } finally {
+        client.stop();
+      }
+    },
+  });
+}
+
+function beat(client: RedisClient, node = NODE): Promise<unknown> {
+  return client.run(BEAT, [node, 15_000, "{}", "epoch"]);
+}
+
+test("a session that is extended after the clocks have drifted stays one session", async (parts) => {
+  const { redis, client, shift, open, sessions, directory } = parts;
+  await beat(client);
+  const id = crypto.randomUUID();
+  open.set(id, placeOf(id));
+  await sessions.registerMissing();
+  shift.aheadMs = 3;
+  sessions.changed(id);
+  await sessions.flush();
+  assert.deepEqual((await directory.page("", 10)).sessions.map((session) => session.id), [id]);
+  open.delete(id);
+  sessions.ended(id);
+  await sessions.flush();
+  assert.equal(await redis.call("ZCARD", `${P}all`), 0);
+});
+
+test("rows that were thrown away leave no places behind, once somebody looks", async (parts) => {
+  const { redis, client, open, sessions, directory } = parts;
+  await beat(client);
+  for (let i = 0; i < 5; i++) open.set(`${i}`, placeOf(`${i}`));
+  await sessions.registerMissing();
+  await redis.call("DEL", `${P}s:${NODE}`);
+  assert.deepEqual((await directory.page("", 2)).sessions, []);
+  assert.equal(await redis.call("ZCARD", `${P}all`), 0);
+});
+
+test("rows last as long as the places that name them, and as the node that had them is known", async (parts) => {
+  const { redis, client, open, sessions } = parts;
+  await beat(client);
+  open.set("1", placeOf("1"));
+  await sessions.registerMissing();
+  const left = async (key: string) => Number(await redis.call("PTTL", P + key));
+  for (const key of ["all", "nodes"]) assert.ok(await left(`s:${NODE}`) >= await left(key) - 1000, key);
+});
+
+test("a node that registers a session is known, whatever happens to it before it says that it is there", async (parts) => {
+  const { redis, client, shift } = parts;
+  const row = writeRow(placeOf("1"), shift);
+  await client.run(ADMIT, [NODE, "1", row, 10, "refuse-newest", "", 60_000]);
+  assert.deepEqual(await redis.call("ZRANGE", `${P}nodes`, 0, -1), [NODE]);
+});
+
+for (
+  const [whose, asking, expected] of [
+    ["a node's own", NODE, ["FULL", 1]],
+    ["another node's", "other:1", ["OK", 0]],
+  ] as const
+) {
+  test(`${whose} sessions of before a lease that is over: counted, or gone so that the node notices`, async (parts) => {
+    const { redis, client, shift, open, sessions } = parts;
+    await beat(client);
+    await beat(client, "other:1");
+    open.set("1", placeOf("1"));
+    await sessions.registerMissing();
+    await redis.call("ZADD", `${P}nodes`, 1, NODE);
+    const row = writeRow(placeOf("2"), shift);
+    const [status] = await client.run(ADMIT, [asking, "2", row, 1, "refuse-newest", "", 60_000]);
+    assert.deepEqual([status, await redis.call("HLEN", `${P}s:${NODE}`)], expected);
+  });
+}
