@@ -2,6 +2,7 @@
 
 import { StartError } from "../core/errors.ts";
 import { parseRedisUrl, type RedisAddress } from "../core/redis_text.ts";
+import { readRegularTextFile, UnreadableFile } from "../core/regular_file.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { Place, SharedState, Verdict } from "../core/shared_state.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
@@ -63,10 +64,12 @@ const TOKENS_BATCH = 100;
 /** A refusal of Redis is recorded at most so often. */
 const REFUSAL_LOG_MS = 60_000;
 const STOP_MS = 2000;
+/** Who changes something waits at most so long until others know: before it there may be all bans of a flood. */
+const TOLD_MS = 2000;
 
 /** Ranks of a revocation: what was taken back never comes again. */
 const REVOKED = 1;
-const TAKEN_BACK = 2;
+const TAKEN_BACK = 1e15;
 
 /** This node, from when it is started until it is stopped. */
 export class Cluster implements SharedState {
@@ -321,15 +324,21 @@ export class Cluster implements SharedState {
 
   banned(client: string, forMs: number): void {
     this.#banNodes.delete(client);
-    this.#bans.put(client, Math.round(this.#shift.toRedis(Date.now())), Date.now() + forMs, false);
+    this.#bans.put(client, this.#banRank(), Date.now() + forMs, false);
     this.#send(this.#bans);
   }
 
   unbanned(client: string): void {
     const endsAtMs = this.#bans.endOf(client);
     if (endsAtMs === undefined) return;
-    this.#bans.put(client, Math.round(this.#shift.toRedis(Date.now())), endsAtMs, true);
+    this.#bans.put(client, this.#banRank(), endsAtMs, true);
     this.#send(this.#bans);
+  }
+
+  /** Of bans what comes later holds. As long as the clock of Redis is not known, ours is as good as any. */
+  #banRank(): number {
+    const nowMs = this.#client.now();
+    return Math.round(Number.isFinite(nowMs) ? nowMs : Date.now());
   }
 
   violated(client: string): void {
@@ -345,9 +354,12 @@ export class Cluster implements SharedState {
 
   async told(): Promise<boolean> {
     const lists = [this.#revocations, this.#bans].filter((list) => list !== undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise((resolve) => timer = setTimeout(resolve, TOLD_MS));
     await this.#attempt(async () => {
-      for (const list of lists) await list.settled();
+      for (const list of lists) await Promise.race([list.settled(), late]);
     });
+    clearTimeout(timer);
     return this.#client.isUp && lists.every((list) => list.isTold);
   }
 
@@ -355,9 +367,10 @@ export class Cluster implements SharedState {
     const { redisCa } = this.#options.settings;
     if (redisCa === undefined) return [];
     try {
-      return [Deno.readTextFileSync(redisCa)];
+      return [readRegularTextFile(redisCa)];
     } catch (cause) {
-      throw new StartError(`Cannot read the Redis CA "${redisCa}": ${(cause as Error).message}`, { cause });
+      if (!(cause instanceof UnreadableFile)) throw cause;
+      throw new StartError(`Cannot read the Redis CA "${redisCa}": ${cause.message}`, { cause });
     }
   }
 
@@ -403,9 +416,8 @@ export class Cluster implements SharedState {
     clearTimeout(this.#beatTimer);
     try {
       await this.#attempt(async () => {
-        const isSame = await this.#sayBeat();
-        if (isSame || this.#isJoining) return;
-        await this.#join();
+        const strange = await this.#sayBeat();
+        if (strange !== undefined && !this.#isJoining) await this.#join();
       });
     } finally {
       clearTimeout(this.#beatTimer);
@@ -420,8 +432,8 @@ export class Cluster implements SharedState {
     }
   }
 
-  /** Returns whether Redis still has what this node told it. */
-  async #sayBeat(): Promise<boolean> {
+  /** Returns nothing if Redis still has what this node told it, or else the epoch of what there is. */
+  async #sayBeat(): Promise<string | undefined> {
     const info = JSON.stringify({
       version: this.#options.version,
       addresses: this.#addresses,
@@ -441,9 +453,8 @@ export class Cluster implements SharedState {
     this.#revocations?.sweep();
     this.#bans.sweep((client) => this.#banNodes.delete(client));
     const isSame = known === 1 && count === registered && epoch === this.#epoch;
-    this.#epoch = String(epoch);
     if (typeof dead === "string" && dead !== "") void this.#attempt(() => this.#sweep(dead));
-    if (!isSame || this.#isJoining) return false;
+    if (!isSame || this.#isJoining) return String(epoch);
     await this.#revocations?.follow(Number(revocations));
     await this.#bans.follow(Number(bans));
     // What could not be told at once, for whatever reason.
@@ -451,7 +462,7 @@ export class Cluster implements SharedState {
     await this.#bans.send();
     await this.#shared?.registerMissing();
     await this.#shared?.flush();
-    return true;
+    return undefined;
   }
 
   /** Forgets a node that is not there any more, piece by piece. */
@@ -464,8 +475,10 @@ export class Cluster implements SharedState {
     if (this.#isLeaving) return;
     this.#isJoining = true;
     try {
-      await this.#sayBeat();
+      const epoch = await this.#sayBeat();
       await this.#bringAll();
+      // Not before: what could not be brought is brought with the next beat.
+      this.#epoch = epoch;
     } finally {
       this.#isJoining = false;
     }
@@ -554,8 +567,8 @@ export class Cluster implements SharedState {
     );
     const removed = entries.filter(({ body }) => body === "").map(({ id }) => id);
     const merged = this.#sessions?.followRevocations(added.filter((one) => one !== undefined), removed) ?? [];
-    // Of two of the same thing one was kept; the other must not come back when that is taken back.
-    for (const { id, expiresAtMs } of merged) this.unrevoked(id, expiresAtMs);
+    // The one that is kept has more now than Redis knows; the other must not come back when that is taken back.
+    for (const { keptId, droppedId } of merged) this.revoked(keptId, droppedId);
   }
 
   /** Does something with Redis of which nobody awaits the result. */

@@ -56,9 +56,9 @@ local function register(node, sid, row)
   lengthen(user, tonumber(string.sub(row, 17, 32)) - now + 60000)
 end
 local function release(node, sid, row)
-  redis.call('HDEL', P..'s:'..node, sid)
   redis.call('ZREM', P..'u:'..string.sub(row, 33, 54), sid..'@'..node)
   redis.call('ZREM', P..'all', place(node, sid, row))
+  redis.call('HDEL', P..'s:'..node, sid)
 end
 local function order(node, sid, why)
   redis.call('HSET', P..'o:'..node, sid, why)

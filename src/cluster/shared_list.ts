@@ -3,6 +3,7 @@
 import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import type { Reply } from "../redis/reply_reader.ts";
 import { CHANGES, PUT } from "./scripts.ts";
+import { workOff } from "./work_off.ts";
 import { type Entry, readEntry, remainingMs, type TimeShift } from "./wire.ts";
 
 /** What a list is made of. */
@@ -43,6 +44,7 @@ export class SharedList {
   #isStale = false;
   /** Whether there was no room in Redis for something. */
   #isFull = false;
+  #mayHaveRoom = false;
   /** Changes are sent one call after the other. */
   #sending: Promise<void> | undefined;
   #fetching: Promise<void> | undefined;
@@ -86,12 +88,16 @@ export class SharedList {
 
   /** Tells what was not told yet. Rejects as `RedisClient.run`. */
   send(): Promise<void> {
-    return this.#sending ??= this.#sendAll().finally(() => this.#sending = undefined);
+    return this.#sending ??= workOff({
+      hasMore: () => this.#unsent.size > 0,
+      step: () => this.#sendSome(),
+      onEnd: () => this.#sending = undefined,
+    });
   }
 
   /** Reads what others changed, if Redis has another version than is known here. Rejects as `RedisClient.run`. */
   async follow(version: number): Promise<void> {
-    if (version < this.#version) return await this.join();
+    if (version < this.#version || this.#mayHaveRoom) return await this.join();
     if (version > this.#version) await this.fetch();
   }
 
@@ -99,12 +105,19 @@ export class SharedList {
   fetch(): Promise<void> {
     // What is being read may be from before the change that this call is about.
     this.#isStale = true;
-    return this.#fetching ??= this.#fetchStale().finally(() => this.#fetching = undefined);
+    return this.#fetching ??= workOff({
+      hasMore: () => this.#isStale,
+      step: async () => {
+        this.#isStale = false;
+        this.#version = await this.#read(this.#version);
+      },
+      onEnd: () => this.#fetching = undefined,
+    });
   }
 
   /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
   async join(): Promise<void> {
-    this.#isFull = false;
+    this.#isFull = this.#mayHaveRoom = false;
     const seen = new Map<string, number>();
     this.#version = await this.#read(0, (entry) => seen.set(entry.id, entry.rank));
     for (const [id, { rank }] of this.#known) if ((seen.get(id) ?? -1) < rank) this.#unsent.add(id);
@@ -122,40 +135,32 @@ export class SharedList {
       this.#unsent.delete(id);
       onForgotten(id);
     }
+    this.#mayHaveRoom = this.#isFull;
   }
 
-  async #sendAll(): Promise<void> {
+  async #sendSome(): Promise<void> {
     const { client, shift, key, maxEntries, bodyOf } = this.#options;
-    while (this.#unsent.size > 0) {
-      const args: (string | number)[] = [key, maxEntries];
-      const sent = new Map<string, Known>();
-      let size = 0;
-      for (const id of this.#unsent) {
-        if (sent.size >= MAX_BATCH || size >= MAX_BATCH_SIZE) break;
-        const known = this.#known.get(id);
-        const body = known?.isTakenBack ? "" : bodyOf(id);
-        if (known === undefined || body === undefined || known.endsAtMs <= Date.now()) {
-          this.#unsent.delete(id);
-          continue;
-        }
-        sent.set(id, known);
-        size += body.length;
-        const endsAtMs = Date.now() + remainingMs(known.endsAtMs);
-        args.push(id, known.rank, Math.round(shift.toRedis(endsAtMs)), body);
+    const args: (string | number)[] = [key, maxEntries];
+    const sent = new Map<string, Known>();
+    let size = 0;
+    for (const id of this.#unsent) {
+      if (sent.size >= MAX_BATCH || size >= MAX_BATCH_SIZE) break;
+      const known = this.#known.get(id);
+      const body = known?.isTakenBack ? "" : bodyOf(id);
+      if (known === undefined || body === undefined || known.endsAtMs <= Date.now()) {
+        this.#unsent.delete(id);
+        continue;
       }
-      if (sent.size === 0) continue;
-      const [, full] = await client.run(PUT, args);
-      if (full !== 0) this.#isFull = true;
-      // What was changed meanwhile is told again.
-      for (const [id, known] of sent) if (this.#known.get(id) === known) this.#unsent.delete(id);
+      sent.set(id, known);
+      size += body.length;
+      const endsAtMs = Date.now() + remainingMs(known.endsAtMs);
+      args.push(id, known.rank, Math.round(shift.toRedis(endsAtMs)), body);
     }
-  }
-
-  async #fetchStale(): Promise<void> {
-    while (this.#isStale) {
-      this.#isStale = false;
-      this.#version = await this.#read(this.#version);
-    }
+    if (sent.size === 0) return;
+    const [, full] = await client.run(PUT, args);
+    if (full !== 0) this.#isFull = true;
+    // What was changed meanwhile is told again.
+    for (const [id, known] of sent) if (this.#known.get(id) === known) this.#unsent.delete(id);
   }
 
   /** Takes in what was changed after a version; returns the last one. */
@@ -168,8 +173,11 @@ export class SharedList {
         const entry = readEntry(id, value, shift);
         if (entry === undefined) continue;
         onEntry(entry);
-        if ((this.#known.get(id)?.rank ?? -1) >= entry.rank) continue;
-        this.#known.set(id, { rank: entry.rank, endsAtMs: entry.endsAtMs, isTakenBack: entry.body === "" });
+        const isTakenBack = entry.body === "";
+        const { rank = -1, isTakenBack: wasTakenBack = false } = this.#known.get(id) ?? {};
+        // Of two nodes that did opposite things at once the one holds that Redis heard first.
+        if (rank > entry.rank || (rank === entry.rank && isTakenBack === wasTakenBack)) continue;
+        this.#known.set(id, { rank: entry.rank, endsAtMs: entry.endsAtMs, isTakenBack });
         this.#unsent.delete(id);
         entries.push(entry);
       }

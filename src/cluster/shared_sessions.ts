@@ -77,7 +77,7 @@ export class SharedSessions {
     while (this.#changed.size > 0) {
       const ids = take(this.#changed, MAX_BATCH);
       for (const id of ids) this.#changed.delete(id);
-      sent.push(this.#register(ids));
+      sent.push(this.#extend(ids));
     }
     while (this.#ended.size > 0) {
       const ended = take(this.#ended, MAX_BATCH);
@@ -141,13 +141,22 @@ export class SharedSessions {
     }
   }
 
+  async #extend(ids: readonly string[]): Promise<void> {
+    try {
+      await this.#register(ids);
+    } catch (error) {
+      for (const id of ids) this.#changed.add(id);
+      throw error;
+    }
+  }
+
   async #release(ended: readonly (readonly [id: string, jtiKey: string])[]): Promise<void> {
     const { client, node } = this.#options;
     try {
       await client.run(RELEASE, [node, ...ended.flat()]);
     } catch (error) {
-      // That a session is gone is found when all is compared, but not that its token was not used.
-      for (const [id, jtiKey] of ended) if (jtiKey !== "") this.#ended.set(id, jtiKey);
+      // All is compared only after Redis was lost, and nothing tells then that a token was not used.
+      for (const [id, jtiKey] of ended) this.#ended.set(id, jtiKey);
       throw error;
     }
     for (const [id] of ended) this.#registered.delete(id);

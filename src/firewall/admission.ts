@@ -243,10 +243,13 @@ export class Admission {
     return this.enforce(address, this.#clients.handshake(clientKey(address), performance.now()));
   }
 
-  /** Counts a violation or a failed authentication; too many of them ban the client. */
+  /** Counts a violation or a failed authentication; too many of them ban the client. Of a dry run no other node hears. */
   violation(address: string): void {
     const key = clientKey(address);
-    if (this.#clients.violation(key, performance.now())) this.#bannedHere(key, this.#settings.banTime);
+    const { banTime, firewallDryRun } = this.#settings;
+    const isBan = this.#clients.violation(key, performance.now());
+    if (firewallDryRun) isBan && this.#banned(key, banTime);
+    else if (isBan) this.#bannedHere(key, banTime);
     else this.#shared.violated(key);
   }
 
@@ -289,6 +292,8 @@ export class Admission {
   /** Bans a client by its key, for what it did here and on other nodes together. */
   banForViolations(key: string): void {
     const { banTime } = this.#settings;
+    // It may have been banned meanwhile, and for longer.
+    if (this.#clients.isBanned(key, performance.now())) return;
     if (this.#clients.ban(key, banTime, performance.now())) this.#bannedHere(key, banTime);
   }
 

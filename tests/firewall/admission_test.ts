@@ -1,6 +1,7 @@
 // What all listeners share: counting, and what is recorded of a refusal.
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";
+import { ALONE } from "../../src/core/shared_state.ts";
 import { Admission, type Visitor } from "../../src/firewall/admission.ts";
 import { ClientTable } from "../../src/firewall/admission/client_table.ts";
 import { clientKey } from "../../src/firewall/admission/network_set.ts";
@@ -85,4 +86,31 @@ Deno.test("a sweep costs what there is to forget, and not what there is", () => 
   assert.equal(table.size, keys.length);
   table.sweep(1000);
   assert.equal(table.size, 0);
+});
+
+Deno.test("other nodes hear of violations and bans, but not of those of a dry run", () => {
+  for (const firewallDryRun of [false, true]) {
+    const told: string[] = [];
+    const settings = { ...parseSettings(new Map(), () => undefined), banAfter: 2, firewallDryRun };
+    const shared = { ...ALONE, violated: () => told.push("violated"), banned: () => told.push("banned") };
+    const admission = new Admission(settings, () => {}, { shared });
+    admission.violation("192.0.2.1");
+    admission.violation("192.0.2.1");
+    assert.deepEqual(told, firewallDryRun ? [] : ["violated", "banned"]);
+    assert.equal(admission.bans().length, 1);
+    admission.stop();
+  }
+});
+
+Deno.test("a ban for violations on many nodes does not shorten the one that came meanwhile", () => {
+  const told: number[] = [];
+  const settings = { ...parseSettings(new Map(), () => undefined), banTime: 60_000 };
+  const shared = { ...ALONE, banned: (_client: string, forMs: number) => told.push(forMs) };
+  const admission = new Admission(settings, () => {}, { shared });
+  admission.followBan("192.0.2.1", 3_600_000);
+  admission.banForViolations("192.0.2.1");
+  admission.banForViolations("192.0.2.2");
+  assert.deepEqual(told, [60_000]);
+  assert.ok(admission.bans().find(({ client }) => client === "192.0.2.1")!.leftMs > 3_000_000);
+  admission.stop();
 });

@@ -35,7 +35,7 @@ export const CLUSTER = [
     ["the limit of all nodes", "if ARGV[6] == 'refuse-newest' then return {'FULL', now} end", ""],
   ]),
   ...faultsOf("src/cluster/scripts.ts", ["tests/redis/lives_test.ts"], [
-    ["sessions of a dead node", "if not lives(other) or", "if"],
+    ["sessions of a dead node", "if not there or not lives(other) then", "if not there then"],
     ["keys that never end", "local function keep(node)", "local function keep(node) if true then return end"],
     [
       "a node that is still there is swept",
@@ -67,14 +67,14 @@ export const CLUSTER = [
   ...faultsOf("src/cluster/shared_list.ts", ["tests/redis/shared_list_test.ts"], [
     [
       "a hint that comes while a list is read",
-      "while (this.#isStale) {",
-      "for (let once = true; once; once = false) {",
+      "this.#isStale = true;",
+      "this.#isStale = this.#fetching === undefined;",
     ],
     ["a list without end", "this.#known.size > 2 * maxEntries;", "false;"],
-    ["what was taken back comes again", "if ((this.#known.get(id)?.rank ?? -1) >= entry.rank) continue;", ""],
+    ["what was taken back comes again", "if (rank > entry.rank ||", "if (false ||"],
   ]),
   ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [
-    ["a Redis that starts empty", "if (isSame || this.#isJoining) return;", "return;"],
+    ["a Redis that starts empty", "if (strange !== undefined && !this.#isJoining) await this.#join();", ""],
     [
       "sessions that are refused without Redis",
       'this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone"',
@@ -85,6 +85,44 @@ export const CLUSTER = [
       "const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];",
       "const tokens: readonly { jti: string; expiresAtMs: number }[] = replayCheck ? [] : [];",
     ],
+  ]),
+  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/leftovers_test.ts"], [
+    ["two places of one session", "if old then redis.call('ZREM', P..'all', place(node, sid, old)) end", ""],
+    ["places of nobody", "if not row then redis.call('ZREM', P..'all', member) end", ""],
+    ["a node that nobody knows", "redis.call('ZADD', P..'nodes', 'NX', now + ${LEASE_MS}, node)", ""],
+    ["the sessions of who asks, after a standstill", "leases[node] = true", ""],
+    ["the sessions of others, after a standstill", "if there then release(other, id, there) end", ""],
+  ]),
+  ...faultsOf("src/cluster/shared_sessions.ts", ["tests/redis/leftovers_test.ts"], [
+    ["an extension that Redis refused", "for (const id of ids) this.#changed.add(id);", ""],
+  ]),
+  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/cluster_test.ts"], [
+    [
+      "the longer of two revocations",
+      "for (const { keptId, droppedId } of merged) this.revoked(keptId, droppedId);",
+      "for (const { droppedId } of merged) this.unrevoked(droppedId, Date.now() + 3_600_000);",
+    ],
+    ["a ban before there was a clock", "Number.isFinite(nowMs) ? nowMs : Date.now()", "nowMs"],
+    [
+      "what was not brought",
+      "      await this.#bringAll();\n",
+      "      this.#epoch = epoch;\n      await this.#bringAll();\n",
+    ],
+  ]),
+  ...faultsOf("src/cluster/shared_list.ts", ["tests/redis/cluster_test.ts"], [
+    [
+      "opposite things at once",
+      "(rank === entry.rank && isTakenBack === wasTakenBack)",
+      "rank === entry.rank",
+    ],
+  ]),
+  ...faultsOf("src/firewall/admission.ts", ["tests/firewall/admission_test.ts"], [
+    [
+      "a dry run that bans elsewhere",
+      "if (firewallDryRun) isBan && this.#banned(key, banTime);",
+      "if (false) isBan;",
+    ],
+    ["a longer ban", "if (this.#clients.isBanned(key, performance.now())) return;", ""],
   ]),
   ...faultsOf("src/core/settings/setting_types.ts", ["tests/redis/lives_test.ts"], [
     [

@@ -148,3 +148,27 @@ for (
     assert.deepEqual([status, await redis.call("HLEN", `${P}s:${NODE}`)], expected);
   });
 }
+
+test("what Redis refused is told later: that a session was extended, and that it is over", async (parts) => {
+  const { redis, client, open, sessions, directory } = parts;
+  await beat(client);
+  const place = placeOf("1");
+  open.set("1", place);
+  await sessions.registerMissing();
+  const refused = async () => {
+    await redis.call("RENAME", `${P}all`, "aside");
+    await redis.call("SET", `${P}all`, "of somebody else");
+    await assert.rejects(sessions.flush(), /WRONGTYPE/);
+    await redis.call("RENAME", "aside", `${P}all`);
+  };
+  open.set("1", { ...place, expiresAtMs: place.expiresAtMs + 3_600_000 });
+  sessions.changed("1");
+  await refused();
+  await sessions.flush();
+  assert.equal((await directory.find("1"))?.expiresAtMs, place.expiresAtMs + 3_600_000);
+  open.delete("1");
+  sessions.ended("1");
+  await refused();
+  await sessions.flush();
+  for (const key of ["all", `s:${NODE}`]) assert.equal(await redis.call("EXISTS", P + key), 0, key);
+});

@@ -22,6 +22,12 @@ export interface RevocationStoreOptions {
   readonly clock?: Pick<Clock, "now">;
 }
 
+/** Two revocations of the same thing that became one. */
+export interface Merged {
+  readonly keptId: string;
+  readonly droppedId: string;
+}
+
 /** The longest time to live: ten years. */
 export const MAX_REVOCATION_TTL_MS = 10 * 365 * 86_400_000;
 
@@ -100,11 +106,11 @@ export class RevocationStore {
    * Takes in what was revoked and taken back elsewhere. Of two revocations of the same thing the one with the higher id is
    * kept, so that all who hear of both keep the same.
    *
-   * @returns Those of the same things that are not kept.
+   * @returns By their ids, what is kept of two of the same thing, with what both had together, and what is not.
    * @throws {StateFileError} when the file can't be written; what was taken in holds until the process ends
    */
-  merge(added: readonly Revocation[], removedIds: readonly string[]): readonly Revocation[] {
-    const dropped: Revocation[] = [];
+  merge(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
+    const merged: Merged[] = [];
     let isChanged = false;
     for (const id of removedIds) {
       const known = this.#all.get(id);
@@ -117,11 +123,13 @@ export class RevocationStore {
       const known = this.#byTarget.get(targetOf(one.kind, one.value));
       const { id } = known !== undefined && known.id > one.id ? known : one;
       const { replaced } = this.#put({ ...one, id });
-      if (replaced !== undefined && replaced.id !== one.id) dropped.push(id === one.id ? replaced : one);
+      if (replaced !== undefined && replaced.id !== one.id) {
+        merged.push({ keptId: id, droppedId: id === one.id ? replaced.id : one.id });
+      }
       isChanged = true;
     }
     if (isChanged) this.file?.putAllRevocations(this.#all.values());
-    return dropped;
+    return merged;
   }
 
   /** All that have not run out, the oldest first. */

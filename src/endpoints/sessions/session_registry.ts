@@ -5,7 +5,13 @@ import type { Log } from "../../telemetry/log.ts";
 import { ALONE, type Place, type SharedState, type Verdict } from "../../core/shared_state.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
-import { checkTtl, type Revocation, type RevocationKind, RevocationStore } from "./revocation_store.ts";
+import {
+  checkTtl,
+  type Merged,
+  type Revocation,
+  type RevocationKind,
+  RevocationStore,
+} from "./revocation_store.ts";
 import type { Session, SessionInfo } from "./session.ts";
 import { StateFileError, type UsedToken } from "./state_file.ts";
 import { UsedTokens } from "./used_tokens.ts";
@@ -174,12 +180,12 @@ export class SessionRegistry {
   }
 
   /**
-   * Takes in what other nodes revoked and took back, and ends the sessions that this concerns. Returns what is not kept of
-   * the same things.
+   * Takes in what other nodes revoked and took back, and ends the sessions that this concerns. Returns which of them
+   * became one.
    */
-  followRevocations(added: readonly Revocation[], removedIds: readonly string[]): readonly Revocation[] {
+  followRevocations(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
     const { revocations, log } = this.#options;
-    let merged: readonly Revocation[] = [];
+    let merged: readonly Merged[] = [];
     try {
       merged = revocations.merge(added, removedIds);
     } catch (error) {

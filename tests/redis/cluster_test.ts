@@ -1,0 +1,207 @@
+// What nodes know together, whatever each was told first: nodes in this process, and one real Redis.
+
+import assert from "node:assert/strict";
+import { Cluster, type ClusterSettings, type SharedFirewall } from "../../src/cluster/cluster.ts";
+import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
+import { until } from "./nodes.ts";
+import { NO_REDIS, RedisServer } from "./redis_server.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** One node without its listeners. */
+class Peer {
+  readonly cluster: Cluster;
+  readonly sessions: SessionRegistry;
+  readonly bans = new Map<string, number>();
+  readonly records: string[] = [];
+
+  private constructor(redis: string, settings: Partial<ClusterSettings>) {
+    this.cluster = new Cluster({
+      settings: {
+        redis,
+        redisPrefix: "test",
+        redisTimeout: 1000,
+        redisCa: undefined,
+        nodeName: undefined,
+        onRedisLoss: "local",
+        maxSessionsPerUser: 10,
+        onSessionLimit: "refuse-newest",
+        replayCheck: false,
+        banAfter: 5,
+        banWindow: 60_000,
+        banTime: 60_000,
+        ...settings,
+      },
+      version: "0",
+      log: (event) => this.records.push(event),
+    });
+    this.sessions = new SessionRegistry({
+      shared: this.cluster,
+      replayCheck: settings.replayCheck ?? false,
+    });
+  }
+
+  static async start(redis: string, settings: Partial<ClusterSettings> = {}): Promise<Peer> {
+    const peer = new Peer(redis, settings);
+    await peer.cluster.start(peer.sessions);
+    peer.cluster.guard(firewallOf(peer), []);
+    return peer;
+  }
+
+  revoke(user: string, ttlMs: number): void {
+    this.sessions.revoke({ kind: "user", value: user, ttlMs });
+  }
+
+  /** Users and when their revocations end, in hours from now. */
+  get revoked(): ReadonlyMap<string, number> {
+    return new Map(
+      this.sessions.revocations().map((
+        { value, expiresAtMs },
+      ) => [value, Math.round((expiresAtMs - Date.now()) / HOUR_MS)]),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster.stop();
+  }
+}
+
+function firewallOf({ bans }: Peer): SharedFirewall {
+  return {
+    followBan: (client, forMs) => forMs > 0 ? bans.set(client, forMs) : bans.delete(client),
+    banForViolations() {},
+    size: 0,
+  };
+}
+
+function test(name: string, fn: (redis: RedisServer) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start();
+      await fn(redis);
+    },
+  });
+}
+
+test("of what two nodes revoke at once the longer time holds, for a node that comes later too", async (redis) => {
+  await using a = await Peer.start(redis.url);
+  await using b = await Peer.start(redis.url);
+  redis.signal("SIGSTOP");
+  const users = Array.from({ length: 12 }, (_, i) => `user ${i}`);
+  // Which of the two is kept is decided by their ids.
+  for (const user of users) {
+    a.revoke(user, 3 * HOUR_MS);
+    b.revoke(user, HOUR_MS);
+  }
+  redis.signal("SIGCONT");
+  const all = new Map(users.map((user) => [user, 3]));
+  const isAll = (peer: Peer) => users.every((user) => peer.revoked.get(user) === 3);
+  await until("both know", () => Promise.resolve([a, b]), (peers) => peers.every(isAll));
+  await until(
+    "all is told",
+    () => Promise.all([a.cluster.told(), b.cluster.told()]),
+    (told) => told.every(Boolean),
+  );
+  await using c = await Peer.start(redis.url);
+  assert.deepEqual(c.revoked, all);
+  // Taken back is taken back, whatever was put together.
+  for (const { id } of c.sessions.revocations()) c.sessions.removeRevocation(id);
+  for (const peer of [a, b]) {
+    await until("it is taken back", () => Promise.resolve(peer.revoked.size), (size) => size === 0);
+  }
+});
+
+test("a ban from before the clock of Redis was known holds over what was done before it", async (redis) => {
+  await using a = await Peer.start(redis.url);
+  a.cluster.banned("192.0.2.1", HOUR_MS);
+  a.cluster.unbanned("192.0.2.1");
+  assert.ok(await a.cluster.told());
+  redis.signal("SIGSTOP");
+  await using b = await Peer.start(redis.url, { redisTimeout: 20 });
+  assert.equal(b.cluster.isUp, false);
+  b.cluster.banned("192.0.2.1", HOUR_MS);
+  redis.signal("SIGCONT");
+  await until("the other one hears of it", () => Promise.resolve(a.bans.has("192.0.2.1")), Boolean);
+});
+
+test("of what two nodes do in the same moment one thing holds on both", async (redis) => {
+  await using a = await Peer.start(redis.url);
+  await using b = await Peer.start(redis.url);
+  const clients = Array.from({ length: 50 }, (_, i) => `192.0.2.${i}`);
+  // As if the clock of Redis had been set back: then only the order counts, and both are next.
+  const later = Date.now() + HOUR_MS;
+  const value = `${String(later).padStart(16, "0")}${String(later).padStart(16, "0")}x`;
+  for (const [i, client] of clients.entries()) {
+    await redis.call("HSET", "{test}:b", client, value);
+    await redis.call("ZADD", "{test}:b:v", i + 1, client);
+    await redis.call("ZADD", "{test}:b:x", later, client);
+  }
+  await redis.call("HSET", "{test}:v", "b", clients.length);
+  for (const peer of [a, b]) peer.cluster.guard(firewallOf(peer), []);
+  await until(
+    "both know",
+    () => Promise.resolve([a, b]),
+    (peers) => peers.every(({ bans }) => bans.size === clients.length),
+  );
+  for (const client of clients) {
+    // `bans` are those of others only.
+    a.bans.set(client, HOUR_MS);
+    a.cluster.banned(client, HOUR_MS);
+    b.bans.delete(client);
+    b.cluster.unbanned(client);
+  }
+  await until(
+    "both say the same",
+    () => Promise.resolve([[...a.bans.keys()].sort(), [...b.bans.keys()].sort()]),
+    ([one, other]) => String(one) === String(other),
+  );
+});
+
+test("what could not be brought to an empty Redis is brought with the next beat", async (redis) => {
+  await using a = await Peer.start(redis.url, { replayCheck: true });
+  const identity = { user: "alice", expiresAtMs: Date.now() + HOUR_MS, claims: { jti: "x" } };
+  const place = { id: crypto.randomUUID(), address: "192.0.2.1", connection: "c" };
+  const begin = await a.sessions.request(identity, place);
+  assert.ok(typeof begin === "function");
+  assert.equal(begin(), undefined);
+  a.cluster.ended(place.id);
+  const used = async () => (await redis.call("KEYS", "{test}:j:*") as string[]).length;
+  assert.equal(await used(), 1);
+  await redis.call("FLUSHALL");
+  await redis.call("SET", "{test}:r:v", "of somebody else");
+  a.cluster.guard(firewallOf(a), []);
+  await until(
+    "it is refused",
+    () => Promise.resolve(a.records),
+    (records) => records.includes("redis.refused"),
+  );
+  await redis.call("DEL", "{test}:r:v");
+  a.cluster.guard(firewallOf(a), []);
+  await until("the token is there", used, (count) => count === 1);
+});
+
+test("who changes something waits no longer than two seconds until others know", async (redis) => {
+  await using a = await Peer.start(redis.url, { redisTimeout: 30_000 });
+  redis.signal("SIGSTOP");
+  a.cluster.banned("192.0.2.1", HOUR_MS);
+  const startMs = performance.now();
+  assert.equal(await a.cluster.told(), false);
+  assert.ok(performance.now() - startMs < 15_000);
+  redis.signal("SIGCONT");
+});
+
+test("a pipe in place of the file of the CA holds nobody up", async (redis) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/ca.pem`;
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    await assert.rejects(
+      Peer.start(redis.url.replace("redis:", "rediss:"), { redisCa: path }),
+      /Cannot read the Redis CA ".*": it is not a regular file/,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
