@@ -54,7 +54,7 @@ export const CONNECTION = [
       "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;",
       "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived || way.check.frames > 0;",
     ],
-    ["reading a peer that does not read", "if (!way.isReady || outbox.isWriting) {", "if (!way.isReady) {"],
+    ["reading a peer that does not read", "if (!way.isReady || outbox.isBehind) {", "if (!way.isReady) {"],
     [
       "violations do not count toward a ban",
       'if (event === "protocol.error") this.#options.onViolation();',
@@ -159,6 +159,14 @@ export const CONNECTION = [
     ["the budget is not told", "    this.#onPending(bytes);\n", ""],
     ["frames before the response head", " || !this.#isStarted || ", " || "],
     ["what was dropped is still pending", "      this.#changePending(-chunk.end);\n", ""],
+  ]),
+  ...faultsOf("src/firewall/connection/outbox.ts", ["tests/firewall/connection/connection_test.ts"], [
+    [
+      "no message is read while an answer is on its way",
+      "this.isWriting && this.pendingBytes > MOST_AHEAD",
+      "this.isWriting",
+    ],
+    ["a byte more", "this.pendingBytes > MOST_AHEAD", "this.pendingBytes > MOST_AHEAD + 1"],
   ]),
   ...faultsOf("src/firewall/ways/served.ts", [...BEHAVIOUR, ...WHOLE], [
     [

@@ -88,7 +88,7 @@ export const WAYS = [
       "const wasOpen = this.#closing.isOpen;",
     ],
     ["who is shed reads to what it has let go of", "if (wasOpen && !this.#closing.isOpen) continue;", ""],
-    ["one read more of a peer that does not read", "      if (outbox.isWriting) continue;\n", ""],
+    ["one read more of a peer that does not read", "      if (outbox.isBehind) continue;\n", ""],
     ["reading without end after both have closed", "left > 0;", ";"],
     [
       "who does not end after both have closed",

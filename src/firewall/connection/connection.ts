@@ -336,7 +336,7 @@ export class Connection implements Holder, Host {
     const rates = this.#rates;
     for (;;) {
       if (this.#isPeerGone) return;
-      if (!way.isReady || outbox.isWriting) {
+      if (!way.isReady || outbox.isBehind) {
         await this.#resumed();
         continue;
       }
@@ -363,7 +363,7 @@ export class Connection implements Holder, Host {
         await this.#resumed();
         continue;
       }
-      if (outbox.isWriting) continue;
+      if (outbox.isBehind) continue;
       const room = way.room(buffer, rates.bytes());
       // The room may be new, and may be too much.
       const wasOpen = this.#closing.isOpen;

@@ -33,6 +33,9 @@ class Chunk {
   }
 }
 
+/** The most that may be on its way to a peer while it is read: as much as is written in one go. */
+const MOST_AHEAD = SMALL_SIZE;
+
 const encoder = new TextEncoder();
 const PING: Uint8Array = encodeFrame(OPCODE.ping, new Uint8Array(0));
 
@@ -77,6 +80,11 @@ export class Outbox {
     this.#socket = socket;
     this.#counters = counters;
     this.#onPending = onPending;
+  }
+
+  /** Whether so much waits to be written that the peer has to read first: a short answer to the last message is not it. */
+  get isBehind(): boolean {
+    return this.isWriting && this.pendingBytes > MOST_AHEAD;
   }
 
   /** Whether nothing more is taken: the Close is in it, or the peer is lost. */

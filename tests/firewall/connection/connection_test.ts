@@ -342,20 +342,23 @@ Deno.test("no more than 64 frames of one peer are dealt with in one turn", async
   assert.ok(most >= 64 && most <= 128, `${most}`);
 });
 
-Deno.test("of a peer that does not read, nothing is read but what was read already", async () => {
-  const seen: unknown[] = [];
-  await using it = startManual({
-    receive(message, served) {
-      seen.push(message);
-      served.send(message);
-    },
-  });
-  it.peer.isTaking = false;
-  it.peer.give(text("a"), text("b"), text("c"));
-  await settle();
-  assert.deepEqual([seen, it.peer.rooms.length, it.peer.unread > 0], [["a"], 1, true]);
-  it.peer.takeAll();
-  await until("the rest", () => seen.length === 3);
+Deno.test("a peer that has 4 KiB to read, frame headers included, is read on, and with a byte more it is not", async () => {
+  for (const size of [1, 4092, 4093]) {
+    const seen: unknown[] = [];
+    await using it = startManual({
+      receive(message, served) {
+        seen.push(message);
+        served.send("a".repeat(size));
+      },
+    });
+    it.peer.isTaking = false;
+    it.peer.give(text("a"), text("b"));
+    await settle();
+    const isRead = size <= 4092;
+    assert.deepEqual([seen, it.peer.unread > 0], [isRead ? ["a", "b"] : ["a"], !isRead], `${size}`);
+    it.peer.takeAll();
+    await until("the rest", () => seen.length === 2);
+  }
 });
 
 Deno.test("replies that are not taken hold back what was read already, too", async () => {
