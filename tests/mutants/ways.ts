@@ -126,6 +126,14 @@ export const WAYS = [
     ],
     ["frames that come one by one without end", "    this.#inTurn += count;\n", ""],
   ]),
+  ...faultsOf("src/firewall/connection/turns.ts", ["tests/firewall/connection/turns_test.ts"], [
+    ["all come to their turn at once", "if (left-- === 0) break;", ""],
+    ["who has left comes to a turn", "return () => this.#waiting.delete(go);", "return () => {};"],
+    ["the rest never comes to its turn", "      this.#time();\n    }, 0);", "    }, 0);"],
+  ]),
+  ...faultsOf("src/firewall/connection/connection.ts", ["tests/firewall/connection/turns_test.ts"], [
+    ["what was written gives a turn", "while (!isDue && !this.#isPeerGone) await", "await"],
+  ]),
   ...faultsOf("src/firewall/connection/read_buffer.ts", ["tests/firewall/connection/read_buffer_test.ts"], [
     [
       "a buffer that is looked at again is made small",

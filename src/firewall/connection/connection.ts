@@ -15,6 +15,7 @@ import { excuse, judgeTimes, MESSAGE_PROGRESS, type TimeLimits, type Times } fro
 import type { Outbox } from "./outbox.ts";
 import { type RateLimits, Rates } from "./rates.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import { Turns } from "./turns.ts";
 
 /** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
 export interface ConnectionLimits extends FrameLimits, TimeLimits, RateLimits {
@@ -68,6 +69,9 @@ export interface ConnectionFacts {
 }
 
 const INTERNAL_ERROR = { code: 1011, reason: "internal error" };
+
+/** Those of all connections. */
+const turns = new Turns();
 
 /** How long a peer may take to end a connection that is closed on both sides, in milliseconds, and what it may still send. */
 const LINGER_MS = 1000;
@@ -389,10 +393,14 @@ export class Connection implements Holder, Host {
   async #slowDown(): Promise<boolean> {
     const usedUp = this.#rates.usedUp();
     if (usedUp === undefined) {
-      // All others come to their turn first. Not by an immediate: the runtime looks for what has arrived in one of 61 of those turns only.
-      const turn = setTimeout(() => this.resume(), 0);
-      await this.#resumed();
-      clearTimeout(turn);
+      let isDue = false;
+      const leave = turns.wait(() => {
+        isDue = true;
+        this.resume();
+      });
+      // What was written is no reason to go on: those of all others have been written too.
+      while (!isDue && !this.#isPeerGone) await this.#resumed();
+      leave();
       this.#rates.beginTurn();
       return true;
     }

@@ -13,7 +13,7 @@ export interface RateLimits {
 /** All others wait while the frames of one connection are dealt with. */
 const FRAMES_PER_TURN = 64;
 /** And when they take so long that few fit into this many milliseconds, for these few only. */
-const MOST_TURN_MS = 0.25;
+const MOST_TURN_MS = 0.1;
 
 /** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
 const REFILL_SHARE = 0.05;
