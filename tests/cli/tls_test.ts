@@ -62,6 +62,24 @@ Deno.test("serves wss, and says so to plain HTTP", async () => {
   await stop(program, folder);
 });
 
+Deno.test("a health path answers behind TLS, on each endpoint, also a request of HTTP/1.0", async () => {
+  const folder = createFolder();
+  await using program = startServer(["--health-path", "/up", ...TLS_FLAGS.slice(1)], { folder });
+  for (const endpoint of ["echo", "secure"] as const) {
+    for (const head of ["GET /up HTTP/1.1\r\nHost: any\r\n\r\n", "GET /up HTTP/1.0\r\n\r\n"]) {
+      const port = await program.port(endpoint);
+      using client = new RawClient(
+        await Deno.connectTls({ hostname: "localhost", port, caCerts: [read("server.pem")] }),
+      );
+      await client.send(head);
+      assert.match(new TextDecoder().decode(await client.eof()), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nok\n$/s);
+    }
+  }
+  program.signal("SIGTERM");
+  assert.equal((await program.result()).code, 0);
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("SIGHUP changes the certificate without dropping a connection, and a bad pair keeps the old one", async () => {
   const folder = createFolder();
   await using program = startServer(TLS_FLAGS, { folder });

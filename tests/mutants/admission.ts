@@ -7,7 +7,7 @@ const TESTS = "tests/firewall/admission";
 
 export const ADMISSION = [
   ...faultsOf("src/firewall/admission/network_bans.ts", ["tests/firewall/admission/network_bans_test.ts"], [
-    ["bans without end", "if (untilMs <= nowMs) this.#untilMs.delete(network);", ""],
+    ["bans without end", "if (untilMs <= nowMs) this.#untilMs", "if (false) this.#untilMs"],
     ["any number of networks", "ends.length - MAX_NETWORK_BANS", "0"],
     ["the machine itself with its network", "(this.#banLoopback || !isLoopback(address))", "true"],
   ]),

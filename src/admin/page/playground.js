@@ -54,8 +54,13 @@ function showEndpoints() {
   else first.checked = true;
 }
 
+/** Whether it is one that asks for a token: the secure one, or somebody's own server behind this one. */
+function takesToken(endpoint) {
+  return endpoint !== undefined && endpoint.name !== "echo";
+}
+
 function showFields() {
-  byId("secure-fields").hidden = chosenEndpoint()?.name !== "secure";
+  byId("secure-fields").hidden = !takesToken(chosenEndpoint());
   byId("message-field").hidden = byId("kind").value === "file";
   byId("file-field").hidden = byId("kind").value !== "file";
 }
@@ -63,7 +68,7 @@ function showFields() {
 function connect() {
   const endpoint = chosenEndpoint();
   if (endpoint === undefined) return;
-  const isSecure = endpoint.name === "secure";
+  const isSecure = takesToken(endpoint);
   const token = isSecure ? byId("token").value.trim() : "";
   const inHandshake = token !== "" && byId("presentation").value === "subprotocol";
   const subprotocol = byId("subprotocol").value || (inHandshake ? "wsward.text" : "");
