@@ -50,7 +50,7 @@ export const CLUSTER = [
     ["old sessions that fill limits while a node stops", "await this.#cluster?.leave();", ""],
   ]),
   ...faultsOf("src/endpoints/secure/secure.ts", ["tests/redis/admission_test.ts"], [
-    ["a session whose client is gone", "else this.#options.sessions.giveUp(identity, id);", ""],
+    ["a session whose client is gone", "else this.#options.sessions.abandon(identity, id);", ""],
   ]),
   ...faultsOf("src/endpoints/sessions/session_registry.ts", ["tests/redis/admission_test.ts"], [
     [

@@ -136,3 +136,16 @@ Deno.test("Redis is lost meanwhile: the limits and tokens of this node decide, a
   assert.deepEqual([peer.sent, second.sent], [["Authenticated!"], ["Too Many Sessions"]]);
   handler.close?.(1000, "");
 });
+
+Deno.test("a peer that is gone takes back no token that opened another session meanwhile", async () => {
+  const { others, peer, sessions, present } = bench();
+  const done = present();
+  await settle();
+  peer.isOpen = false;
+  // The same token, on the same node, in the same time: the others have decided for that one.
+  const identity = { user: "alice", expiresAtMs: 8e15, claims: { jti: "one" } };
+  assert.equal(sessions.admit(identity), undefined);
+  others.say("used");
+  await done;
+  assert.equal(sessions.check(identity)?.reason, "token already used");
+});

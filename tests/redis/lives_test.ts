@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { EXECUTABLE, run } from "../support/process.ts";
 import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";
 import { Node, token, until } from "./nodes.ts";
+import { RawClient } from "../support/raw_client.ts";
 
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
 
@@ -311,4 +312,140 @@ test("config show tells where Redis is, and not the password", async () => {
   const { stdout } = await run(["serve", "--print-permissions", "--runtime-dir", "run"], { env });
   assert.match(stdout, /--allow-net=\S*10\.0\.0\.5:6379/);
   assert.doesNotMatch(stdout, /s3cret/);
+});
+
+/** A way to Redis that can be cut. */
+class Line implements AsyncDisposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #conns = new Set<Deno.Conn>();
+  readonly #ended: Promise<void>;
+  isCut = false;
+
+  constructor(port: number) {
+    this.#ended = (async () => {
+      for await (const near of this.#listener) {
+        if (this.isCut) {
+          near.close();
+          continue;
+        }
+        const far = await Deno.connect({ hostname: "127.0.0.1", port });
+        for (const conn of [near, far]) this.#conns.add(conn);
+        for (const [from, to] of [[near, far], [far, near]] as const) {
+          from.readable.pipeTo(to.writable).catch(() => {}).finally(() => this.#conns.delete(from));
+        }
+      }
+    })();
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.#listener.addr.port}`;
+  }
+
+  cut(): void {
+    this.isCut = true;
+    for (const conn of this.#conns) {
+      try {
+        conn.close();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.BadResource)) throw error;
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    this.#listener.close();
+    await this.#ended;
+  }
+}
+
+test("a node that is cut off goes on, and does what was decided meanwhile when it is back", async () => {
+  await using redis = await RedisServer.start();
+  await using line = new Line(redis.port);
+  await using a = new Node(line.url, ["--node-name", "a"]);
+  await using b = new Node(redis.url, ["--node-name", "b"]);
+  await a.joined();
+  await b.joined();
+  const alice = await a.login(token());
+  const bob = await a.login(token({ user_id: "bob" }));
+  line.cut();
+  await a.program.logged(/Redis can't be used/);
+  assert.equal((await b.admin("POST", "/revocations", { kind: "user", value: "alice" })).status, 201);
+  assert.equal((await b.admin("POST", "/bans", { address: "192.0.2.9" })).status, 201);
+  assert.equal((await a.admin("POST", "/revocations", { kind: "user", value: "carol" })).status, 201);
+  const banned = (await a.admin("POST", "/bans", { address: "192.0.2.10" })).json as { everywhere: boolean };
+  assert.equal(banned.everywhere, false);
+  await alice.client.sendText("x");
+  assert.equal(await alice.client.nextText(), "Server received: x");
+  line.isCut = false;
+  assert.equal(await alice.client.nextText(), "Token Revoked");
+  await bob.client.sendText("x");
+  assert.equal(await bob.client.nextText(), "Server received: x");
+  for (const node of [a, b]) {
+    await until(
+      "both know all of it",
+      async () =>
+        [
+          (await node.admin("GET", "/revocations")).json as { revocations: { value: string }[] },
+          (await node.admin("GET", "/bans")).json as { bans: { client: string }[] },
+        ] as const,
+      ([{ revocations }, { bans }]) =>
+        revocations.map(({ value }) => value).sort().join() === "alice,carol" &&
+        bans.map(({ client }) => client).sort().join() === "192.0.2.10,192.0.2.9",
+    );
+  }
+  alice.client.close();
+  bob.client.close();
+});
+
+test("what others revoked is in the state file of this node too: it holds after a start without Redis", async () => {
+  await using redis = await RedisServer.start();
+  const folder = await Deno.makeTempDir();
+  const flags = ["--state-file", `${folder}/state`, "--node-name", "a"];
+  const permissions = [`--allow-read=${folder}`, `--allow-write=${folder}`];
+  await using b = new Node(redis.url, ["--node-name", "b"]);
+  await b.joined();
+  {
+    await using a = new Node(redis.url, flags, undefined, permissions);
+    await a.joined();
+    await b.admin("POST", "/revocations", { kind: "user", value: "eve" });
+    await until(
+      "it is known",
+      () => answer(a, { user_id: "eve", iat: 1 }),
+      (text) => text === "Token Revoked",
+    );
+    a.program.signal("SIGKILL");
+    await a.program.result();
+  }
+  await using again = new Node(undefined, flags, undefined, permissions);
+  assert.equal(await answer(again, { user_id: "eve", iat: 1 }), "Token Revoked");
+  again.program.signal("SIGTERM");
+  await again.program.result();
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("sessions in front of somebody else's server are shared too", async () => {
+  await using redis = await RedisServer.start();
+  await using server = new Node(undefined, ["--no-admin"]);
+  const upstream = ["--upstream", `ws://127.0.0.1:${await server.program.port("echo")}`, ...ONE];
+  await using a = new Node(redis.url, upstream);
+  await using b = new Node(redis.url, upstream);
+  await a.joined();
+  await b.joined();
+  const open = async (node: Node) => {
+    const client = await RawClient.open({ port: await node.program.port("upstream") });
+    const { status } = await client.handshake({ headers: { Authorization: `Bearer ${token()}` } });
+    return { client, status };
+  };
+  const first = await open(a);
+  assert.equal(first.status, 101);
+  const second = await open(b);
+  assert.equal(second.status, 403);
+  second.client.close();
+  first.client.close();
+  await until("there is room again", async () => {
+    const third = await open(b);
+    third.client.close();
+    return third.status;
+  }, (status) => status === 101);
 });

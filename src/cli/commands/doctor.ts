@@ -59,9 +59,9 @@ export async function examine(settings: Settings, nowMs: number): Promise<readon
 }
 
 function ports(settings: Settings): readonly Finding[] {
-  const { host, adminListen, metricsListen } = settings;
+  const { host, adminListen, metricsListen, reusePort } = settings;
   const findings = listEndpoints(settings).map(({ name, port, portSetting }) =>
-    examinePort(`${name} port`, host, port, flagOf(portSetting))
+    examinePort(`${name} port`, host, port, flagOf(portSetting), reusePort)
   );
   for (
     const [name, address, flag] of [
@@ -77,10 +77,16 @@ function ports(settings: Settings): readonly Finding[] {
   return findings;
 }
 
-function examinePort(name: string, hostname: string, number: number, flag: string): Finding {
+function examinePort(
+  name: string,
+  hostname: string,
+  number: number,
+  flag: string,
+  reusePort = false,
+): Finding {
   const address = `${urlHost(hostname)}:${number}`;
   try {
-    Deno.listen({ hostname, port: number }).close();
+    Deno.listen({ hostname, port: number, reusePort }).close();
     return { name, result: "ok", state: `${address} is free` };
   } catch (error) {
     const state = `${address}: ${reasonOf(error)}`;

@@ -207,7 +207,7 @@ class SecureHandler implements SocketHandler {
     return refusal.then((decide) => {
       // The peer may be gone, refused or timed out by now.
       if (this.#peer.isOpen) this.#admitted(identity, id, decide());
-      else this.#options.sessions.giveUp(identity, id);
+      else this.#options.sessions.abandon(identity, id);
     });
   }
 

@@ -246,9 +246,16 @@ export class SessionRegistry {
 
   /** A session that was admitted never began: its token can be used again, here and on the other nodes. */
   giveUp(identity: Identity, id: string): void {
-    const { jti } = identity.claims;
     this.#trials.delete(id);
     this.#store(identity, (usedTokens) => usedTokens.unmark(identity));
+    this.abandon(identity, id);
+  }
+
+  /**
+   * Nobody is there any more for a session that other nodes were asked for. Nothing is taken back here, where nothing was decided:
+   * the same token may have opened another session meanwhile.
+   */
+  abandon({ claims: { jti } }: Identity, id: string): void {
     this.#options.shared.ended(id, typeof jti === "string" ? jti : undefined);
   }
 
@@ -266,7 +273,7 @@ export class SessionRegistry {
     if (verdict !== "ok") return refusalOf(verdict);
     // While the others were asked.
     if (this.#options.revocations.covers(identity)) {
-      this.giveUp(identity, id);
+      this.abandon(identity, id);
       return ENDINGS.revoked;
     }
     this.#markUsed(identity);
