@@ -67,6 +67,9 @@ const INVALID: readonly [request: string, path: string | undefined, id?: unknown
   ['{"jsonrpc":"2.0","method":"echo","id":true}', "id"],
   ['{"jsonrpc":"2.0","method":"echo","id":7,"extra":1}', "extra", 7],
   ['{"jsonrpc":"2.0","method":"echo","id":7,"__proto__":{}}', "__proto__", 7],
+  // Of the peer's own words only the beginning comes back.
+  [`{"jsonrpc":"2.0","method":"echo","id":7,"${"x".repeat(128)}":1}`, "x".repeat(128), 7],
+  [`{"jsonrpc":"2.0","method":"echo","id":7,"${"x".repeat(129)}":1}`, "x".repeat(128), 7],
 ];
 
 for (const [request, path, id = null] of INVALID) {

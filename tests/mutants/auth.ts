@@ -248,6 +248,5 @@ export const AUTH = [
       "setTimeout(() => this.#begin(), this.#busyMs);",
       "setImmediate(() => this.#begin());",
     ],
-    ["all batches in one turn", "return void setImmediate(() => this.#begin());", "return this.#begin();"],
   ]),
 ];
