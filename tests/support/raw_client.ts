@@ -134,9 +134,14 @@ export class RawClient {
   /** Sends bytes (or text as UTF-8) as they are. */
   async send(data: string | Uint8Array): Promise<void> {
     const obstacle = await this.#client.send(data, this.#timeoutMs);
-    if (obstacle !== undefined) {
-      await this.#fail(`the peer to take ${bytesOf(data).length} bytes`, obstacle);
+    if (obstacle === undefined) return;
+    const awaited = `the peer to take ${bytesOf(data).length} bytes`;
+    if (obstacle.kind === "late") {
+      this.close();
+      throw new Error(`Timed out after ${this.#timeoutMs} ms waiting for ${awaited}`);
     }
+    // What it has said before can still be read, perhaps by somebody who waits for it now.
+    throw new Error(`Cannot wait for ${awaited}: the connection has ended`);
   }
 
   /** Sends one frame. */
