@@ -231,7 +231,8 @@ function readIdentity({ tlsCert, tlsKey, tlsClientCa }: Settings, log: Log): Tls
   const key = readPem("TLS key", tlsKey);
   if (key.isOpen) log("tls.key_open", { file: tlsKey, hint: "run chmod 600, or 640 for a group of servers" });
   const clientCa = tlsClientCa === undefined ? {} : { clientCa: readPem("TLS client CA", tlsClientCa).text };
-  return { cert, key: key.text, ...clientCa };
+  const files = { cert: tlsCert, key: tlsKey, clientCa: tlsClientCa };
+  return { cert, key: key.text, ...clientCa, files };
 }
 
 function hostAndPort({ addr: { hostname, port } }: Deno.TcpListener): { hostname: string; port: number } {

@@ -152,13 +152,28 @@ Deno.test("what can't be used for TLS is said at start", async () => {
   const cases: [string[], number, RegExp][] = [
     [["--tls-cert", "tls.crt"], 2, /--tls-key/],
     [["--tls-client-ca", "tls.crt"], 2, /--tls-cert/],
-    [["--tls-cert", "tls.crt", "--tls-key", "other.key"], 1, /does not belong/],
+    [
+      ["--tls-cert", "tls.crt", "--tls-key", "other.key"],
+      1,
+      /key "other\.key": .*does not belong to the TLS certificate "tls\.crt"/,
+    ],
     [["--tls-cert", "missing.crt", "--tls-key", "tls.key"], 1, /missing\.crt/],
-    [["--tls-cert", "tls.key", "--tls-key", "tls.key"], 1, /certificate/],
+    [["--tls-cert", "tls.key", "--tls-key", "tls.key"], 1, /certificate "tls\.key": there is no certificate/],
+    [
+      ["--tls-cert", "tls.crt", "--tls-key", "broken.key"],
+      1,
+      /TLS key "broken\.key": it is not an unencrypted/,
+    ],
+    [
+      [...TLS_FLAGS.slice(1), "--tls-client-ca", "tls.key"],
+      1,
+      /TLS client CA "tls\.key": there is no certificate/,
+    ],
   ];
   for (const [flags, code, expected] of cases) {
     const folder = createFolder();
     Deno.writeTextFileSync(`${folder}/other.key`, read("renewed.key.pem"), { mode: 0o600 });
+    Deno.writeTextFileSync(`${folder}/broken.key`, "no key\n", { mode: 0o600 });
     await using program = startServer(["--no-secure", ...flags], { folder });
     const result = await program.result();
     assert.equal(result.code, code);

@@ -166,7 +166,9 @@ function examineCertificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings
   try {
     const cert = readPem("TLS certificate", tlsCert).text;
     const clientCa = tlsClientCa === undefined ? undefined : readPem("TLS client CA", tlsClientCa).text;
-    const doubt = checkIdentity({ cert, key: readPem("TLS key", tlsKey).text, clientCa }, nowMs);
+    const key = readPem("TLS key", tlsKey).text;
+    const files = { cert: tlsCert, key: tlsKey, clientCa: tlsClientCa };
+    const doubt = checkIdentity({ cert, key, clientCa, files }, nowMs);
     const endMs = Date.parse(readCertificates("TLS certificate", cert)[0].validTo);
     const days = Math.floor((endMs - nowMs) / DAY_MS);
     const state = doubt ?? `it ends at ${new Date(endMs).toISOString().replace(".000", "")}, in ${days} days`;

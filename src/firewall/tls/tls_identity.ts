@@ -11,6 +11,8 @@ export interface TlsIdentity {
   readonly key: string;
   /** With this, a client must show a certificate that one of these authorities has signed (RFC 8446 §4.3.2). */
   readonly clientCa?: string | undefined;
+  /** Where they are from, for whoever has to mend them. */
+  readonly files?: Readonly<Partial<Record<"cert" | "key" | "clientCa", string | undefined>>>;
 }
 
 /**
@@ -18,23 +20,31 @@ export interface TlsIdentity {
  *
  * @returns What the operator should know: that the certificate is not valid at `nowMs`, in milliseconds since 1970.
  */
-export function checkIdentity({ cert, key, clientCa }: TlsIdentity, nowMs: number): string | undefined {
-  const [certificate] = readCertificates("TLS certificate", cert);
+export function checkIdentity(
+  { cert, key, clientCa, files = {} }: TlsIdentity,
+  nowMs: number,
+): string | undefined {
+  const [certName, keyName] = [named("TLS certificate", files.cert), named("TLS key", files.key)];
+  const [certificate] = readCertificates(certName, cert);
   let privateKey: KeyObject;
   try {
     privateKey = createPrivateKey(key);
   } catch {
     // Whatever the library dislikes about the key. What was caught is left out: no part of a key may reach a log.
-    throw new StartError("Cannot use the TLS key: it is not an unencrypted private key in PEM");
+    throw new StartError(`Cannot use the ${keyName}: it is not an unencrypted private key in PEM`);
   }
   if (!certificate.checkPrivateKey(privateKey)) {
-    throw new StartError("Cannot use the TLS key: it does not belong to the TLS certificate");
+    throw new StartError(`Cannot use the ${keyName}: it does not belong to the ${certName}`);
   }
-  if (clientCa !== undefined) readCertificates("TLS client CA", clientCa);
+  if (clientCa !== undefined) readCertificates(named("TLS client CA", files.clientCa), clientCa);
   const { validFrom, validTo } = certificate;
   if (nowMs > Date.parse(validTo)) return `it ended at ${isoTime(validTo)}`;
   if (nowMs < Date.parse(validFrom)) return `it begins at ${isoTime(validFrom)}`;
   return undefined;
+}
+
+function named(what: string, file: string | undefined): string {
+  return file === undefined ? what : `${what} "${file}"`;
 }
 
 function isoTime(date: string): string {
