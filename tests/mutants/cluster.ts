@@ -37,16 +37,16 @@ export const CLUSTER = [
   ...faultsOf("src/cluster/scripts.ts", ["tests/redis/lives_test.ts"], [
     ["sessions of a dead node", "if not there or not lives(other) then", "if not there then"],
     ["keys that never end", "local function keep(node)", "local function keep(node) if true then return end"],
+  ]),
+  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/scripts_test.ts"], [
     [
       "a node that is still there is swept",
       "if ARGV[3] ~= '1' and lives(node) then return {'OK', now, 0} end",
       "",
     ],
-  ]),
-  ...faultsOf("src/cluster/scripts.ts", ["tests/redis/ghost_test.ts"], [
     ["ghosts", "if now > tonumber(ARGV[1]) then return {'LATE', now} end", ""],
   ]),
-  ...faultsOf("src/app/app.ts", ["tests/redis/rolling_test.ts"], [
+  ...faultsOf("src/app/app.ts", ["tests/redis/lives_test.ts"], [
     ["old sessions that fill limits while a node stops", "await this.#cluster?.leave();", ""],
   ]),
   ...faultsOf("src/endpoints/secure/secure.ts", ["tests/redis/admission_test.ts"], [

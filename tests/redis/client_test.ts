@@ -163,15 +163,13 @@ Deno.test("neither reasons nor errors tell the password, whatever the server say
 });
 
 Deno.test("it connects again by itself, with pauses, and tells of one loss once", async () => {
-  let isGood = false;
-  await using fake = new FakeRedis(async (connection) => {
-    if (isGood) return await greet(connection, okay);
+  await using fake = new FakeRedis(async (connection, index) => {
+    if (index >= 3) return await greet(connection, okay);
     connection.close();
   });
   const { client, downs, ups, change } = watch(`redis://127.0.0.1:${fake.port}`);
   await client.start();
   assert.equal(downs.length, 1);
-  isGood = true;
   while (ups.length === 0) await change();
   assert.equal(downs.length, 1);
   assert.deepEqual(await client.run(ECHO, []), ["OK", "a"]);

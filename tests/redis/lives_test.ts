@@ -66,6 +66,21 @@ test("a node that stops properly is gone at once", async () => {
   assert.equal(await answer(b), "Authenticated!");
 });
 
+test("a node that stops: who is told to go can be elsewhere at once, although his old connection is not closed yet", async () => {
+  await using redis = await RedisServer.start();
+  await using a = new Node(redis.url, [...ONE, "--close-timeout", "1m", "--drain-timeout", "1m"]);
+  await using b = new Node(redis.url, ONE);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token());
+  a.program.signal("SIGTERM");
+  assert.equal((await client.nextFrame()).closeCode, 1001);
+  // Nobody has answered that Close.
+  assert.equal(await answer(b), "Authenticated!");
+  client.close();
+  assert.equal((await a.program.result()).code, 0);
+});
+
 test("a node that stood still for longer than its lease registers again, and nobody is thrown out", async () => {
   await using redis = await RedisServer.start();
   await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);

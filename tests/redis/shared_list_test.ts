@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { parseRedisUrl } from "../../src/core/redis_text.ts";
 import { SharedList } from "../../src/cluster/shared_list.ts";
 import type { Entry, TimeShift } from "../../src/cluster/wire.ts";
+import type { Reply } from "../../src/redis/reply_reader.ts";
 import { RedisClient } from "../../src/redis/client.ts";
 import { FakeRedis } from "./fake_redis.ts";
 import { greet } from "./greeting.ts";
@@ -147,6 +148,28 @@ test("what has ended is gone from Redis too, and every key ends by itself", asyn
   for (const key of await redis.call("KEYS", "*") as string[]) {
     assert.ok(Number(await redis.call("PTTL", key)) > 0, key);
   }
+});
+
+Deno.test("a hint that comes while a list is read has it read again", async () => {
+  const answers: ((answer: readonly [string, ...Reply[]]) => void)[] = [];
+  const list = new SharedList({
+    client: { now: () => 0, run: () => new Promise((resolve) => answers.push(resolve)) },
+    shift: SAME,
+    key: "r",
+    maxEntries: 10,
+    bodyOf: () => undefined,
+    apply: () => {},
+  });
+  const first = list.fetch();
+  const second = list.fetch();
+  for (let turn = 0; turn < 100 && answers.length < 1; turn++) await undefined;
+  // What is read from now on may be from before the third.
+  const third = list.fetch();
+  answers[0]!(["OK", 0, 0]);
+  for (let turn = 0; turn < 100 && answers.length < 2; turn++) await undefined;
+  assert.equal(answers.length, 2);
+  answers[1]!(["OK", 0, 0]);
+  await Promise.all([first, second, third]);
 });
 
 for (
