@@ -191,7 +191,13 @@ export class FirewallListener {
   #sweep(standstill: StandstillMeter): void {
     const nowMs = performance.now();
     const stoodStillMs = standstill.tick(nowMs);
-    for (const handshake of this.#handshakes) handshake.sweep(nowMs, standstill.lateMs);
+    for (const handshake of this.#handshakes) {
+      try {
+        handshake.sweep(nowMs, standstill.lateMs);
+      } catch (error) {
+        void this.#contain(handshake, error).finally(() => handshake.cut());
+      }
+    }
     for (const connection of this.#connections) {
       if (stoodStillMs > 0) connection.excuse(stoodStillMs);
       connection.sweep(nowMs);

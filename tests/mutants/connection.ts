@@ -41,6 +41,18 @@ export const CONNECTION = [
     ["a process that stood still", "times.pingMs += byMs;", ""],
     ["who is not read is late", 'if (times.isUnread) return "ping";', ""],
   ]),
+  ...faultsOf("src/firewall/connection/connection.ts", ["tests/firewall/connection/connection_test.ts"], [
+    [
+      "a fault in a sweep is everybody's",
+      "      this.#sweep(nowMs);\n    } catch (error) {\n      this.fault(error);",
+      "      this.#sweep(nowMs);\n    } catch (error) {\n      throw error;",
+    ],
+    [
+      "a fault that others come to is theirs",
+      "      work();\n    } catch (error) {\n      this.fault(error);",
+      "      work();\n    } catch (error) {\n      throw error;",
+    ],
+  ]),
   ...faultsOf("src/firewall/connection/rates.ts", BEHAVIOUR, [
     ["the rate of frames", "this.#frames !== undefined && this.#frames.available(nowMs) < 1", "false"],
     ["the rate of bytes", "this.#bytes !== undefined && this.#bytes.available(nowMs) < 1", "false"],

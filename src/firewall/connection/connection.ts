@@ -209,7 +209,9 @@ export class Connection implements Holder, Host {
 
   /** Begins the closing handshake from the server's side; after `timeoutMs` the peer is cut. */
   close(close: CloseReason, timeoutMs = this.#limits.closeTimeout): void {
-    if (this.#closing.begin("us", close)) this.#begun(timeoutMs);
+    this.#contain(() => {
+      if (this.#closing.begin("us", close)) this.#begun(timeoutMs);
+    });
   }
 
   /** Lets the loop look again whether it may go on. */
@@ -231,17 +233,19 @@ export class Connection implements Holder, Host {
 
   /** Lets go of what is held for the peer, by closing. */
   shed(): void {
-    const value = this.heldBytes;
-    const { isWriting } = this.#outbox;
-    if (isWriting) this.#outbox.drop();
-    this.#breakRule("limit.reached", {
-      rule: "buffered_memory",
-      code: 1013,
-      reason: "the server is short of memory",
-      value,
+    this.#contain(() => {
+      const value = this.heldBytes;
+      const { isWriting } = this.#outbox;
+      if (isWriting) this.#outbox.drop();
+      this.#breakRule("limit.reached", {
+        rule: "buffered_memory",
+        code: 1013,
+        reason: "the server is short of memory",
+        value,
+      });
+      // A Close frame would wait behind what the peer does not read.
+      if (isWriting) this.cut();
     });
-    // A Close frame would wait behind what the peer does not read.
-    if (isWriting) this.cut();
   }
 
   charge(more: number): void {
@@ -269,7 +273,23 @@ export class Connection implements Holder, Host {
   /** A fault of our own costs this connection and nothing else. */
   fault(error: unknown): void {
     this.#log("connection.fault", { ...describeFault(error) });
-    this.close(INTERNAL_ERROR);
+    try {
+      if (this.#closing.begin("us", INTERNAL_ERROR)) this.#begun(this.#limits.closeTimeout);
+    } catch {
+      // The same fault on the way out, most likely, and recorded: it ends without a word.
+      this.#isPeerGone = true;
+      closeQuietly(this.#options.peer);
+      this.resume();
+    }
+  }
+
+  /** What others call is not done in the loop of this connection: a fault in it would be theirs. */
+  #contain(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fault(error);
+    }
   }
 
   /** The process has stood still for this long, and may not hold it against the peer. */
@@ -280,6 +300,14 @@ export class Connection implements Holder, Host {
 
   /** Applies everything that depends on time; to be called again and again with the time of `performance.now()`. */
   sweep(nowMs: number): void {
+    try {
+      this.#sweep(nowMs);
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  #sweep(nowMs: number): void {
     if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
     if (!this.#closing.isOpen) return;
     this.#way.sweep(nowMs, this.#limits);

@@ -544,3 +544,40 @@ Deno.test("to cut what has ended does nothing", async () => {
   it.connection.cut();
   assert.equal(it.events.filter(({ event }) => event === "connection.closed").length, 1);
 });
+
+/** What of a connection others call, with a fault planted in what it comes to. */
+const FAULTY: readonly [
+  name: string,
+  plant: (it: ManualConnection) => void,
+  call: (it: ManualConnection) => void,
+][] = [
+  ["a sweep", (it) => it.served!.sweep = plant, (it) => it.connection.sweep(it.openedMs + 1000)],
+  [
+    "a Close from outside",
+    (it) => it.served!.discard = plant,
+    (it) => it.connection.close({ code: 1001, reason: "" }),
+  ],
+  ["a shed", (it) => it.served!.discard = plant, (it) => it.connection.shed()],
+];
+
+function plant(): never {
+  throw new TypeError("planted");
+}
+
+for (const [name, plantIn, call] of FAULTY) {
+  Deno.test(`a fault in ${name} is that connection's, and not of whoever asked for it`, async () => {
+    await using it = startManual();
+    await settle();
+    plantIn(it);
+    call(it);
+    const faults = it.events.filter(({ event }) => event === "connection.fault");
+    assert.deepEqual(faults.map(({ fields }) => fields.error), ["TypeError: planted"]);
+    it.inner.close();
+    let ms = 0;
+    // Its deadlines end it.
+    await until("its end", () => {
+      it.connection.sweep(it.openedMs + (ms += 10_000));
+      return it.hasEnded();
+    });
+  });
+}
