@@ -35,6 +35,7 @@ Holds the running program under attack and measures that good clients do not suf
   --only LIST       attacks or checks, separated by commas (all)
   --list            tell what there is
   --seconds N       how long good clients are alone and how long each attack lasts; the mix lasts 4 times that (8)
+  --upstream        in front of another server, in place of both endpoints: attacks and good clients go through to it
   --attack-rate N   attacks a second in the mix; on two cores many more leave the good clients no time (40)
 
 Under each attack, and under the mix of all, good clients lose nothing; the slowest hundredth of their messages take at
@@ -48,6 +49,7 @@ interface Options {
   readonly list: boolean;
   readonly seconds: number;
   readonly attackRate: number;
+  readonly isUpstream: boolean;
 }
 
 /** An attack, or the mix of them. */
@@ -57,6 +59,7 @@ interface Trial {
   readonly flags: readonly string[];
   readonly seconds: number;
   readonly attackRate?: number;
+  readonly isUpstream: boolean;
 }
 
 /** What good clients saw, in milliseconds, and what went wrong, if anything did. */
@@ -95,7 +98,10 @@ async function runTrial(trial: Trial): Promise<Result> {
   await using target = await Target.start(trial);
   const { program, targets, token } = target;
   const at = (port: number) => ({ port, hostname: "::1", certificate: targets.certificate });
-  const goodTargets: GoodTargets = { echo: at(targets.echo), secure: { ...at(targets.secure), token } };
+  const goodTargets: GoodTargets = {
+    echo: at(targets.echo),
+    ...(token === undefined ? {} : { secure: { ...at(targets.secure), token } }),
+  };
   const good = await GoodClients.start(goodTargets, GOOD_CLIENTS);
   await sleep(1000);
   const quiet = await measureQuiet(good, trial);
@@ -143,19 +149,28 @@ async function assertServes({ echo }: GoodTargets, admin: number): Promise<void>
   if (!response.ok) throw new Error(`The admin listener answered ${response.status}`);
 }
 
-function trialOf(name: string, { seconds, attackRate }: Options): Trial {
+function trialOf(name: string, { seconds, attackRate, isUpstream }: Options): Trial {
   if (name !== "mix") {
     const { server = "plain" } = ATTACKS.find((attack) => attack.name === name)!;
-    return { names: [name], kind: server, flags: [], seconds };
+    return { names: [name], kind: server, flags: [], seconds, isUpstream };
   }
   return {
-    names: ATTACKS.filter(({ server = "plain" }) => server === "plain").map((attack) => attack.name),
+    names: ATTACKS.filter(({ server = "plain", needsTokens = false }) =>
+      server === "plain" && !(isUpstream && needsTokens)
+    ).map(({ name }) => name),
     kind: "plain",
     // As many attackers as it takes, each of which is within the limits for one address.
     flags: ["--max-connections-per-ip=unlimited", "--handshake-rate=unlimited", "--ban-after=off"],
     seconds: seconds * 4,
     attackRate,
+    isUpstream,
   };
+}
+
+/** Whether it is about the one endpoint that there is in front of another server. */
+function isForUpstream(name: string): boolean {
+  const attack = ATTACKS.find((one) => one.name === name);
+  return name === "mix" || attack !== undefined && attack.needsTokens !== true;
 }
 
 async function main(options: Options): Promise<number> {
@@ -172,6 +187,7 @@ async function main(options: Options): Promise<number> {
   const rows: string[][] = [];
   let failed = 0;
   for (const name of NAMES.filter((name) => options.only.includes(name))) {
+    if (options.isUpstream && !isForUpstream(name)) continue;
     console.log(`${name}:`);
     const faults: string[] = [];
     try {
@@ -206,6 +222,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
       list: { type: "boolean", default: false },
       seconds: { type: "string", default: "8" },
       "attack-rate": { type: "string", default: "40" },
+      upstream: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -214,6 +231,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
     list: values.list,
     seconds: readWhole("--seconds", values.seconds, { most: 1e6 }),
     attackRate: readWhole("--attack-rate", values["attack-rate"], { most: 1e6 }),
+    isUpstream: values.upstream,
     help: values.help,
   };
 }

@@ -30,6 +30,8 @@ export interface Attack {
   /** What an attacker does, in a few words. */
   readonly what: string;
   readonly server?: ServerKind;
+  /** Whether it is about tokens and sessions, which an endpoint without them has not. */
+  readonly needsTokens?: boolean;
   /** How many attackers there are, each of which begins again as soon as it has ended. */
   readonly atOnce: number;
   /** Attacks until it has given up or been thrown out. */
@@ -211,6 +213,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "unread-replies",
     what: "batches of whoami with a large token, whose replies are never read",
+    needsTokens: true,
     atOnce: 60,
     run: ({ secure, tokens }, index) =>
       withSession(
@@ -222,6 +225,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "json-collisions",
     what: "JSON-RPC of 876 KB whose strings collide when they are parsed",
+    needsTokens: true,
     atOnce: 2,
     run: ({ secure, tokens }, index) =>
       withSession(secure, tokens[index % tokens.length]!, async (conn) => {
@@ -232,6 +236,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "token-collisions",
     what: "tokens whose header collides when it is parsed",
+    needsTokens: true,
     atOnce: 4,
     run: ({ secure }) => presentToken(secure, collidingToken),
   },
@@ -274,6 +279,7 @@ export const ATTACKS: readonly Attack[] = [
     what: "tokens of unknown keys, with an issuer that " +
       { slow: "does not answer", drip: "answers a byte at a time", hint: "sends hints without end" }[kind],
     server: `${kind}-issuer`,
+    needsTokens: true,
     atOnce: 8,
     run: ({ secure }) => presentToken(secure, tokenOf({ alg: "EdDSA", kid: crypto.randomUUID() })),
   })),

@@ -6,6 +6,7 @@ import type { ServerKind, Targets } from "./attacks.ts";
 
 const FIXTURES = decodeURIComponent(new URL("../../tests/fixtures/tls/", import.meta.url).pathname);
 const ISSUER = decodeURIComponent(new URL("./issuer.ts", import.meta.url).pathname);
+const ECHO_SERVER = decodeURIComponent(new URL("./echo_server.ts", import.meta.url).pathname);
 
 /** So that the claims are as large as a token may have them. */
 const LARGE_CLAIM = "c".repeat(5700);
@@ -21,6 +22,8 @@ const FLAGS = ["--host=::", "--allow-host=localhost", "--admin-listen=127.0.0.1:
 export interface TargetOptions {
   readonly kind: ServerKind;
   readonly flags?: readonly string[];
+  /** In front of another server, whom everybody may reach without a token, in place of both endpoints. */
+  readonly isUpstream?: boolean;
 }
 
 /** A running server, and what belongs to it. Dispose of it to end all of that. */
@@ -28,34 +31,44 @@ export class Target implements AsyncDisposable {
   readonly kind: ServerKind;
   readonly program: Program;
   readonly targets: Targets;
-  /** The token of a good user. */
-  readonly token: string;
+  /** The token of a good user, undefined where none is asked for. */
+  readonly token: string | undefined;
   readonly #folder: string;
-  readonly #issuer: Deno.ChildProcess | undefined;
+  /** The issuer, and the server behind. */
+  readonly #others: readonly Deno.ChildProcess[];
 
   private constructor(parts: {
     kind: ServerKind;
     program: Program;
     targets: Targets;
-    token: string;
+    token: string | undefined;
     folder: string;
-    issuer: Deno.ChildProcess | undefined;
+    others: readonly Deno.ChildProcess[];
   }) {
     this.kind = parts.kind;
     this.program = parts.program;
     this.targets = parts.targets;
     this.token = parts.token;
     this.#folder = parts.folder;
-    this.#issuer = parts.issuer;
+    this.#others = parts.others;
   }
 
   /** Starts a server; resolves when it listens. */
-  static async start({ kind, flags = [] }: TargetOptions): Promise<Target> {
+  static async start({ kind, flags = [], isUpstream = false }: TargetOptions): Promise<Target> {
     const folder = await Deno.makeTempDir({ prefix: "soak-" });
     const issuerKind = kind.endsWith("-issuer") ? kind.slice(0, -"-issuer".length) : undefined;
     const key = makeKey(issuerKind === undefined ? "HS256" : "EdDSA");
     const all = [...FLAGS, ...flags];
-    let issuer: Deno.ChildProcess | undefined;
+    const others: Deno.ChildProcess[] = [];
+    const begin = async (args: readonly string[]) => {
+      const other = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--allow-net=127.0.0.1", ...args],
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn();
+      others.push(other);
+      return await firstLine(other.stdout);
+    };
     if (issuerKind === undefined) {
       await Deno.writeTextFile(
         `${folder}/wsward.key`,
@@ -66,13 +79,9 @@ export class Target implements AsyncDisposable {
       );
     } else {
       const keySet = JSON.stringify({ keys: [toJwk(key.publicKey, { alg: key.alg, kid: "good" })] });
-      issuer = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--no-prompt", "--allow-net=127.0.0.1", ISSUER, issuerKind, keySet],
-        stdout: "piped",
-        stderr: "inherit",
-      }).spawn();
-      all.push(`--jwks-url=${await firstLine(issuer.stdout)}`);
+      all.push(`--jwks-url=${await begin([ISSUER, issuerKind, keySet])}`);
     }
+    if (isUpstream) all.push(`--upstream=${await begin([ECHO_SERVER])}`, "--upstream-auth=none", "--no-echo");
     const isSecure = kind === "tls";
     if (isSecure) all.push(`--tls-cert=${FIXTURES}server.pem`, `--tls-key=${FIXTURES}server.key.pem`);
     const program = startServer(all, {
@@ -84,9 +93,10 @@ export class Target implements AsyncDisposable {
     const header = issuerKind === undefined ? {} : { kid: "good" };
     const tokenFor = (user: string, claims: Record<string, unknown> = {}) =>
       makeToken(key, { user_id: user, exp: 4e9, ...claims }, header);
-    const [echo, secure] = [await program.port("echo"), await program.port("secure")];
+    const names = isUpstream ? ["upstream", "upstream"] as const : ["echo", "secure"] as const;
+    const [echo, secure] = [await program.port(names[0]), await program.port(names[1])];
     const [, admin = ""] = /Admin on http:\/\/127\.0\.0\.1:(\d+)/.exec(program.stdout.text) ?? [];
-    await program.atRest("secure");
+    if (!isUpstream) await program.atRest("secure");
     const targets = {
       echo,
       secure,
@@ -94,7 +104,8 @@ export class Target implements AsyncDisposable {
       certificate: isSecure ? await Deno.readTextFile(`${FIXTURES}server.pem`) : undefined,
       tokens: Array.from({ length: HOSTILE_USERS }, (_, i) => tokenFor(`mallory${i}`, { pad: LARGE_CLAIM })),
     };
-    return new Target({ kind, program, targets, token: tokenFor("alice"), folder, issuer });
+    const token = isUpstream ? undefined : tokenFor("alice");
+    return new Target({ kind, program, targets, token, folder, others });
   }
 
   /** Ends the server as a service manager does; throws if it does not end well or has logged an error of its own. */
@@ -104,9 +115,9 @@ export class Target implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.program[Symbol.asyncDispose]();
-    if (this.#issuer !== undefined) {
-      this.#issuer.kill("SIGKILL");
-      await this.#issuer.status;
+    for (const other of this.#others) {
+      other.kill("SIGKILL");
+      await other.status;
     }
     await Deno.remove(this.#folder, { recursive: true });
   }
