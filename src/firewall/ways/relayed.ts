@@ -20,7 +20,8 @@ import type { Host, Taken, Way } from "./way.ts";
  */
 const MARK = crypto.getRandomValues(new Uint8Array(8));
 const MARK_EVERY_BYTES = 32_768;
-const MARK_EVERY_FRAMES = 64;
+/** More would wait in a server that is flooded by many, where everybody else's message comes after them. */
+const MARK_EVERY_FRAMES = 24;
 const MAX_MARKS = 2;
 
 /** The Ping for the client: with a payload of its own, for with a mark's the client could make marks. */
