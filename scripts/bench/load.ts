@@ -42,6 +42,9 @@ const READ_SIZE = 64 * 1024;
 /** Round trips are counted by the microsecond; one that takes longer counts as this much. */
 const LONGEST_US = 2_000_000;
 
+/** A Close of 1000, under a mask of zeros. */
+const CLOSE = Uint8Array.of(0x88, 0x82, 0, 0, 0, 0, 3, 232);
+
 /** Counts round trips while it is measuring. */
 class Meter {
   phase: "warming up" | "measuring" | "over" = "warming up";
@@ -63,7 +66,8 @@ class Meter {
 /** Drives the server as ordered. Throws when it does not echo or ends a connection. */
 async function run(order: LoadOrder): Promise<LoadResult> {
   const traffic = createTraffic(order.row);
-  const { connections, idle } = order.row;
+  const { connections, idle, kind } = order.row;
+  if (kind === "handshake") return await runHandshakes(order, traffic);
   const conns: Deno.Conn[] = [];
   // One by one: a thousand at once would overrun the queue of any listener.
   for (let i = 0; i < idle + connections; i++) conns.push(await connect(order, traffic));
@@ -75,6 +79,23 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   // Whatever fails first decides.
   const [result] = await Promise.all([measured, driven]);
   for (const conn of conns) conn.close();
+  return result;
+}
+
+/** Makes connections anew for as long as it is measured, each for one message. */
+async function runHandshakes(order: LoadOrder, traffic: Traffic): Promise<LoadResult> {
+  const meter = new Meter();
+  const driven = Promise.all(Array.from({ length: order.row.connections }, async () => {
+    const buffer = new Uint8Array(READ_SIZE);
+    while (meter.phase !== "over") {
+      const startMs = performance.now();
+      using conn = await connect(order, traffic);
+      await writeAll(conn, CLOSE);
+      while (await conn.read(buffer) !== null);
+      if (meter.phase === "measuring") meter.record(performance.now() - startMs);
+    }
+  }));
+  const [result] = await Promise.all([measure(order, meter), driven]);
   return result;
 }
 

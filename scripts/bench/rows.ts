@@ -1,7 +1,10 @@
 // The rows of the benchmark: how many connections, how many messages in flight on each, how large they are and of what.
 
-/** What messages are: text of ASCII, text of Korean (three bytes a character), or binary. */
-export const MESSAGE_KINDS = ["text", "korean", "binary"] as const;
+/**
+ * What messages are: text of ASCII, text of Korean (three bytes a character), binary, or text of which each has a connection of
+ * its own, from the handshake to the Close.
+ */
+export const MESSAGE_KINDS = ["text", "korean", "binary", "handshake"] as const;
 
 /** One of them. */
 export type MessageKind = typeof MESSAGE_KINDS[number];
@@ -38,6 +41,9 @@ export function parseRow(name: string): Row {
 /** The row in words. */
 export function describeRow({ idle, connections, inFlight, sizeBytes, kind }: Row): string {
   const size = sizeBytes % 1024 === 0 ? `${sizeBytes / 1024} KiB` : `${sizeBytes} bytes`;
+  if (kind === "handshake") {
+    return `a handshake, one message of ${size} and a Close, ${connections} at a time`;
+  }
   const rest = `${connections} connection${
     connections === 1 ? "" : "s"
   }, ${inFlight} in flight, ${size} of ${kind}`;
@@ -57,4 +63,5 @@ export const DEFAULT_ROWS: readonly Row[] = [
   "4x1x1048576:binary",
   "1000x1x32",
   "1000+50x1x32",
+  "8x1x32:handshake",
 ].map(parseRow);
