@@ -125,6 +125,21 @@ test("thousands of them, in pieces; a change while they are read is not missed",
   assert.deepEqual(b.ids, a.ids);
 });
 
+Deno.test("what is asked for while a list is read is read after it", async () => {
+  let calls = 0;
+  await using fake = new FakeRedis((connection) =>
+    greet(connection, () => {
+      if (calls++ === 0) void peer.list.fetch();
+      return `*4\r\n+OK\r\n:${Date.now()}\r\n:0\r\n:0\r\n`;
+    })
+  );
+  const peer = new Peer(`redis://127.0.0.1:${fake.port}`);
+  await peer.client.start();
+  await peer.list.fetch();
+  assert.equal(calls, 2);
+  peer.client.stop();
+});
+
 test("there is room for so many, and the rest is not called told", async (redis, a, _b) => {
   const small = new Peer(redis.url, 2);
   await small.client.start();
