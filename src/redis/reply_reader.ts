@@ -10,7 +10,9 @@ export class RedisError {
   readonly message: string;
 
   constructor(text: string) {
-    this.code = /^[A-Z]{1,32}(?= |$)/.exec(text)?.[0] ?? "ERR";
+    // Before version 7, what stopped a script stands inside another error.
+    const [, inner] = /^ERR Error running script .*: -([A-Z]{1,32}) /.exec(text) ?? [];
+    this.code = inner ?? /^[A-Z]{1,32}(?= |$)/.exec(text)?.[0] ?? "ERR";
     this.message = text;
   }
 }

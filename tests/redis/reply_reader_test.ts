@@ -47,9 +47,18 @@ Deno.test("reads each form of a reply, whole and byte by byte", () => {
 });
 
 Deno.test("tells errors and their codes", () => {
-  const { replies } = read("-NOSCRIPT No matching script\r\n!9\r\nOOM no no\r\n-it fails\r\n", 1);
+  const { replies } = read(
+    "-NOSCRIPT No matching script\r\n!9\r\nOOM no no\r\n-it fails\r\n" +
+      "-ERR Error running script (call to f_0123): @user_script:9: @user_script: 9: -READONLY You can't write\r\n",
+    1,
+  );
   assert.ok(replies.every((reply) => reply instanceof RedisError));
-  assert.deepEqual(replies.map((reply) => (reply as RedisError).code), ["NOSCRIPT", "OOM", "ERR"]);
+  assert.deepEqual(replies.map((reply) => (reply as RedisError).code), [
+    "NOSCRIPT",
+    "OOM",
+    "ERR",
+    "READONLY",
+  ]);
 });
 
 Deno.test("tells what was not asked for apart from replies", () => {
