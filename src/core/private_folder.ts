@@ -6,6 +6,9 @@ export interface User {
   readonly gid: number;
 }
 
+/** More links on one way are a circle to the system, too. */
+const MOST_LINKS = 40;
+
 /** What is looked at of a folder. */
 export type FolderInfo = Pick<Deno.FileInfo, "isDirectory" | "uid" | "gid" | "mode">;
 
@@ -22,6 +25,8 @@ export function findExposure(path: string, user: User): string | undefined {
   let folder = look(() => Deno.realPathSync(path));
   // In a container, root can have another number; whoever owns the top may do anything anyway.
   const root = look(() => Deno.lstatSync("/").uid) ?? 0;
+  const link = findForeignLink(path, user, root);
+  if (link !== undefined) return `others can lead to another one, because the link "${link}" is theirs`;
   while (folder !== undefined && folder !== "/") {
     const parent = folder.slice(0, folder.lastIndexOf("/")) || "/";
     const above = look(() => Deno.lstatSync(parent));
@@ -29,6 +34,35 @@ export function findExposure(path: string, user: User): string | undefined {
       return `others can replace it, because they own or may write to "${parent}" above it`;
     }
     folder = above && parent;
+  }
+  return undefined;
+}
+
+/** The first link on the way to `path` that others could change, as far as the program may look. */
+function findForeignLink(path: string, user: User, root: number): string | undefined {
+  const cwd = path.startsWith("/") ? "" : look(() => Deno.cwd());
+  if (cwd === undefined) return undefined;
+  const names = `${cwd}/${path}`.split("/");
+  let folder = "";
+  for (let links = 0; names.length > 0;) {
+    const name = names.shift()!;
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/")));
+      continue;
+    }
+    const here = `${folder}/${name}`;
+    const info = look(() => Deno.lstatSync(here));
+    if (info?.isSymlink) {
+      const above = look(() => Deno.lstatSync(folder === "" ? "/" : folder));
+      const isOwn = info.uid === user.uid || info.uid === 0 || info.uid === root;
+      if (!isOwn || (above !== undefined && !isSafeAbove(above, user, root)) || ++links > MOST_LINKS) {
+        return here;
+      }
+      const target = Deno.readLinkSync(here);
+      names.unshift(...target.split("/"));
+      if (target.startsWith("/")) folder = "";
+    } else folder = here;
   }
   return undefined;
 }

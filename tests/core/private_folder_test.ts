@@ -27,6 +27,22 @@ Deno.test("a folder is private if it is its user's own, with mode 0700, and no l
   Deno.removeSync(root, { recursive: true });
 });
 
+Deno.test("on the way to it, no link is in a place where others can put another", options, () => {
+  const root = Deno.makeTempDirSync();
+  const user = ownUser(root)!;
+  for (const name of ["ways", "there", "there/folder"]) Deno.mkdirSync(`${root}/${name}`, { mode: 0o700 });
+  Deno.symlinkSync(`${root}/there`, `${root}/ways/link`);
+  Deno.symlinkSync("ways/link", `${root}/chain`);
+  const exposures = () =>
+    ["ways/link", "chain", "ways/../chain/"].map((way) => findExposure(`${root}/${way}/folder`, user));
+  assert.deepEqual(exposures(), [undefined, undefined, undefined]);
+  Deno.chmodSync(`${root}/ways`, 0o1777);
+  assert.deepEqual(exposures(), [undefined, undefined, undefined]);
+  Deno.chmodSync(`${root}/ways`, 0o777);
+  for (const exposure of exposures()) assert.match(exposure!, /because the link ".*\/ways\/link" is theirs/);
+  Deno.removeSync(root, { recursive: true });
+});
+
 Deno.test("above it, only its user and root may rename what is there", options, () => {
   const folder = (uid: number, gid: number, mode: number) => ({ isDirectory: true, uid, gid, mode });
   const user = { uid: 1000, gid: 1000 };

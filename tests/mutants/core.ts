@@ -97,7 +97,17 @@ export const CORE = [
     ["a folder that others can enter", "(info.mode! & 0o077) !== 0", "false"],
     ["a folder of somebody else", "info.uid !== user.uid", "false"],
     ["a link to a folder", "!info.isDirectory", "false"],
-    ["a folder above that others can write to", "!isSafeAbove(above, user, root)", "false"],
+    [
+      "a folder above that others can write to",
+      "above !== undefined && !isSafeAbove(above, user, root)) {\n      return",
+      "false) {\n      return",
+    ],
+    [
+      "a link that others can put in place of another",
+      "const link = findForeignLink(path, user, root);",
+      "const link = undefined as string | undefined;",
+    ],
+    ["a link to a link", 'names.unshift(...target.split("/"));', ""],
     ["a group of many", "gid === user.gid && user.gid === user.uid", "true"],
     ["a folder above of somebody else", "uid !== 0 && uid !== root && uid !== user.uid", "false"],
   ]),
