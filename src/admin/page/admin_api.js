@@ -17,6 +17,8 @@ export async function ask(path, init = {}) {
       : AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
   });
   if (response.ok) return response;
+  // A browser that was held up opened the connection long before it had something to say.
+  if (response.status === 408 && !init.isAgain) return await ask(path, { ...init, isAgain: true });
   const { detail = response.statusText } = await response.json().catch(() => ({}));
   throw Object.assign(new Error(detail), { status: response.status });
 }
