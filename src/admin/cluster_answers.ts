@@ -23,26 +23,45 @@ export function createNodeRoutes(cluster: Cluster | undefined): readonly Route[]
     path: "/nodes",
     async answer() {
       if (cluster === undefined) return NO_NODES;
-      const found = await cluster.ask((directory) => directory.nodes());
-      if (found === undefined) {
+      const nodes = await listNodes(cluster);
+      if (nodes === undefined) {
         return { ...NOT_ASKED, detail: "Redis is lost: the other nodes can't be asked" };
       }
-      return jsonResponse({
-        nodes: found.value.map(({ name, id, isThis, version, addresses, sinceMs, ...counts }) => ({
-          name,
-          id,
-          this: isThis,
-          version,
-          addresses,
-          since: formatTime(sinceMs),
-          connections: counts.connections,
-          sessions: counts.sessions,
-          lag_seconds: counts.lagMs / 1000,
-          silent_seconds: counts.silentMs / 1000,
-        })),
-      });
+      return jsonResponse({ nodes });
     },
   }];
+}
+
+/** One node as it is shown; times of RFC 3339. */
+export interface NodeStatus {
+  readonly name: string;
+  readonly id: string;
+  /** Whether it is the one that was asked. */
+  readonly this: boolean;
+  readonly version: string;
+  readonly addresses: readonly string[];
+  readonly since: string;
+  readonly connections: number;
+  readonly sessions: number;
+  readonly lag_seconds: number;
+  readonly silent_seconds: number;
+}
+
+/** All nodes; undefined if they can't be asked. */
+export async function listNodes(cluster: Cluster): Promise<readonly NodeStatus[] | undefined> {
+  const found = await cluster.ask((directory) => directory.nodes());
+  return found?.value.map(({ name, id, isThis, version, addresses, sinceMs, ...counts }) => ({
+    name,
+    id,
+    this: isThis,
+    version,
+    addresses,
+    since: formatTime(sinceMs),
+    connections: counts.connections,
+    sessions: counts.sessions,
+    lag_seconds: counts.lagMs / 1000,
+    silent_seconds: counts.silentMs / 1000,
+  }));
 }
 
 /** The sessions of all nodes, a page of them; undefined if the others can't be asked. */

@@ -2,6 +2,8 @@
 
 import { formatTime } from "../core/shown.ts";
 import { formatMetrics, METRICS_CONTENT_TYPES, type MetricsForm } from "../telemetry/metrics_text.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { listNodes } from "./cluster_answers.ts";
 import { welcomeOf } from "./accept.ts";
 import { type EventStreams, MAX_STREAMS } from "./event_stream.ts";
 import type { AdminRequest } from "./http_exchange.ts";
@@ -12,7 +14,7 @@ import type { Problem } from "./problem.ts";
 import { hostOf } from "./request_guard.ts";
 import { jsonResponse, type Route } from "./route.ts";
 import { collectSamples } from "./samples.ts";
-import { StatusReporter } from "./status.ts";
+import { type Status, StatusReporter } from "./status.ts";
 
 /** What is shown. */
 export interface MonitorRouteOptions {
@@ -71,8 +73,12 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
     {
       method: "GET",
       path: "/status",
-      answer: ({ identity }) =>
-        jsonResponse({ ...reporter.report(), token_expires_at: formatTime(identity!.expiresAtMs) }),
+      answer: async ({ identity }) =>
+        jsonResponse({
+          ...reporter.report(),
+          ...await nodesOf(monitor.parts.cluster),
+          token_expires_at: formatTime(identity!.expiresAtMs),
+        }),
     },
     {
       method: "GET",
@@ -81,6 +87,11 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
     },
     { method: "GET", path: "/events", answer: (call) => answerEvents(options, call) },
   ];
+}
+
+/** Who else there is, where there can be others; none are told while they can't be asked. */
+async function nodesOf(cluster: Cluster | undefined): Promise<Pick<Status, "nodes">> {
+  return cluster === undefined ? {} : { nodes: await listNodes(cluster) ?? [] };
 }
 
 function answerPage({ monitor, scope }: MonitorRouteOptions, request: AdminRequest): Response {

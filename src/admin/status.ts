@@ -1,5 +1,6 @@
 // The state of the program as one JSON object, with rates: what the page and `wsward top` show.
 
+import type { NodeStatus } from "./cluster_answers.ts";
 import { urlHost } from "../core/shown.ts";
 import { countOf } from "../telemetry/histogram.ts";
 import type { FirewallMetrics } from "../firewall/counters.ts";
@@ -55,6 +56,8 @@ export interface Status {
   readonly buffered_bytes: number;
   readonly resident_bytes: number;
   readonly lag_seconds: number;
+  /** All nodes; only with --redis, and empty while it is lost. */
+  readonly nodes?: readonly NodeStatus[];
 }
 
 /** The shortest window of rates: a shorter one shows noise. */

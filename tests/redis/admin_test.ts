@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
 import { Node, token, until } from "./nodes.ts";
+import { run } from "../support/process.ts";
 
 interface Row {
   readonly id: string;
@@ -142,10 +143,18 @@ test("nodes: who is there; without Redis lists are partial, and what is elsewher
     ["a", true, 0],
     ["b", false, 1],
   ]);
+  const top = async () => {
+    const { stdout, stderr } = await run(["top", "--once", "--url", await a.adminUrl()], {
+      folder: a.program.folder,
+    });
+    return stdout + stderr;
+  };
+  assert.match(await top(), /NODE +OPEN +SESSIONS[^]*a \(this\) +0[^]*\nb +\d +1 /);
   const [{ id }] = (await sessions(a)).sessions as [Row];
   await redis.kill();
   await a.program.logged(/Redis can't be used/);
   assert.equal((await a.admin("GET", "/nodes")).status, 503);
+  assert.match(await top(), /Redis is lost/);
   assert.deepEqual(await sessions(a), { sessions: [], partial: true });
   assert.equal((await a.admin("DELETE", `/sessions/${id}`)).status, 503);
   assert.equal((await a.admin("POST", "/revocations", { kind: "session", value: id })).status, 503);

@@ -11,6 +11,7 @@ Deno.test({
   async fn() {
     await using redis = await RedisServer.start();
     const flags = ["--replay-check", "--on-redis-loss", "refuse", "--max-sessions-per-user", "5"];
+    flags.push("--redis-timeout", "500ms");
     await using a = new Node(redis.url, flags);
     await a.joined();
     const before = String(await redis.call("INFO", "commandstats"));

@@ -178,7 +178,7 @@ test("a Redis that is full, and has room again", async () => {
 
 test("an endless script of somebody else", async () => {
   await using redis = await RedisServer.start(["--busy-reply-threshold", "100"]);
-  await using a = new Node(redis.url);
+  await using a = new Node(redis.url, ["--redis-timeout", "500ms"]);
   await a.joined();
   const alice = await open(a);
   const endless = redis.call("EVAL", "while true do end", 0);

@@ -41,6 +41,8 @@ export class Node implements AsyncDisposable {
         "serve",
         ...flags.includes("--secure-port") ? ["--no-echo"] : ["--echo-port", "0", "--secure-port", "0"],
         ...["--handshake-rate", "unlimited"],
+        // On a busy machine nothing is to be taken for a loss that is none.
+        ...redisUrl === undefined || flags.includes("--redis-timeout") ? [] : ["--redis-timeout", "2s"],
         ...["--max-connections-per-ip", "unlimited", "--log-level", "info"],
         ...this.#hasAdmin ? ["--admin-listen", "127.0.0.1:0"] : [],
         ...flags.filter((flag) => flag !== "--no-admin"),

@@ -65,6 +65,7 @@ export function formatTop(
     ).split("\n"),
     "",
     ...upstreamLines(status.upstreams),
+    ...nodeLines(status.nodes),
     `Refused     ${formatCounts(status.refusals)}`,
     `Closes      ${formatCounts(status.closes)}`,
     `Violations  ${formatCounts(status.violations)}`,
@@ -100,6 +101,19 @@ function upstreamLines(upstreams: Status["upstreams"]): readonly string[] {
     return [name, state, formatNumber(connections_open), formatNumber(ok), took, formatCounts(failed)];
   });
   return [...formatColumns(["UPSTREAM", "", "OPEN", "OK", "TOOK", "FAILED"], rows).split("\n"), ""];
+}
+
+function nodeLines(nodes: Status["nodes"]): readonly string[] {
+  if (nodes === undefined) return [];
+  if (nodes.length === 0) return ["Nodes       Redis is lost: this one decides alone", ""];
+  const rows = nodes.map((node) => [
+    node.this ? `${node.name} (this)` : node.name,
+    formatNumber(node.connections),
+    formatNumber(node.sessions),
+    `${(node.lag_seconds * 1000).toFixed(0)} ms`,
+    `${node.silent_seconds.toFixed(0)} s ago`,
+  ]);
+  return [...formatColumns(["NODE", "OPEN", "SESSIONS", "LAG", "HEARD"], rows).split("\n"), ""];
 }
 
 function formatCounts(counts: Readonly<Record<string, number>>): string {
