@@ -187,7 +187,8 @@ function splitTarget(
   target: string,
 ): { readonly authority: string | undefined; readonly path: string; readonly query: string } | undefined {
   const scheme = target.startsWith("/") ? "" : ABSOLUTE.exec(target)?.[0];
-  if (scheme === undefined) return undefined;
+  // A fragment is no part of a target, and a server behind would cut it off: it would read another path than is allowed here.
+  if (scheme === undefined || target.includes("#")) return undefined;
   const rest = target.slice(scheme.length);
   const slash = rest.indexOf("/");
   const mark = rest.indexOf("?");

@@ -41,6 +41,7 @@ export const PROTOCOL = [
     ["names of any characters", "!NAME.test(name) || ", ""],
     ["control characters in values", " || !VALUE.test(value)", ""],
     ["a target that is no path", 'target.startsWith("/") ?', "true ?"],
+    ["a fragment in a target", ' || target.includes("#")', ""],
     ["Host beside an absolute target", 'headers.set("host", split.authority)', "undefined"],
     ["an absolute target in place of Host", ' && headers.has("host")) headers.set', ") headers.set"],
     ["a body after HEAD", 'hasBody ? text : ""', "text"],

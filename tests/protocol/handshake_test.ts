@@ -122,7 +122,19 @@ Deno.test("a target is a path, or a URL whose authority stands in for Host", () 
     assert.deepEqual([parsed.headers.get("host"), parsed.path, parsed.query], [host, path, query], target);
   }
   for (
-    const target of ["*", "other", "other:80", "ws:/other", "ws://", "ws:///a", "ws://?a", "ftp://other/"]
+    const target of [
+      "*",
+      "other",
+      "other:80",
+      "ws:/other",
+      "ws://",
+      "ws:///a",
+      "ws://?a",
+      "ftp://other/",
+      "/a#b",
+      "/#",
+      "/?a#b",
+    ]
   ) {
     assert.match(
       String(parse(`GET ${target} HTTP/1.1`, ...LINES.slice(1))),
