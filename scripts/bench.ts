@@ -7,6 +7,7 @@ import {
   measureHandshakes,
 } from "./bench/handshakes.ts";
 import type { LoadOrder, LoadResult } from "./bench/load.ts";
+import { formatPorts, measurePorts } from "./bench/ports.ts";
 import { formatReport, type Sample, summarize } from "./bench/report.ts";
 import { DEFAULT_ROWS, MESSAGE_KINDS, parseRow, type Row } from "./bench/rows.ts";
 import { readCertificate, type Server, SERVER_NAMES, type ServerName, startServer } from "./bench/servers.ts";
@@ -55,12 +56,20 @@ async function main(options: Options): Promise<number> {
     const { samples, failures } = await driveAll(options, servers, interrupted.signal);
     assertRan(samples.length, "measurements");
     const handshakes = await measureAllHandshakes(options, folder, interrupted.signal);
+    const ports = options.servers.includes("wsward") && !options.tls
+      ? await measurePorts(options.rounds, options.seconds)
+      : [];
     const rows = summarize(samples);
     const versions = Object.fromEntries(servers.map(({ name, version }) => [name, version]));
     console.log(
       options.json
-        ? JSON.stringify({ machine: machine(), versions, options, failures, rows, handshakes })
-        : [formatReport(rows), formatHandshakes(handshakes)].join("\n\n"),
+        ? JSON.stringify({ machine: machine(), versions, options, failures, rows, handshakes, ports })
+        : [
+          formatReport(rows),
+          formatHandshakes(handshakes),
+          ...ports.length === 0 ? [] : [formatPorts(ports)],
+        ]
+          .join("\n\n"),
     );
     return failures.length === 0 ? 0 : 1;
   } catch (error) {
