@@ -61,6 +61,8 @@ const MAX_BANS = 65_536;
 const MAX_REVOCATIONS = 200_000;
 /** How many used tokens are told at once. */
 const TOKENS_BATCH = 100;
+/** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
+const FLUSH_MS = 25;
 /** A refusal of Redis is recorded at most so often. */
 const REFUSAL_LOG_MS = 60_000;
 const STOP_MS = 2000;
@@ -95,6 +97,7 @@ export class Cluster implements SharedState {
   #isJoining = false;
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #isFlushUrgent = false;
   #violationsTimer: ReturnType<typeof setTimeout> | undefined;
   #lostAtMs: number | undefined;
   #refusalLoggedMs = -Infinity;
@@ -257,11 +260,11 @@ export class Cluster implements SharedState {
     const limit = maxSessionsPerUser === Infinity ? -1 : maxSessionsPerUser;
     const key = replayCheck && jti !== undefined ? keyOf(jti) : "";
     // First, so that nobody is refused for a session of his own that is over.
-    if (shared.hasNews) this.#flushNow();
+    if (this.#isFlushUrgent) this.#flushNow();
     shared.asked.add(place.id);
     try {
       const row = writeRow(place, this.#shift);
-      const [status] = await this.#client.run(ADMIT, [
+      const [status, isCrowded] = await this.#client.run(ADMIT, [
         this.node,
         place.id,
         row,
@@ -271,7 +274,7 @@ export class Cluster implements SharedState {
         remainingMs(place.expiresAtMs),
       ]);
       if (status !== "OK") return status === "FULL" ? "full" : "used";
-      shared.admitted(place.id);
+      shared.admitted(place.id, isCrowded === 0);
       return "ok";
     } catch (error) {
       this.#expect(error);
@@ -297,13 +300,12 @@ export class Cluster implements SharedState {
 
   changed({ id }: Place): void {
     this.#shared?.changed(id);
-    this.#flushSessions();
+    this.#flushSessions(false);
   }
 
   ended(id: string, jti?: string): void {
     const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
-    this.#shared?.ended(id, key);
-    this.#flushSessions();
+    this.#flushSessions(this.#shared?.ended(id, key) ?? false);
   }
 
   revoked(id: string, replacedId: string | undefined): void {
@@ -386,15 +388,21 @@ export class Cluster implements SharedState {
     if (this.#client.isUp) void this.#attempt(() => list.send());
   }
 
-  /** Tells of the sessions that end in one turn together. At once: their users may be back, on another node. */
-  #flushSessions(): void {
+  /** Tells of sessions that have ended, many together. Those of one turn at once, if their users may wait for the places. */
+  #flushSessions(isUrgent: boolean): void {
     if (!this.#client.isUp || this.#shared?.hasNews !== true) return;
-    this.#flushTimer ??= setTimeout(() => this.#flushNow(), 0);
+    if (isUrgent && !this.#isFlushUrgent) {
+      this.#isFlushUrgent = true;
+      clearTimeout(this.#flushTimer);
+      this.#flushTimer = undefined;
+    }
+    this.#flushTimer ??= setTimeout(() => this.#flushNow(), isUrgent ? 0 : FLUSH_MS);
   }
 
   #flushNow(): void {
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
+    this.#isFlushUrgent = false;
     if (this.#client.isUp) void this.#attempt(async () => await this.#shared?.flush());
   }
 
@@ -539,7 +547,7 @@ export class Cluster implements SharedState {
       // Its end is told like any other; without it, the order is done too.
       this.#shared?.unknown(id);
     }
-    if (orders.length > 0) this.#flushSessions();
+    if (orders.length > 0) this.#flushSessions(true);
   }
 
   #close(id: string, why: string): void {

@@ -71,7 +71,10 @@ function define(name: string, body: string): Script {
   return defineScript(name, HEAD + body);
 }
 
-/** ARGV: deadline, node, session, row, limit (-1 for none), what happens at it, key of the jti or nothing, its time left. */
+/**
+ * ARGV: deadline, node, session, row, limit (-1 for none), what happens at it, key of the jti or nothing, its time left.
+ * Answers OK and whether its user has more than half of what the limit allows, or FULL, or USED.
+ */
 export const ADMIT = define(
   "admit",
   `
@@ -108,7 +111,7 @@ end
 if ARGV[7] ~= '' then redis.call('SET', jti, sid, 'PX', ARGV[8]) end
 register(node, sid, row)
 keep(node)
-return {'OK', now}`,
+return {'OK', now, limit >= 0 and 2 * redis.call('ZCARD', user) > limit and 1 or 0}`,
 );
 
 /** ARGV: deadline, then key of a jti, session and time left by threes. Answers OK, or USED if one was used by another session. */

@@ -36,6 +36,8 @@ export class SharedSessions {
   /** What is to be released, each perhaps with the key of a token that it did not use. */
   readonly #ended = new Map<string, string>();
   readonly #changed = new Set<string>();
+  /** Sessions whose users have room for many more: nobody waits for their places. */
+  readonly #roomy = new Set<string>();
 
   constructor(options: SharedSessionsOptions) {
     this.#options = options;
@@ -46,9 +48,10 @@ export class SharedSessions {
     return this.#registered.size;
   }
 
-  /** Told that Redis has registered a session. */
-  admitted(id: string): void {
+  /** Told that Redis has registered a session, and whether its user had room for many more then. */
+  admitted(id: string, isRoomy: boolean): void {
     this.#registered.add(id);
+    if (isRoomy) this.#roomy.add(id);
   }
 
   /** A session was extended. */
@@ -56,9 +59,11 @@ export class SharedSessions {
     if (this.#registered.has(id)) this.#changed.add(id);
   }
 
-  /** A session has ended, or never began: then with the key of its token. */
-  ended(id: string, jtiKey = ""): void {
+  /** A session has ended, or never began: then with the key of its token. Returns whether that should be told at once. */
+  ended(id: string, jtiKey = ""): boolean {
+    const isRoomy = this.#roomy.delete(id);
     if (this.#registered.has(id) || jtiKey !== "") this.#ended.set(id, jtiKey);
+    return !isRoomy || jtiKey !== "";
   }
 
   /** Forgets an order for a session that is not here. */
