@@ -64,7 +64,10 @@ export class FakeFirewall implements AdministeredFirewall {
 export interface RawRequest {
   readonly method?: string;
   readonly path?: string;
-  readonly host?: string;
+  /** Of HTTP; 1.1 if left out. */
+  readonly version?: string;
+  /** Undefined for no header at all. */
+  readonly host?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
@@ -80,8 +83,10 @@ export interface RawResponse {
 
 /** One request on a connection of its own; nothing is added that a test does not ask for. */
 export async function send(port: number, request: RawRequest = {}): Promise<RawResponse> {
-  const { method = "GET", path = "/", host = `127.0.0.1:${port}`, headers = {}, body } = request;
-  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, "Connection: close"];
+  const { method = "GET", path = "/", version = "1.1", headers = {}, body } = request;
+  const host = "host" in request ? request.host : `127.0.0.1:${port}`;
+  const lines = [`${method} ${path} HTTP/${version}`, "Connection: close"];
+  if (host !== undefined) lines.push(`Host: ${host}`);
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined && headers["Content-Length"] === undefined) {
     lines.push(`Content-Length: ${new TextEncoder().encode(body).length}`);

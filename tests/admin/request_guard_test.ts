@@ -43,6 +43,20 @@ for (const host of ["localhost", "localhost:", "LOCALHOST:65535", "127.9.9.9:1",
   });
 }
 
+Deno.test("answers HTTP/1.0, and that without a Host, where the health is asked for and nowhere else", async () => {
+  await using bench = new AdminBench();
+  const status = async (path: string, host?: string, version = "1.0") =>
+    (await bench.send({ path, host, version, headers: bearer(ADMIN) })).status;
+  for (const path of ["/healthz", "/readyz"]) {
+    assert.deepEqual([await status(path), await status(path, "localhost")], [200, 200], path);
+    assert.equal(await status(path, "evil.example"), 421, path);
+    assert.equal(await status(path, undefined, "1.1"), 400, path);
+  }
+  for (const path of ["/", "/metrics", "/status", "/healthz/", "/nowhere"]) {
+    assert.equal(await status(path, "localhost"), 505, path);
+  }
+});
+
 Deno.test("refuses every other origin, except for the health, and shares nothing with it", async () => {
   await using bench = new AdminBench();
   const own = `http://127.0.0.1:${bench.port}`;

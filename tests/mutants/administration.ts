@@ -25,6 +25,7 @@ export const ADMINISTRATION = [
   ...faultsOf("src/admin/request_guard.ts", ["tests/admin/request_guard_test.ts"], [
     ["Host", 'if (name !== "" && isOwn && Number(port) <= MAX_PORT) return undefined;', "return undefined;"],
     ["a Host that looks like loopback", " || isLoopback(name);", ' || name.startsWith("127.");'],
+    ["HTTP/1.1 without a Host", "if (host === undefined && isOld)", "if (host === undefined)"],
     ["Origin", "if (origin === undefined || origin ===", "if (true || origin ==="],
     ["the type of a body", 'if (type.trim() !== "application/json") {', "if (false) {"],
     ["a body of any size", "if (Number(size) > MAX_BODY_SIZE) return TOO_LARGE;", ""],

@@ -56,7 +56,17 @@ function showEvents() {
 /** Its name, when it was, and what it says. */
 function describe({ time, level, event, message, ...fields }) {
   const shown = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
-  return [event, `${timeOf(new Date(time))}, ${level}`, `${message} ${shown}`];
+  return [
+    event,
+    `${timeOf(new Date(time))}, ${level}`,
+    `${saysMore(event, message) ? message : ""} ${shown}`.trim(),
+  ];
+}
+
+/** Whether a message has a word that the name of its event does not have, as in the log. */
+function saysMore(event, message) {
+  const known = [...event.split(/[._]/), "a", "an", "the", "was"];
+  return message.toLowerCase().split(" ").some((word) => !known.includes(word));
 }
 
 function makeEvent(event) {

@@ -7,7 +7,9 @@ import { addUrlOption, readUrl } from "../client/admin_url.ts";
 /** Adds `health` to `program`. */
 export function addHealthCommand(program: Command): void {
   const command = addUrlOption(
-    program.command("health").description("succeed if a running server with --admin-listen is alive"),
+    program.command("health").description(
+      "succeed if a running server is alive, as --admin-listen or --metrics-listen shows",
+    ),
   ).option("--ready", "succeed only if it takes connections, too: not while it starts or drains");
   command.action(async () => {
     const { ready = false } = command.opts<{ ready?: boolean }>();
