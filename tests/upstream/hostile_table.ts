@@ -29,6 +29,8 @@ export interface Misdeed {
   readonly server?: number;
   /** The body that the client gets with its status; not looked at if left out. */
   readonly body?: string;
+  /** Whether it is found out by a Ping. */
+  readonly isSilent?: true;
   /** Texts that the client gets before the end. */
   readonly texts?: readonly string[];
 }
@@ -312,6 +314,7 @@ export const MISDEEDS: readonly Misdeed[] = [
       await sends(text("before"))(h);
       while (await h.conn.read(new Uint8Array(1000)).catch(() => null) !== null);
     },
+    isSilent: true,
     client: 1011,
     record: "upstream.lost",
     texts: ["before"],
