@@ -48,7 +48,7 @@ class Server implements AsyncDisposable {
   }
 }
 
-async function ask(url: URL, timeoutMs = 5000): Promise<string> {
+async function ask(url: URL, timeoutMs = 60_000): Promise<string> {
   try {
     const { status, body } = await request({ url, accept: "a/b", maxBodySizeBytes: LIMIT, timeoutMs });
     return `${status} ${new TextDecoder().decode(body)}`;

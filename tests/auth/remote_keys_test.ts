@@ -274,8 +274,10 @@ Deno.test("gives up on an issuer that does not answer, or not to the end", async
         cancel: () => {},
       }),
     );
-  assert.equal(await fetchOnce(issuer.url, 50), "no complete answer within 50 ms");
-  assert.ok(body);
+  // Until there is time enough for an answer to begin.
+  for (let ms = 50; body === undefined; ms *= 2) {
+    assert.equal(await fetchOnce(issuer.url, ms), `no complete answer within ${ms} ms`);
+  }
 });
 
 Deno.test("does not follow a redirect, not even to good keys", async () => {

@@ -29,7 +29,7 @@ export interface Handshake {
 
 /** How a client connects. */
 export interface ConnectOptions extends Handshake {
-  /** How long each wait may take, in milliseconds; 5000 by default. */
+  /** How long each wait may take, in milliseconds; 20 seconds by default. */
   readonly timeoutMs?: number;
 }
 
@@ -70,7 +70,8 @@ export interface Frame extends RawFrame {
 /** The opcodes of RFC 6455 §5.2. */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-const DEFAULT_TIMEOUT_MS = 5000;
+/** Nothing takes so long, on however busy a machine. */
+const DEFAULT_TIMEOUT_MS = 20_000;
 const DEFAULT_MASK = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
