@@ -81,7 +81,7 @@ async function withListener(parts: Parts, test: (running: Running) => Promise<vo
 async function within<Value>(what: string, wait: Promise<Value>): Promise<Value> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) =>
-    timer = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), 5000)
+    timer = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), 20_000)
   );
   try {
     return await Promise.race([wait, late]);

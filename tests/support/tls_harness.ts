@@ -5,7 +5,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { type ByteSocket, closeQuietly } from "../../src/firewall/byte_socket.ts";
 import { TlsAcceptor, type TlsResult } from "../../src/firewall/tls/tls_acceptor.ts";
 
-export const TIMEOUT_MS = 5000;
+export const TIMEOUT_MS = 20_000;
 
 /** The folder of the certificates and keys. */
 export const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
