@@ -42,6 +42,20 @@ Deno.test("closes a session by its id, once", () => {
   assert.equal(bench.sessions.close(alice.session.id, 1008, "go away"), false);
 });
 
+Deno.test("a message that comes after the end is neither counted nor answered", async () => {
+  const bench = new SessionBench();
+  const alice = bench.open({}, {});
+  assert.equal((await alice.call("echo", { message: "in time" })).error, undefined);
+  const before = alice.session.info();
+  bench.sessions.close(alice.session.id, 1008, "");
+  assert.deepEqual(
+    await alice.exchange('{"jsonrpc":"2.0","id":2,"method":"echo","params":{"message":"x"}}'),
+    [],
+  );
+  const { messagesIn, messagesOut } = alice.session.info();
+  assert.deepEqual([messagesIn, messagesOut], [before.messagesIn, before.messagesOut]);
+});
+
 Deno.test("refuses to close with what can't be in a Close frame", () => {
   const { sessions } = new SessionBench();
   for (const code of [999, 1005, 1006, 70_000, NaN]) {

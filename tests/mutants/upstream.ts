@@ -126,11 +126,6 @@ export const UPSTREAM = [
     ],
     ["what follows is taken before the token is judged", '      return "wait";', "      continue;"],
     ["a binary message is a token", ': "binary", typeof message === "string");', ': "binary", true);'],
-    [
-      "what follows the token is lost",
-      "    this.#relay = outcome;\n",
-      "    this.#relay = outcome;\n    this.#reader.at = 0;\n",
-    ],
   ]),
   ...faultsOf("src/firewall/ways/endpoint_frames.ts", [`${TESTS}/hostile_test.ts`], [
     ["UTF-8", "if (this.#utf8.accepts(bytes, start, end, 0)) return true;", "return true;"],

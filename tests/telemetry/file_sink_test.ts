@@ -263,10 +263,15 @@ Deno.test("reopens the file by its name, and keeps the old one while there is no
   Deno.renameSync(folder.file, `${folder.path}/moved`);
   sink.reopen();
   sink.write("two");
+  sink.flush();
+  Deno.renameSync(folder.file, `${folder.path}/moved again`);
+  sink.reopen();
+  // Though nothing was written.
+  assert.equal(Deno.statSync(folder.file).size, 0);
   sink.close();
   sink.reopen();
   // The first flush follows the name, so what was held back at that time is in the new file.
-  assert.deepEqual(folder.files, { "log": "one\ntwo\n", "moved": "" });
+  assert.deepEqual(folder.files, { "log": "", "moved": "", "moved again": "one\ntwo\n" });
 });
 
 Deno.test("begins with a line break when the file ends in the middle of a line", () => {

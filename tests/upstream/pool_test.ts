@@ -129,6 +129,12 @@ Deno.test("one of two accepts and never answers: 504, then it is left out", asyn
   assert.equal(statuses.at(-1), 101);
 });
 
+Deno.test("a server that never answers the beginning of TLS is late, too", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using front = startInProcess([`wss://127.0.0.1:${silent.addr.port}`], { upstreamTimeout: "200ms" });
+  assert.equal(await ask(front.port), 504);
+});
+
 Deno.test("the next one is asked after a 503 only; when all are full it is 503 with Retry-After", async () => {
   const refuse = (status: number) => ({
     verifyClient: (_: unknown, no: (...a: unknown[]) => void) => no(false, status),
