@@ -27,16 +27,6 @@ export const TOOLS = [
   ...faultsOf("src/tools/raw_client.ts", ["tests/tools/raw_client_test.ts"], [
     ["a frame of any size", "if (size > this.#maxPayload) return", "if (false) return"],
     ["a head of any size", "this.#end - this.#start > MAX_HEAD_SIZE || ", ""],
-    [
-      "a head is looked at from its beginning",
-      "      looked = this.#end;\n",
-      "      looked = this.#start;\n",
-    ],
-    [
-      "a reset takes what came before it",
-      "if (this.#ending !== undefined) return this.#ending;\n    this.#reading",
-      "this.#reading",
-    ],
   ]),
   ...faultsOf("src/tools/connect/web_socket.ts", ["tests/cli/connect_test.ts"], [
     ["masked frames", 'if (masked) return "a frame is masked";', ""],

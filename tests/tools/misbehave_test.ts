@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { CATALOGUE } from "../../src/tools/misbehave/catalogue.ts";
 import { parsePath } from "../../src/tools/misbehave/path.ts";
 import { MisbehaveServer } from "../../src/tools/misbehave/server.ts";
-import { OPCODE, RawClient, requestHead } from "../support/raw_client.ts";
+import { concat, frame, OPCODE, RawClient, requestHead } from "../support/raw_client.ts";
 
 const OPTIONS = { host: "127.0.0.1", port: 0, maxConnections: 20, maxLifetimeMs: 30_000, maxSent: 2 ** 20 };
 
@@ -129,20 +129,67 @@ Deno.test("is bad by chance, and by the same chance for the same seed", async ()
   assert.ok(failed > 3 && failed < 17, `${failed} of 30 at a probability of 0.3`);
 });
 
-Deno.test("sends no more than its cap, takes no more connections than its cap, and ends each after its time", async () => {
-  await using server = await MisbehaveServer.start({
-    ...OPTIONS,
-    maxSent: 10_000,
-    maxConnections: 2,
-    maxLifetimeMs: 300,
-  });
-  using flooded = await connect(server, "/flood/10000/s");
-  assert.ok((await flooded.eof()).length <= 10_000);
+Deno.test("sends one connection no more than its cap", async () => {
+  await using server = await MisbehaveServer.start({ ...OPTIONS, maxSent: 10_000 });
+  using flooded = await connect(server, "/chop/1000/size/200KiB");
+  const size = (await flooded.eof()).length;
+  assert.ok(size > 5000 && size <= 10_000, `${size} bytes`);
+});
+
+Deno.test("takes no more connections than its cap, and others when some have ended", async () => {
+  await using server = await MisbehaveServer.start({ ...OPTIONS, maxConnections: 2 });
   using one = await connect(server, "/never-read");
-  using two = await connect(server, "/never-read");
+  using two = await connect(server, "/echo");
   using three = await RawClient.open({ port: server.port });
-  assert.equal((await three.eof()).length, 0);
-  assert.equal((await one.eof()).length + (await two.eof()).length, 0);
+  await assert.rejects(three.handshake(), /ended/);
+  two.close();
+  for (;;) {
+    using four = await RawClient.open({ port: server.port });
+    const status = await four.handshake().then(({ status }) => status, () => "not yet");
+    if (status === 101) break;
+  }
+  one.close();
+});
+
+Deno.test("ends each connection after its time", async () => {
+  await using server = await MisbehaveServer.start({ ...OPTIONS, maxLifetimeMs: 300 });
+  using client = await connect(server, "/never-read");
+  assert.equal((await client.eof()).length, 0);
+});
+
+Deno.test("answers no message over 4 MiB, and none of more than 10,000 fragments", async () => {
+  await using server = await MisbehaveServer.start({ ...OPTIONS, maxSent: 2 ** 30 });
+  const fragment = (payload: Uint8Array, isFirst: boolean) =>
+    frame({ opcode: isFirst ? OPCODE.binary : OPCODE.continuation, fin: false, payload });
+  const end = (size: number) => frame({ opcode: OPCODE.continuation, payload: new Uint8Array(size) });
+  const part = new Uint8Array(2 ** 20 - 1);
+  const large = concat(...[0, 1, 2, 3].map((i) => fragment(part, i === 0)));
+  const many = concat(...Array.from({ length: 9999 }, (_, i) => fragment(new Uint8Array(0), i === 0)));
+  for (const [begin, most] of [[large, end(4)], [many, end(1)]] as const) {
+    using client = await connect(server, "/echo");
+    await client.send(concat(begin, most));
+    assert.equal((await client.nextFrame()).opcode, OPCODE.binary);
+  }
+  for (
+    const [begin, more] of [[large, end(5)], [
+      many,
+      concat(fragment(new Uint8Array(0), false), end(1)),
+    ]] as const
+  ) {
+    using client = await connect(server, "/echo");
+    await client.send(concat(begin, more));
+    assert.equal((await client.eof()).length, 0);
+  }
+});
+
+Deno.test("remembers a thousand keys, the latest", async () => {
+  await using server = await MisbehaveServer.start(OPTIONS);
+  const statusOf = async (key: number) => {
+    using client = await RawClient.open({ port: server.port });
+    return (await client.handshake({ target: `/fail/1/then/echo?key=${key}` })).status;
+  };
+  for (let key = 0; key < 1000; key++) await statusOf(key);
+  assert.deepEqual([await statusOf(999), await statusOf(1000), await statusOf(0)], [101, 503, 503]);
 });
 
 Deno.test("answers only to names of this machine and to pages of it", async () => {
@@ -180,6 +227,8 @@ Deno.test("says which part of a path is wrong, and what would be right", async (
     ["/slow/fast", /"fast".*a rate such as 1KiB\/s/],
     ["/delay/3", /"3".*a duration such as 3s/],
     ["/fail/x/then/echo", /"x".*after fail it must be a number/],
+    ["/fail/1001/then/echo", /"1001".*from 0 to 1000/],
+    [`/echo?key=${"k".repeat(65)}`, /a key has at most 64 characters/],
     ["/fail/2/echo", /"echo".*after fail\/N it must be then\/PATH/],
     ["/echo?sed=1", /"sed".*the nearest one is seed/],
     ["/echo?probability=2", /"2".*from 0 to 1/],

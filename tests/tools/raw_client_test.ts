@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { ByteSocket } from "../../src/firewall/byte_socket.ts";
 import { MAX_HEAD_SIZE, RawClient } from "../../src/tools/raw_client.ts";
 import { concat, frame } from "../../src/tools/raw_frame.ts";
-import { parseTarget } from "../../src/tools/target.ts";
+import { isLoopback, parseTarget } from "../../src/tools/target.ts";
 
 /** A stream of these pieces, which then is silent or ends. */
 class Pieces implements ByteSocket {
@@ -131,6 +131,8 @@ Deno.test("reads the URLs that name a WebSocket server, and no others", () => {
       "http://a/",
       "ws://",
       "ws://a:b@c/",
+      "ws://:b@c/",
+      "ws://a@c/",
       "ws://a/#b",
       "ws://a b/",
       "unix:a",
@@ -138,5 +140,14 @@ Deno.test("reads the URLs that name a WebSocket server, and no others", () => {
     ]
   ) {
     assert.equal(parseTarget(url), undefined, url);
+  }
+});
+
+Deno.test("this machine is known by its addresses, and not by what looks like one", () => {
+  for (const address of ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"]) {
+    assert.ok(isLoopback(address), address);
+  }
+  for (const address of ["128.0.0.1", "127.0.0.1.example.com", "1127.0.0.1", "::11", "::ffff:128.0.0.1"]) {
+    assert.ok(!isLoopback(address), address);
   }
 });
