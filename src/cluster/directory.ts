@@ -66,16 +66,17 @@ export class Directory {
         string,
       ];
       const { version, addresses, since, connections, lag } = Object(parse(text));
+      const said = Array.isArray(addresses) ? addresses : [];
       nodes.push({
         name: nameOf(node),
         id: node.slice(node.lastIndexOf(":") + 1),
         isThis: node === own,
-        version: String(version ?? "unknown"),
-        addresses: Array.isArray(addresses) ? addresses.map(String) : [],
-        sinceMs: shift.toOwn(Number(since ?? 0)),
-        connections: Number(connections ?? 0),
+        version: typeof version === "string" ? version : "unknown",
+        addresses: said.filter((address) => typeof address === "string"),
+        sinceMs: shift.toOwn(numberOf(since)),
+        connections: numberOf(connections),
         sessions: Number(sessions),
-        lagMs: Number(lag ?? 0),
+        lagMs: numberOf(lag),
         silentMs: Math.max(0, LEASE_MS - Number(leftMs)),
       });
     }
@@ -120,4 +121,9 @@ export class Directory {
     }
     return false;
   }
+}
+
+/** A number that a node said, or 0. */
+function numberOf(value: unknown): number {
+  return typeof value === "number" && Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : 0;
 }

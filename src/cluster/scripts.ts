@@ -92,10 +92,10 @@ if limit >= 0 and over() > 0 and not redis.call('ZSCORE', user, sid..'@'..node) 
   for _, member in ipairs(redis.call('ZRANGE', user, 0, 499)) do
     local at = string.find(member, '@', 1, true)
     local id, other = string.sub(member, 1, at - 1), string.sub(member, at + 1)
-    local there = redis.call('HGET', P..'s:'..other, id)
-    if not there or not lives(other) then
+    if not lives(other) or redis.call('HEXISTS', P..'s:'..other, id) == 0 then
       redis.call('ZREM', user, member)
       -- By the number of its rows the node notices, should it go on.
+      local there = redis.call('HGET', P..'s:'..other, id)
       if there then release(other, id, there) end
     end
   end

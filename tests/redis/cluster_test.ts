@@ -74,6 +74,51 @@ function firewallOf({ bans }: Peer): SharedFirewall {
   };
 }
 
+/** A name of Redis behind which another one can be put. */
+class Address implements Disposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #open = new Set<Deno.Conn>();
+  #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+    void this.#accept();
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+  }
+
+  move(port: number): void {
+    this.#port = port;
+    for (const conn of this.#open) closeQuietly(conn);
+    this.#open.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+    this.move(0);
+  }
+
+  async #accept(): Promise<void> {
+    for await (const conn of this.#listener) {
+      const redis = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+      for (const [from, to] of [[conn, redis], [redis, conn]] as const) {
+        this.#open.add(from);
+        from.readable.pipeTo(to.writable).catch(() => {});
+      }
+    }
+  }
+}
+
+function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
 function test(name: string, fn: (redis: RedisServer) => Promise<void>): void {
   Deno.test({
     name,
@@ -204,4 +249,54 @@ test("a pipe in place of the file of the CA holds nobody up", async (redis) => {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+test("a replica that lags takes over: what it has not heard of, and what it has heard of too long ago", async (redis) => {
+  await using replica = await RedisServer.start();
+  await redis.call("CONFIG", "SET", "repl-diskless-sync-delay", 0);
+  await replica.call("REPLICAOF", "127.0.0.1", redis.port);
+  using address = new Address(redis.port);
+  await using a = await Peer.start(address.url, { replayCheck: true });
+  await using b = await Peer.start(address.url, { replayCheck: true });
+  a.revoke("before", HOUR_MS);
+  b.revoke("taken back", HOUR_MS);
+  a.cluster.banned("192.0.2.1", HOUR_MS);
+  b.cluster.banned("192.0.2.2", HOUR_MS);
+  await until("a has heard", () => Promise.resolve(a.revoked.size), (size) => size === 2);
+  await until("b has heard", () => Promise.resolve(b.bans.size), (size) => size === 1);
+  assert.ok(await a.cluster.told() && await b.cluster.told());
+  const count = async (list: string) => Number(await replica.call("HLEN", `{test}:${list}`));
+  await until("so has the replica", async () => await count("r") + await count("b"), (sum) => sum === 4);
+  await replica.call("REPLICAOF", "NO", "ONE");
+
+  a.revoke("after", HOUR_MS);
+  const old = b.sessions.revocations().find(({ value }) => value === "taken back")!;
+  b.sessions.removeRevocation(old.id);
+  b.cluster.unbanned("192.0.2.2");
+  a.cluster.banned("192.0.2.3", HOUR_MS);
+  assert.ok(await a.cluster.told() && await b.cluster.told());
+  const identity = { user: "alice", expiresAtMs: Date.now() + HOUR_MS, claims: { jti: "x" } };
+  const place = { id: crypto.randomUUID(), address: "192.0.2.1", connection: "c" };
+  const begin = await a.sessions.request(identity, place);
+  assert.ok(typeof begin === "function" && begin() === undefined);
+
+  address.move(replica.port);
+  await until(
+    "both are back",
+    async () => String(await replica.call("CLIENT", "LIST")).match(/sub=1/g)?.length,
+    (nodes) => nodes === 2,
+  );
+  await until("all is told", async () => await a.cluster.told() && await b.cluster.told(), Boolean);
+  await until("a token is used", () => replica.call("KEYS", "{test}:j:*"), (keys) => String(keys) !== "");
+  await using c = await Peer.start(replica.url, { replayCheck: true });
+  for (const peer of [a, b, c]) {
+    await until(
+      "all know the same",
+      () => Promise.resolve([...peer.revoked.keys()].sort()),
+      (users) => String(users) === "after,before",
+    );
+  }
+  assert.deepEqual([...c.bans.keys()].sort(), ["192.0.2.1", "192.0.2.3"]);
+  const again = await c.sessions.request(identity, { ...place, id: crypto.randomUUID() });
+  assert.equal((again as () => { why: string })().why, "replayed");
 });

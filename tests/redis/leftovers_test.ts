@@ -172,3 +172,20 @@ test("what Redis refused is told later: that a session was extended, and that it
   await sessions.flush();
   for (const key of ["all", `s:${NODE}`]) assert.equal(await redis.call("EXISTS", P + key), 0, key);
 });
+
+test("whatever a node says of itself, the others are listed", async ({ redis, client, directory }) => {
+  await beat(client);
+  for (
+    const info of [
+      '{"version":{"toString":1,"valueOf":1},"addresses":[{"toString":1}],"since":{"valueOf":1}}',
+      '{"version":1,"addresses":"x","since":1e300,"connections":[],"lag":"y"}',
+      "[",
+      "null",
+    ]
+  ) {
+    await redis.call("HSET", `${P}info`, NODE, info);
+    const [node] = await directory.nodes();
+    assert.deepEqual([node!.version, node!.addresses, node!.connections, node!.lagMs], ["unknown", [], 0, 0]);
+    assert.ok(Number.isFinite(new Date(node!.sinceMs).getTime()), info);
+  }
+});
