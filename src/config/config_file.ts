@@ -60,8 +60,10 @@ export async function parseConfigFile(path: string, bytes: Uint8Array<ArrayBuffe
       continue;
     }
     lines.set(name, line);
-    const read = readValue(declarationOf(name), value, (value, rule) => {
-      found.push({ line: value.line, text: `Cannot use ${key} ${describeValue(value)}: it must be ${rule}` });
+    const setting: Setting = declarationOf(name);
+    const read = readValue(setting, value, (value, rule) => {
+      const given = describeValue(value, setting);
+      found.push({ line: value.line, text: `Cannot use ${key} ${given}: it must be ${rule}` });
       return undefined;
     });
     if (read === undefined) unknown.add(name);
@@ -139,8 +141,8 @@ function isArray(content: Value["content"]): content is readonly Value[] {
   return Array.isArray(content);
 }
 
-function describeValue({ content, source }: Value): string {
-  if (typeof content === "string") return shorten(quoteGiven(content));
+function describeValue({ content, source }: Value, setting: Setting): string {
+  if (typeof content === "string") return shorten(quoteGiven(content, setting));
   // What is in an array or a table does not matter where there must be none.
   return /^[[{]/.test(source) ? `${source[0]}...${source.at(-1)}` : shorten(source);
 }

@@ -150,6 +150,12 @@ const WRONG_VALUES: readonly (readonly [toml: string, json: string, expected: st
     '"jwks-url": "http://me:secret@example.com/"',
     'jwks-url "http://...@example.com/": it must be an https URL, or http on loopback, without credentials or fragment',
   ],
+  [
+    'redis = "redis://me:secret"',
+    '"redis": "redis://me:secret"',
+    'redis "...": it must be redis://host:port, rediss://host:port for TLS or unix:///path.sock, ' +
+    "with user:password@ if it asks for one",
+  ],
 ];
 
 for (const [toml, json, expected] of WRONG_VALUES) {

@@ -127,9 +127,10 @@ export const CLUSTER = [
     ["a longer ban", "if (this.#clients.isBanned(key, performance.now())) return;", ""],
   ]),
   ...faultsOf("src/core/settings/setting_types.ts", ["tests/redis/lives_test.ts"], [
+    ["a password that is written wrongly", 'if ("refuseFlag" in setting)', "if (false)"],
     [
       "a password in a flag",
-      "if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value)}: ${refusal}`);",
+      "if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value, setting)}: ${refusal}`);",
       "",
     ],
   ]),

@@ -464,3 +464,20 @@ test("sessions in front of somebody else's server are shared too", async () => {
     return third.status;
   }, (status) => status === 101);
 });
+
+Deno.test("a password is told nowhere, however the rest of the URL is wrong", async () => {
+  for (
+    const url of [
+      "redis://me:s3cret",
+      "me:s3cret@127.0.0.1",
+      "redis:me:s3cret@h",
+      "redis://h/?password=s3cret",
+    ]
+  ) {
+    await using node = new Node(url);
+    const { code, stderr } = await node.program.result();
+    assert.equal(code, 2);
+    assert.match(stderr, /Cannot use WSWARD_REDIS "\.\.\.": it must be redis:\/\//);
+    assert.doesNotMatch(stderr, /s3cret/);
+  }
+});

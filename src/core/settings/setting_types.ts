@@ -247,7 +247,9 @@ export function readGiven(setting: Setting, { source, label, value }: Given): un
   if (typeof value === "boolean") return value;
   if (source === "flag" && setting.kind === "value" && typeof value === "string") {
     const refusal = setting.refuseFlag?.(value);
-    if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value)}: ${refusal}`);
+    if (refusal !== undefined) {
+      throw new UsageError(`Cannot use ${label} ${quoteGiven(value, setting)}: ${refusal}`);
+    }
   }
   if (typeof value === "string") return parseText<unknown>(label, setting, value);
   return value.map((item) => parseText<unknown>(label, setting, item));
@@ -264,7 +266,9 @@ export function parseText<Value>(
 ): Value {
   const value = setting.parse(given);
   if (value === undefined) {
-    throw new UsageError(`Cannot use ${label} ${quoteGiven(given)}: it must be ${ruleFor(setting, given)}`);
+    throw new UsageError(
+      `Cannot use ${label} ${quoteGiven(given, setting)}: it must be ${ruleFor(setting, given)}`,
+    );
   }
   return value;
 }
@@ -278,8 +282,12 @@ export function ruleFor(setting: RuledBy, given: string): string {
   return advice === undefined ? setting.rule : `${setting.rule}; ${advice}`;
 }
 
-/** What was given, for a message: in quotes, and without the name and the password that a URL may hold. */
-export function quoteGiven(given: string): string {
+/**
+ * What was given, for a message: in quotes, and without the name and the password that a URL may hold. Nothing of it where a
+ * password belongs, which stands anywhere in a text that breaks the rule.
+ */
+export function quoteGiven(given: string, setting: object = {}): string {
+  if ("refuseFlag" in setting) return '"..."';
   return JSON.stringify(given.replace(/\/\/.*@/s, "//...@"));
 }
 
