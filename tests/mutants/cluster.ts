@@ -128,10 +128,6 @@ export const CLUSTER = [
   ]),
   ...faultsOf("src/core/settings/setting_types.ts", ["tests/redis/lives_test.ts"], [
     ["a password that is written wrongly", 'if ("refuseFlag" in setting)', "if (false)"],
-    [
-      "a password in a flag",
-      "if (refusal !== undefined) throw new UsageError(`Cannot use ${label} ${quoteGiven(value, setting)}: ${refusal}`);",
-      "",
-    ],
+    ["a password in a flag", "const refusal = setting.refuseFlag?.(value);", "const refusal = undefined;"],
   ]),
 ];
