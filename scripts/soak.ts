@@ -8,7 +8,7 @@ import type { AttackCounts, AttackOrder } from "./soak/attackers.ts";
 import { ATTACKS, type ServerKind } from "./soak/attacks.ts";
 import { checkHandshakes, checkIdle, checkMemory } from "./soak/checks.ts";
 import { bounded, GoodClients, type GoodTargets, Histogram } from "./soak/good_clients.ts";
-import { Target } from "./soak/target.ts";
+import { MEMORY_LIMIT_MIB, Target } from "./soak/target.ts";
 
 const MIB = 2 ** 20;
 const ATTACKERS = decodeURIComponent(new URL("./soak/attackers.ts", import.meta.url).pathname);
@@ -19,7 +19,7 @@ const MOST_TIMES_SLOWER = 3;
 const FAST_ENOUGH_MS = 20;
 
 /** --max-buffered-memory, and what the program may take besides. */
-const MOST_MEMORY_GROWTH_MIB = 256 + 64;
+const MOST_MEMORY_GROWTH_MIB = MEMORY_LIMIT_MIB + 64;
 
 /** Attackers are on other machines: they may take what processor time is left, not that of the server. */
 const ATTACKERS_NICE = 19;

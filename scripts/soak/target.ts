@@ -15,8 +15,16 @@ const HOSTILE_USERS = 6;
 /** Enough for the good clients, and not for the attackers. */
 const FEW_DESCRIPTORS = 200;
 
+/** What peers may make the server hold, in MiB: half of the default. */
+export const MEMORY_LIMIT_MIB = 256;
+
 /** Good clients come from ::1 and attackers from 127.0.0.1, so that limits for each address tell them apart. */
-const FLAGS = ["--host=::", "--allow-host=localhost", "--admin-listen=127.0.0.1:0"];
+const FLAGS = [
+  "--host=::",
+  "--allow-host=localhost",
+  "--admin-listen=127.0.0.1:0",
+  `--max-buffered-memory=${MEMORY_LIMIT_MIB}MiB`,
+];
 
 /** What a server for an attack is started with, besides the defaults. */
 export interface TargetOptions {
