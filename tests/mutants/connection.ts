@@ -55,7 +55,11 @@ export const CONNECTION = [
   ]),
   ...faultsOf("src/firewall/connection/rates.ts", BEHAVIOUR, [
     ["the rate of frames", "this.#frames !== undefined && this.#frames.available(nowMs) < 1", "false"],
-    ["the rate of bytes", "this.#bytes !== undefined && this.#bytes.available(nowMs) < 1", "false"],
+    [
+      "the rate of bytes",
+      "this.#bytes !== undefined && this.#bytes.available(nowMs) < this.#leastBytes",
+      "false",
+    ],
     ["frames are not counted", "if (count > 0) this.#frames?.spend(count, this.#turnMs);", ""],
     ["bytes are not counted", "this.#bytes?.spend(count, this.#turnMs);", ""],
   ]),

@@ -19,7 +19,6 @@ import { Turns } from "./turns.ts";
 
 /** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
 export interface ConnectionLimits extends FrameLimits, TimeLimits, RateLimits {
-  readonly onRateLimit: "throttle" | "close";
   /** From the beginning of the end to the cut of a peer that does not do its part. */
   readonly closeTimeout: number;
 }
@@ -387,7 +386,7 @@ export class Connection implements Holder, Host {
         return;
       }
       if (taken === "wait") continue;
-      if (taken === "spent" || rates.bytes() < 1) {
+      if (taken === "spent" || !rates.mayRead()) {
         if (!await this.#slowDown()) return;
         continue;
       }

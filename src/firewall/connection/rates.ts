@@ -8,6 +8,7 @@ export interface RateLimits {
   /** Frames of every kind: a fragment costs as much to read as a message. */
   readonly messageRate: number;
   readonly byteRate: number;
+  readonly onRateLimit: "throttle" | "close";
 }
 
 /** All others wait while the frames of one connection are dealt with. */
@@ -17,6 +18,8 @@ const MOST_TURN_MS = 0.1;
 
 /** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
 const REFILL_SHARE = 0.05;
+/** How many bytes it is read at the least, unless that is more: each read costs as much as some thousand bytes do. */
+const LEAST_READ = 16_384;
 
 /** A rate that is used up, and the milliseconds until some of it is there again. */
 export interface UsedUp {
@@ -29,6 +32,8 @@ export class Rates {
   readonly #limits: RateLimits;
   readonly #frames: TokenBucket | undefined;
   readonly #bytes: TokenBucket | undefined;
+  /** With fewer bytes than these the rate is used up. */
+  readonly #leastBytes: number;
   /** Frames dealt with in this turn. */
   #inTurn = 0;
   /** When the turn began: what is spent in it is spent then, for the clock costs more than a frame. */
@@ -38,6 +43,9 @@ export class Rates {
     this.#limits = limits;
     if (limits.messageRate !== Infinity) this.#frames = new TokenBucket(limits.messageRate);
     if (limits.byteRate !== Infinity) this.#bytes = new TokenBucket(limits.byteRate);
+    this.#leastBytes = limits.onRateLimit === "close"
+      ? 1
+      : Math.max(1, Math.min(LEAST_READ, limits.byteRate * REFILL_SHARE));
   }
 
   /** How many frames may be dealt with in this turn. */
@@ -56,6 +64,11 @@ export class Rates {
   /** How many bytes may be read now. */
   bytes(): number {
     return this.#bytes?.available(this.#turnMs) ?? Infinity;
+  }
+
+  /** Whether there are enough bytes for a read. */
+  mayRead(): boolean {
+    return this.bytes() >= this.#leastBytes;
   }
 
   spendFrames(count: number): void {
@@ -77,7 +90,7 @@ export class Rates {
   /** The rate that has nothing left, if one has. */
   usedUp(): UsedUp | undefined {
     const nowMs = performance.now();
-    if (this.#bytes !== undefined && this.#bytes.available(nowMs) < 1) {
+    if (this.#bytes !== undefined && this.#bytes.available(nowMs) < this.#leastBytes) {
       return usedUp("byte_rate", this.#bytes, this.#limits.byteRate, nowMs);
     }
     if (this.#frames !== undefined && this.#frames.available(nowMs) < 1) {

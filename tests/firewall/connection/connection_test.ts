@@ -535,6 +535,17 @@ Deno.test("a read that goes to where the message is has room for no more than th
   assert.ok(it.peer.rooms[1]! > 4096 && it.peer.rooms[1]! <= 5000, `${it.peer.rooms}`);
 });
 
+Deno.test("a peer that is throttled is read in large pieces, and not byte by byte as the rate allows it", async () => {
+  await using it = startManual({ limits: { byteRate: 2_000_000, maxMessageSize: 4_000_000 } });
+  it.peer.give(frame({ opcode: OPCODE.binary, payload: new Uint8Array(3_000_000) }));
+  for (const untilMs = performance.now() + 5000; it.peer.unread > 500_000 && performance.now() < untilMs;) {
+    await settle();
+  }
+  const small = it.peer.rooms.filter((room) => room < 16_384);
+  // The first ones are what the read buffer has room for.
+  assert.ok(small.length <= 3, `${it.peer.rooms}`);
+});
+
 Deno.test("to cut what has ended does nothing", async () => {
   await using it = startManual();
   it.peer.give(close(1000), null);
