@@ -5,7 +5,7 @@ const LEAST_MS = 0.4;
 
 /** How growth is measured. */
 export interface Measuring {
-  /** How long to go on until it is believed to be what it seems, in milliseconds; 3000 by default. */
+  /** How long to go on until it is believed to be what it seems, in milliseconds; 20 seconds by default. */
   readonly patienceMs?: number;
   /** Does some work and returns how many milliseconds that took. */
   readonly stopwatch?: (work: () => unknown) => number | Promise<number>;
@@ -21,14 +21,14 @@ export interface Growth {
 
 /**
  * Measures two pieces of work in turns until the larger one takes at most `mostTimes` times as long as the smaller one and
- * at most `mostMs`; gives up when that has not been so for some seconds. What else the machine does makes a time longer and
+ * at most `mostMs`; gives up when that has not been so for long. What else the machine does makes a time longer and
  * never shorter, so the shortest is the one that counts, and it is looked for only as long as it might help.
  */
 export async function measureGrowth(
   smaller: () => unknown,
   larger: () => unknown,
   { mostTimes, mostMs = Infinity }: { mostTimes: number; mostMs?: number },
-  { patienceMs = 3000, stopwatch = timeOf }: Measuring = {},
+  { patienceMs = 20_000, stopwatch = timeOf }: Measuring = {},
 ): Promise<Growth> {
   const startedMs = performance.now();
   let [smallerMs, largerMs] = [Infinity, Infinity];
