@@ -73,13 +73,6 @@ export const CLUSTER = [
     ["a list without end", "this.#known.size > 2 * maxEntries;", "false;"],
     ["what was taken back comes again", "if (rank > entry.rank ||", "if (false ||"],
   ]),
-  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/ghost_test.ts"], [
-    [
-      "sessions that are refused without Redis",
-      'this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone"',
-      '"alone"',
-    ],
-  ]),
   ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [
     ["a Redis that starts empty", "if (strange !== undefined && !this.#isJoining) await this.#join();", ""],
     [

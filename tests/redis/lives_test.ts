@@ -66,21 +66,6 @@ test("a node that stops properly is gone at once", async () => {
   assert.equal(await answer(b), "Authenticated!");
 });
 
-test("a node that stops: who is told to go can be elsewhere at once, although his old connection is not closed yet", async () => {
-  await using redis = await RedisServer.start();
-  await using a = new Node(redis.url, [...ONE, "--close-timeout", "1m", "--drain-timeout", "1m"]);
-  await using b = new Node(redis.url, ONE);
-  await a.joined();
-  await b.joined();
-  const { client } = await a.login(token());
-  a.program.signal("SIGTERM");
-  assert.equal((await client.nextFrame()).closeCode, 1001);
-  // Nobody has answered that Close.
-  assert.equal(await answer(b), "Authenticated!");
-  client.close();
-  assert.equal((await a.program.result()).code, 0);
-});
-
 test("a node that stood still for longer than its lease registers again, and nobody is thrown out", async () => {
   await using redis = await RedisServer.start();
   await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
@@ -329,14 +314,14 @@ test("config show tells where Redis is, and not the password", async () => {
   assert.doesNotMatch(stdout, /s3cret/);
 });
 
-/** A way to Redis that can be cut. */
+/** A way to Redis that can be cut, and be slow to it. */
 class Line implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #conns = new Set<Deno.Conn>();
   readonly #ended: Promise<void>;
   isCut = false;
 
-  constructor(port: number) {
+  constructor(port: number, delayMs = 0) {
     this.#ended = (async () => {
       for await (const near of this.#listener) {
         if (this.isCut) {
@@ -346,7 +331,15 @@ class Line implements AsyncDisposable {
         const far = await Deno.connect({ hostname: "127.0.0.1", port });
         for (const conn of [near, far]) this.#conns.add(conn);
         for (const [from, to] of [[near, far], [far, near]] as const) {
-          from.readable.pipeTo(to.writable).catch(() => {}).finally(() => this.#conns.delete(from));
+          const slow = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+            transform: async (bytes, out) => {
+              if (from === near && delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+              out.enqueue(bytes);
+            },
+          });
+          from.readable.pipeThrough(slow).pipeTo(to.writable).catch(() => {}).finally(() =>
+            this.#conns.delete(from)
+          );
         }
       }
     })();
@@ -480,4 +473,19 @@ Deno.test("a password is told nowhere, however the rest of the URL is wrong", as
     assert.match(stderr, /Cannot use WSWARD_REDIS "\.\.\.": it must be redis:\/\//);
     assert.doesNotMatch(stderr, /s3cret/);
   }
+});
+
+test("a node that stops: who is told to go can be elsewhere at once, however long it takes to tell Redis", async () => {
+  await using redis = await RedisServer.start();
+  await using line = new Line(redis.port, 200);
+  await using a = new Node(line.url, ONE);
+  await using b = new Node(redis.url, ONE);
+  await a.joined();
+  await b.joined();
+  const { client } = await a.login(token());
+  a.program.signal("SIGTERM");
+  assert.equal((await client.nextClose()).code, 1001);
+  assert.equal(await answer(b), "Authenticated!");
+  client.close();
+  assert.equal((await a.program.result()).code, 0);
 });
