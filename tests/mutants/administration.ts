@@ -55,6 +55,10 @@ export const ADMINISTRATION = [
       ', "refusals of metrics", 1000)',
     ],
   ]),
+  ...faultsOf("src/admin/request_handler.ts", ["tests/admin/metrics_server_test.ts"], [
+    ["any method reads the metrics", "found.find(({ method }) => method === wanted)", "found[0]"],
+    ["the metrics are for everybody", "route.isPublic ? undefined : await", "true ? undefined : await"],
+  ]),
   ...faultsOf("src/firewall/handshake/health.ts", ["tests/firewall/health_test.ts"], [
     ["any method", '(method === "GET" || method === "HEAD")', "true"],
     ["a handshake at the health path", '!hasToken(headers.get("upgrade"), "websocket")', "true"],

@@ -8,6 +8,7 @@ export const watched = { token: "", stop: undefined };
 /** Asks this server; throws what it answers when that is a problem. */
 export async function ask(path, init = {}) {
   const { token, stop } = watched;
+  if (stop === undefined) throw new Error("nothing is watched any more");
   const response = await fetch(path, {
     ...init,
     cache: "no-store",
