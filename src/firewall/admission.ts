@@ -379,11 +379,11 @@ export class Admission {
   #banned(key: string, forMs: number): void {
     this.#bansBegun++;
     this.#log("client.banned", { peer: key, duration: Math.round(forMs) / 1000 });
+    if (isNetworkKey(key)) return this.#expel(({ address }) => this.#banOfNetwork(address));
+    // Of the thousands that a flood brings, also from other nodes, few have a connection here.
+    if (this.#clients.connectionsOf(key) === 0) return;
     // The keys are not made anew: that takes a third of a second for ten thousand IPv6 addresses.
-    const isNetwork = isNetworkKey(key);
-    this.#expel((
-      known,
-    ) => (isNetwork ? this.#banOfNetwork(known.address) : known.key === key ? BANNED : undefined));
+    this.#expel((known) => known.key === key ? BANNED : undefined);
   }
 
   #expel(check: (known: { readonly address: string; readonly key: string }) => Refusal | undefined): void {

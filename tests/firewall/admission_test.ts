@@ -74,6 +74,8 @@ Deno.test("a ban closes the connections of its network, and does not read all ot
   const allKeysMs = bestMs(() => addresses.forEach(clientKey));
   const banMs = bestMs(() => admission.ban(clientKey("2001:db8:7:1:ffff::"), 1000));
   assert.ok(banMs < allKeysMs / 5, `${banMs} ms for a ban, ${allKeysMs} ms for all keys`);
+  const strangerMs = bestMs(() => admission.followBan(clientKey("2001:db9::"), 1000));
+  assert.ok(strangerMs < banMs / 5, `${strangerMs} ms for a ban of who is not here, ${banMs} ms otherwise`);
   admission.stop();
 });
 

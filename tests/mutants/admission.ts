@@ -20,8 +20,8 @@ export const ADMISSION = [
     ["a banned network may connect", "this.#banOfNetwork(address) ??", ""],
     [
       "a banned network stays connected",
-      "isNetwork ? this.#banOfNetwork(known.address)",
-      "isNetwork ? undefined",
+      "return this.#expel(({ address }) => this.#banOfNetwork(address));",
+      "return;",
     ],
     ["any word of another node is a network", "if (isNetworkKey(key) && banKey(key) !== key) return;", ""],
   ]),

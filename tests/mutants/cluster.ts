@@ -117,6 +117,7 @@ export const CLUSTER = [
       "if (firewallDryRun) isBan && this.#banned(key, banTime);",
       "if (false) isBan;",
     ],
+    ["a look at all connections for who has none", "if (this.#clients.connectionsOf(key) === 0) return;", ""],
     ["a longer ban", "if (this.#clients.isBanned(key, performance.now())) return;", ""],
   ]),
   ...faultsOf("src/core/settings/setting_types.ts", ["tests/redis/lives_test.ts"], [

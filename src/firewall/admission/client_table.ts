@@ -119,6 +119,11 @@ export class ClientTable {
     this.#shelve(client);
   }
 
+  /** How many connections a client has. */
+  connectionsOf(key: string): number {
+    return this.#clients.get(key)?.connections ?? 0;
+  }
+
   /** Counts the end of a connection. */
   close(key: string): void {
     const client = this.#clients.get(key);
