@@ -67,6 +67,7 @@ export const UPSTREAM = [
     `${TESTS}/hostile_test.ts`,
     `${TESTS}/sessions_test.ts`,
     `${TESTS}/pool_test.ts`,
+    `${TESTS}/crossing_test.ts`,
   ], [
     [
       "places are given back",
@@ -83,8 +84,8 @@ export const UPSTREAM = [
   ], [
     [
       "who is gone while a server is asked keeps it",
-      'if ("socket" in outcome) this.#dismiss(outcome.socket);\n        return endedRefusal',
-      "return endedRefusal",
+      "    else if (this.#socket !== undefined) this.#dismiss(this.#socket);\n",
+      "",
     ],
     [
       "a server is told of the end",

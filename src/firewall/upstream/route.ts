@@ -241,10 +241,8 @@ export class Crossing implements Crossed {
       tried.add(server);
       const hasOthers = tried.size < pool.servers.length;
       const outcome = await this.#try(server, { head, pass, ticket, deadlineMs, hasOthers });
-      if (this.#ending !== undefined || this.#isReleased) {
-        if ("socket" in outcome) this.#dismiss(outcome.socket);
-        return endedRefusal(this.#ending);
-      }
+      // Whoever has ended it has closed the socket too.
+      if (this.#ending !== undefined || this.#isReleased) return endedRefusal(this.#ending);
       if ("socket" in outcome) {
         ticket.opened();
         return outcome;
@@ -288,6 +286,11 @@ export class Crossing implements Crossed {
         hint,
       });
       return { refusal, mayRetry: true };
+    }
+    // Ended in the very turn in which it came, when there was nothing to close yet.
+    if (this.#ending !== undefined || this.#isReleased) {
+      closeQuietly(socket);
+      return { refusal: UNUSABLE, mayRetry: false };
     }
     this.#socket = socket;
     let isLate = false;

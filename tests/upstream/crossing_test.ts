@@ -1,0 +1,65 @@
+// One client on its way to a server, by itself: what becomes of a server that has accepted when no connection comes of it.
+
+import assert from "node:assert/strict";
+import { parseSettings } from "../../src/core/settings/settings.ts";
+import type { GivenValue } from "../../src/core/settings/setting_types.ts";
+import type { SettingName } from "../../src/core/settings/declarations.ts";
+import { OpenGateway } from "../../src/endpoints/gateway/gateway.ts";
+import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
+import { Outbox } from "../../src/firewall/connection/outbox.ts";
+import { EndpointCounters } from "../../src/firewall/counters.ts";
+import { Crossing, Upstream } from "../../src/firewall/upstream/route.ts";
+import { LIMITS } from "../support/firewall_harness.ts";
+import { ManualSocket } from "../support/manual_connection.ts";
+import { startForeign } from "./harness.ts";
+
+const HEAD = {
+  method: "GET",
+  path: "/",
+  query: "",
+  headers: new Map([["host", "localhost"], ["sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="]]),
+};
+
+function cross(url: string): { readonly crossing: Crossing; readonly upstream: Upstream } {
+  const given = { upstream: [url], upstreamTimeout: "50s", handshakeTimeout: "1m" };
+  const settings = parseSettings(
+    new Map(Object.entries(given) as [SettingName, GivenValue][]),
+    () => undefined,
+  );
+  const upstream = new Upstream(settings, new OpenGateway(false), () => {});
+  const counters = new EndpointCounters();
+  const crossing = new Crossing(upstream, {
+    id: "c1",
+    address: "192.0.2.1",
+    isSecure: false,
+    outbox: new Outbox(new ManualSocket(), counters),
+    check: new FrameCheck(LIMITS, counters.messagesIn),
+    counters,
+  });
+  return { crossing, upstream };
+}
+
+Deno.test("a server that has accepted is told when no connection comes of it, and its place is given back", async () => {
+  await using foreign = await startForeign();
+  const { crossing, upstream } = cross(foreign.url);
+  assert.ok("way" in await crossing.enter(HEAD));
+  assert.equal(upstream.pool.servers[0]!.open, 1);
+  crossing.release(1006);
+  assert.deepEqual(await foreign.closed(), { code: 1001, reason: "the client is gone" });
+  assert.equal(upstream.pool.servers[0]!.open, 0);
+});
+
+Deno.test("a drain does not wait for a server that says nothing in TLS", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { crossing, upstream } = cross(`wss://127.0.0.1:${silent.addr.port}`);
+  const entering = crossing.enter(HEAD);
+  const conn = await silent.accept();
+  // In TLS, and not before.
+  assert.ok(await conn.read(new Uint8Array(1)));
+  crossing.cut();
+  const refusal = await entering;
+  assert.equal("status" in refusal && refusal.status, 503);
+  crossing.release(1006);
+  assert.equal(upstream.pool.servers[0]!.open, 0);
+  conn.close();
+});
