@@ -3,15 +3,14 @@
 import { frame, OPCODE } from "../../tests/support/raw_client.ts";
 import { startServer } from "../../tests/support/process.ts";
 import { HEAD, LoadClient, writeAll } from "../load.ts";
-import { stopProgram } from "./target.ts";
+import { MEMORY_LIMIT_MIB, stopProgram } from "./target.ts";
 
 const MIB = 2 ** 20;
 const KIB = 2 ** 10;
 
 const MEMORY_PEERS = 100;
 const MEMORY_SECONDS = 10;
-/** What peers may make it hold, and that and what it may take besides. */
-const MEMORY_LIMIT_MIB = 128;
+/** What peers may make it hold, and what it may take besides. */
 const MOST_MEMORY_GROWTH = (MEMORY_LIMIT_MIB + 64) * MIB;
 
 const IDLE_CONNECTIONS = 10_000;
