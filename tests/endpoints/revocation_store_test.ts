@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { StartError } from "../../src/core/errors.ts";
-import { RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
+import { type Revocation, RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
 import { StateFileError } from "../../src/endpoints/sessions/state_file.ts";
 import { ManualClock, within } from "./harness.ts";
 import { identityOf } from "./session_harness.ts";
@@ -417,5 +417,39 @@ Deno.test("a place that can't be used is refused in words", async () => {
   await withFolder((_, folder) => {
     assertRefused(`${folder}/missing/state.db`, "its folder does not exist");
     assertRefused(folder, "it is not a regular file");
+  });
+});
+
+Deno.test("what other nodes revoke and take back is in the file, and nothing else is written for it", async () => {
+  await withFolder((path) => {
+    const clock = new ManualClock();
+    const made = (id: string, value: string, ttlMs = 60_000): Revocation => {
+      const revokedAtMs = clock.now();
+      return { id, kind: "jti", value, jtis: [value], revokedAtMs, expiresAtMs: revokedAtMs + ttlMs };
+    };
+    const store = new RevocationStore({ path, clock });
+    const own = store.add(jti("own"));
+    store.merge([made("1", "a"), made("2", "b"), made("3", "a", 90_000), made("0", "b", 90_000)], []);
+    store.merge([made("4", "c"), made("5", "c")], ["2", "unknown"]);
+    store.merge([{ ...made("3", "a", 120_000) }], []);
+    const all = store.list();
+    assert.deepEqual(all.map(({ id, value }) => [id, value]), [[own.id, "own"], ["5", "c"], ["3", "a"]]);
+    assert.equal(all[2]!.expiresAtMs, clock.now() + 120_000);
+    store.close();
+    const again = new RevocationStore({ path, clock });
+    assert.deepEqual(again.list(), all);
+
+    const written: string[] = [];
+    const { file } = again;
+    file!.putAllRevocations = () => assert.fail("all of them must not be written again");
+    const change = file!.changeRevocations.bind(file);
+    file!.changeRevocations = (removedIds, added) => {
+      const [gone, put] = [[...removedIds], [...added]];
+      written.push(...gone, ...put.map(({ id }) => id));
+      change(gone, put);
+    };
+    again.merge([made("6", "d")], ["5"]);
+    assert.deepEqual(written, ["5", "6"]);
+    again.close();
   });
 });

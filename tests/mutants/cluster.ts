@@ -111,6 +111,10 @@ export const CLUSTER = [
       "rank === entry.rank",
     ],
   ]),
+  ...faultsOf("src/endpoints/sessions/revocation_store.ts", ["tests/endpoints/revocation_store_test.ts"], [
+    ["a revocation of another node that stays in the file", "      gone.add(id);\n", ""],
+    ["one that took the place of another and is stored beside it", "gone.add(replaced.id);", ""],
+  ]),
   ...faultsOf("src/firewall/admission.ts", ["tests/firewall/admission_test.ts"], [
     [
       "a dry run that bans elsewhere",

@@ -111,24 +111,30 @@ export class RevocationStore {
    */
   merge(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
     const merged: Merged[] = [];
-    let isChanged = false;
+    // What is to be deleted from the file first, and then stored in it.
+    const gone = new Set<string>();
+    const put = new Map<string, Revocation>();
     for (const id of removedIds) {
       const known = this.#all.get(id);
       if (known === undefined) continue;
       this.#forget(known);
-      isChanged = true;
+      gone.add(id);
     }
     for (const one of added) {
       if (one.expiresAtMs <= this.#clock.now()) continue;
       const known = this.#byTarget.get(targetOf(one.kind, one.value));
       const { id } = known !== undefined && known.id > one.id ? known : one;
-      const { replaced } = this.#put({ ...one, id });
+      const { revocation, replaced } = this.#put({ ...one, id });
+      if (replaced !== undefined) {
+        gone.add(replaced.id);
+        put.delete(replaced.id);
+      }
+      put.set(id, revocation);
       if (replaced !== undefined && replaced.id !== one.id) {
         merged.push({ keptId: id, droppedId: id === one.id ? replaced.id : one.id });
       }
-      isChanged = true;
     }
-    if (isChanged) this.file?.putAllRevocations(this.#all.values());
+    if (gone.size + put.size > 0) this.file?.changeRevocations(gone, put.values());
     return merged;
   }
 

@@ -84,6 +84,19 @@ export class StateFile {
   }
 
   /**
+   * Removes the revocations with these ids, and stores these: no more than that, however many there are. On the disk when
+   * this returns.
+   *
+   * @throws {StateFileError} when that can't be done
+   */
+  changeRevocations(removedIds: Iterable<string>, added: Iterable<Revocation>): void {
+    this.#write("FULL", () => {
+      for (const id of removedIds) this.#run("DELETE FROM revocations WHERE id = ?", id);
+      for (const revocation of added) this.#insert(revocation);
+    });
+  }
+
+  /**
    * Stores these revocations in place of all.
    *
    * @throws {StateFileError} when that can't be done
