@@ -6,7 +6,7 @@ import type { Settings } from "../core/settings/declarations.ts";
 import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BANNED, type ClientLimits, ClientTable } from "./admission/client_table.ts";
+import { BANNED, type ClientLimits, ClientTable, TOO_MANY_CONNECTIONS } from "./admission/client_table.ts";
 import { IpRules, type IpRuleSettings } from "./admission/ip_rules.ts";
 import { NetworkBans } from "./admission/network_bans.ts";
 import {
@@ -60,6 +60,8 @@ const RESERVED_DESCRIPTORS = 8;
 const SPARE_DESCRIPTORS = 16;
 /** From how many sockets without a place on nobody is accepted: as many as come at once would take all there are. */
 const MOST_LEAVING = 8;
+/** The share of the places that one client may have where there are few. */
+const CLIENT_SHARE = 3 / 4;
 /** How long it takes until those that were let go are free, in milliseconds. */
 const LACK_INTERVAL_MS = 100;
 
@@ -142,9 +144,19 @@ export class Admission {
     return undefined;
   }
 
-  /** From now on the visitor keeps its place: it is about to be a connection. */
-  settle(visitor: Visitor): void {
+  /**
+   * From now on the visitor keeps its place: it is about to be a connection. Or it may not be one: where there are fewer places
+   * than there may be connections, one client has only a share of them.
+   */
+  settle(visitor: Visitor): Refusal | undefined {
+    const key = clientKey(visitor.address);
+    const most = Math.max(1, Math.floor(this.#places * CLIENT_SHARE));
+    if (most < this.#settings.maxConnectionsPerIp && this.#settings.maxConnectionsPerIp !== Infinity) {
+      const settled = this.#clients.connectionsOf(key) - this.#newcomers.countOf(key);
+      if (settled >= most) return { ...TOO_MANY_CONNECTIONS, limit: most };
+    }
     this.#newcomers.delete(visitor);
+    return undefined;
   }
 
   /** It is none, and only has to read why: what has a better use for its place may have it. */

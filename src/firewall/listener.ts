@@ -287,7 +287,8 @@ export class FirewallListener {
       admission.enforce(handshake.address, hasPlace ? undefined : NO_MEMORY) ??
       admission.enforce(handshake.address, firstRefusal(requestRules, head));
     if (refusal !== undefined) return void await refuse(handshake, refusal, this.#options);
-    admission.settle(handshake);
+    const tooMany = admission.settle(handshake);
+    if (tooMany !== undefined) return void await refuse(handshake, tooMany, this.#options);
     const joined = await join(handshake, opening, this.#joining);
     if (!("status" in joined)) return joined;
     admission.unsettle(handshake);

@@ -63,7 +63,9 @@ export const REFUSAL_RULES = {
   },
   max_connections_per_ip: {
     meaning: "one address may have only so many open connections",
-    cause: "a client that opens many, or many clients behind one address",
+    cause:
+      "a client that opens many, or many clients behind one address; where there are few files (ulimit -n), one address " +
+      "may have three quarters of the connections that there are files for",
     settings: ["maxConnectionsPerIp", "trustProxy"],
   },
   memory: {

@@ -1,6 +1,7 @@
 // The file descriptors run out: who holds sockets without a request loses them, and nobody else notices.
 
 import assert from "node:assert/strict";
+import { openFrom } from "../support/bound_socket.ts";
 import { type Program, startServer } from "../support/process.ts";
 import { RawClient, requestHead } from "../support/raw_client.ts";
 
@@ -38,7 +39,18 @@ for (const spare of [EACH - 1, 0]) {
     const port = await program.port("echo");
     await program.atRest("echo");
     const clients: RawClient[] = [];
-    for (let i = 0; i < places; i++) clients.push(await RawClient.connect({ port }));
+    const most = places - 1;
+    for (const address of ["127.0.0.2", "127.0.0.3"]) {
+      for (let i = 0; i < most && clients.length < places; i++) {
+        const client = await openFrom(address, port);
+        assert.equal((await client.handshake()).status, 101);
+        clients.push(client);
+      }
+      if (clients.length === places) break;
+      // No client has all of them.
+      using another = await openFrom(address, port);
+      assert.equal((await another.handshake()).status, 429);
+    }
     assert.equal(await statusOf("::1", port), 503);
     for (const client of clients) {
       await client.sendText("still here");

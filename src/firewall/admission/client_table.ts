@@ -25,7 +25,8 @@ const MAX_IDLE_CLIENTS = 65_536;
 
 /** What a banned client is told. */
 export const BANNED: Refusal = { status: 403, reason: "this address is banned for a time", rule: "ban" };
-const TOO_MANY_CONNECTIONS: Refusal = {
+/** What a client with too many connections is told. */
+export const TOO_MANY_CONNECTIONS: Refusal = {
   status: 429,
   reason: "this address has too many open connections",
   rule: "max_connections_per_ip",

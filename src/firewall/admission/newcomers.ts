@@ -16,6 +16,11 @@ export class Newcomers<Newcomer> {
     return this.#keys.size;
   }
 
+  /** How many there are of a client. */
+  countOf(client: string): number {
+    return this.#byClient.get(client)?.size ?? 0;
+  }
+
   /** Takes one in that is not there. */
   add(newcomer: Newcomer, client: string): void {
     this.#keys.set(newcomer, client);
