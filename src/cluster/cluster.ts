@@ -11,7 +11,7 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { ADMIT, BEAT, LEASE_MS, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
+import { ADMIT, BEAT, FORGET, LEASE_MS, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
 import { pairs, SharedList } from "./shared_list.ts";
 import { SharedSessions } from "./shared_sessions.ts";
 import {
@@ -326,15 +326,23 @@ export class Cluster implements SharedState {
 
   banned(client: string, forMs: number): void {
     this.#banNodes.delete(client);
+    this.#forgetViolations(client);
     this.#bans.put(client, this.#banRank(), Date.now() + forMs, false);
     this.#send(this.#bans);
   }
 
   unbanned(client: string): void {
     const endsAtMs = this.#bans.endOf(client);
+    this.#forgetViolations(client);
     if (endsAtMs === undefined) return;
     this.#bans.put(client, this.#banRank(), endsAtMs, true);
     this.#send(this.#bans);
+  }
+
+  /** What led to a ban is paid with it: after its end the next violation is the first. */
+  #forgetViolations(client: string): void {
+    this.#violations.delete(client);
+    if (this.#client.isUp) void this.#attempt(() => this.#client.run(FORGET, [keyOf(client)]));
   }
 
   /** Of bans what comes later holds. As long as the clock of Redis is not known, ours is as good as any. */

@@ -266,6 +266,9 @@ end
 return answer`,
 );
 
+/** ARGV: deadline, a client whose violations are forgotten. */
+export const FORGET = define("forget", `redis.call('DEL', P..'c:'..ARGV[2]) return {'OK', now}`);
+
 /** ARGV: deadline, where the page before ended, how many. Answers where this one ends (nothing for the last), then place, row by twos. */
 export const PAGE = define(
   "page",

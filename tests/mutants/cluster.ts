@@ -97,6 +97,11 @@ export const CLUSTER = [
       "for (const { keptId, droppedId } of merged) this.revoked(keptId, droppedId);",
       "for (const { droppedId } of merged) this.unrevoked(droppedId, Date.now() + 3_600_000);",
     ],
+    [
+      "violations of who is not banned any more",
+      "    this.#forgetViolations(client);\n    if (endsAtMs",
+      "    if (endsAtMs",
+    ],
     ["a ban before there was a clock", "Number.isFinite(nowMs) ? nowMs : Date.now()", "nowMs"],
     [
       "what was not brought",

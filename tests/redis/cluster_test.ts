@@ -300,3 +300,23 @@ test("a replica that lags takes over: what it has not heard of, and what it has 
   const again = await c.sessions.request(identity, { ...place, id: crypto.randomUUID() });
   assert.equal((again as () => { why: string })().why, "replayed");
 });
+
+test("who was banned and is not any more begins with his first violation", async (redis) => {
+  await using a = await Peer.start(redis.url);
+  await using b = await Peer.start(redis.url);
+  const counted = async () => (await redis.call("KEYS", "{test}:c:*") as string[]).length;
+  for (const end of ["banned", "unbanned"] as const) {
+    a.cluster.violated("192.0.2.1");
+    await until("it is counted", counted, (count) => count === 1);
+    b.cluster[end]("192.0.2.1", HOUR_MS);
+    await until("it is forgotten", counted, (count) => count === 0);
+    // What was not told yet, too.
+    a.cluster.violated("192.0.2.1");
+    a.cluster.violated("192.0.2.2");
+    a.cluster[end]("192.0.2.1", HOUR_MS);
+    await until("the other is counted", counted, (count) => count > 0);
+    assert.equal(await counted(), 1);
+    a.cluster[end]("192.0.2.2", HOUR_MS);
+    await until("it is forgotten", counted, (count) => count === 0);
+  }
+});
