@@ -192,6 +192,32 @@ export const UPSTREAM = [
       "",
     ],
   ]),
+  ...faultsOf("src/core/settings/combinations.ts", [`${TESTS}/combinations_test.ts`], [
+    ["without the secure endpoint", "upstream.length > 0 && !secure", "false"],
+    ["a word without an upstream", 'upstreamAuth === "none" && upstream.length === 0', "false"],
+    [
+      "a timeout that is longer than all",
+      "upstream.length > 0 && upstreamTimeout >= handshakeTimeout",
+      "false",
+    ],
+    ["claims of nobody", "(upstreamClaim.length > 0 || upstreamClaimsHeader !== undefined)", "false"],
+    [
+      "one header for two claims",
+      "new Set(headers.map((header) => header.toLowerCase())).size < headers.length",
+      "false",
+    ],
+    ["half of a certificate", "(upstreamCert === undefined) !== (upstreamKey === undefined)", "false"],
+    [
+      "a certificate under another name",
+      "upstreamServerName !== undefined && upstreamCert !== undefined",
+      "false",
+    ],
+    [
+      "a cookie for every web site",
+      "tokenCookie !== undefined && (insecureAllowAnyOrigin || insecureAllowNullOrigin)",
+      "false",
+    ],
+  ]),
   ...faultsOf("src/endpoints/gateway/header_value.ts", [`${TESTS}/relay_test.ts`], [
     ["a value is one line", "code > 0x20 && code < 0x7f", "code < 0x7f"],
     ["no two are the same", " && code !== 0x25", ""],
