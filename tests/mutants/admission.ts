@@ -186,6 +186,7 @@ export const ADMISSION = [
     ],
     ["the limit of descriptors", "Math.min(maxConnections, this.#places)", "maxConnections"],
     ["one place too many", "if (this.#visitors.size >= most", "if (this.#visitors.size > most"],
+    ["one client may have all places", "if (settled >= most) return", "if (false) return"],
     [
       "what is found out about the limit",
       "this.#places = Math.min(this.#places, connectionsWithin(left));",

@@ -20,6 +20,7 @@ const UNBRAKED: Partial<Record<EventName, string>> = {
   "server.draining": ONCE,
   "server.stopped": ONCE,
   "server.plaintext": ONCE,
+  "server.not_migrated": ONCE,
   "server.notify_failed": OPERATOR,
   "process.unhandled": OWN_BRAKE,
   "process.debugger_opened": ONCE,
