@@ -71,6 +71,7 @@ export const CLUSTER = [
       "this.#isStale = this.#fetching === undefined;",
     ],
     ["a list without end", "this.#known.size > 2 * maxEntries;", "false;"],
+    ["what there was no room for", "this.#mayHaveRoom = this.#isFull;", ""],
     ["what was taken back comes again", "if (rank > entry.rank ||", "if (false ||"],
   ]),
   ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [

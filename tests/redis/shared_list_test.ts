@@ -125,21 +125,6 @@ test("thousands of them, in pieces; a change while they are read is not missed",
   assert.deepEqual(b.ids, a.ids);
 });
 
-Deno.test("what is asked for while a list is read is read after it", async () => {
-  let calls = 0;
-  await using fake = new FakeRedis((connection) =>
-    greet(connection, () => {
-      if (calls++ === 0) void peer.list.fetch();
-      return `*4\r\n+OK\r\n:${Date.now()}\r\n:0\r\n:0\r\n`;
-    })
-  );
-  const peer = new Peer(`redis://127.0.0.1:${fake.port}`);
-  await peer.client.start();
-  await peer.list.fetch();
-  assert.equal(calls, 2);
-  peer.client.stop();
-});
-
 test("there is room for so many, and the rest is not called told", async (redis, a, _b) => {
   const small = new Peer(redis.url, 2);
   await small.client.start();
@@ -151,6 +136,24 @@ test("there is room for so many, and the rest is not called told", async (redis,
   assert.equal(await redis.call("HLEN", "{test}:r"), 2);
   assert.equal(small.list.isTold, false);
   small.client.stop();
+});
+
+test("what there was no room for is told when there is some", async (redis, a, _b) => {
+  const late = new Peer(redis.url, 1);
+  await late.client.start();
+  a.put("x", "one", 1, 50);
+  await a.list.send();
+  late.put("y", "two");
+  await late.list.send();
+  assert.equal(late.list.isTold, false);
+  await late.list.follow(0);
+  assert.equal(late.list.isTold, false, "not before it may help");
+  await new Promise((resolve) => setTimeout(resolve, 80));
+  late.list.sweep();
+  await late.list.follow(0);
+  assert.equal(late.list.isTold, true);
+  assert.deepEqual(await redis.call("HKEYS", "{test}:r"), ["y"]);
+  late.client.stop();
 });
 
 test("what has ended is gone from Redis too, and every key ends by itself", async (redis, a, _b) => {
