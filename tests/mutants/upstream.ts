@@ -186,6 +186,7 @@ export const UPSTREAM = [
     ],
   ]),
   ...faultsOf("src/firewall/upstream/route.ts", [`${TESTS}/sessions_test.ts`], [
+    ["a first message is spent", "          this.#giveBack(1006);\n", ""],
     [
       "a token is given back too late",
       "      // Before the client hears of it, who may try again at once.\n      this.#giveBack(1006);\n",

@@ -154,6 +154,26 @@ Deno.test("a dial that fails leaves the token as it was, also in the state file"
   assert.deepEqual([status, body], [401, "Token Already Used\n"]);
 });
 
+Deno.test("nor is a token spent that came as the first message", async () => {
+  await using foreign = await startForeign(CHOOSY);
+  await using front = new Front([foreign.url], ["--replay-check"]);
+  const port = await front.port();
+  const token = makeUserToken({ jti: "once" });
+  const present = async (target: string) => {
+    const client = await RawClient.connect({ port }, { target });
+    await client.sendText(token);
+    return client;
+  };
+  using failed = await present("/no");
+  assert.deepEqual(await failed.nextClose(), { code: 1011, reason: "the upstream refused" });
+  // The first connection is still there.
+  using client = await present("/");
+  assert.equal(await client.nextText(), "Authenticated!");
+  using again = await present("/");
+  assert.equal(await again.nextText(), "Token Already Used");
+  for (const one of [failed, client, again]) one.close();
+});
+
 Deno.test("who is gone while the server is asked is gone for the server too", async () => {
   const asked = Promise.withResolvers<() => void>();
   await using foreign = await startForeign({
