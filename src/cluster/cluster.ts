@@ -263,16 +263,23 @@ export class Cluster implements SharedState {
     if (this.#isFlushUrgent) this.#flushNow();
     shared.asked.add(place.id);
     try {
-      const row = writeRow(place, this.#shift);
-      const [status, isCrowded] = await this.#client.run(ADMIT, [
-        this.node,
-        place.id,
-        row,
-        limit,
-        onSessionLimit,
-        key,
-        remainingMs(place.expiresAtMs),
-      ]);
+      const ask = () =>
+        this.#client.run(ADMIT, [
+          this.node,
+          place.id,
+          writeRow(place, this.#shift),
+          limit,
+          onSessionLimit,
+          key,
+          remainingMs(place.expiresAtMs),
+        ]);
+      let [status, isCrowded] = await ask();
+      if (status === "FULL") {
+        // Perhaps for a session of his own that is over, and of which this node or another has not told yet.
+        this.#flushNow();
+        await new Promise((resolve) => setTimeout(resolve, 2 * FLUSH_MS));
+        [status, isCrowded] = await ask();
+      }
       if (status !== "OK") return status === "FULL" ? "full" : "used";
       shared.admitted(place.id, isCrowded === 0);
       return "ok";

@@ -161,7 +161,7 @@ export class SharedSessions {
       await client.run(RELEASE, [node, ...ended.flat()]);
     } catch (error) {
       // All is compared only after Redis was lost, and nothing tells then that a token was not used.
-      for (const [id, jtiKey] of ended) this.#ended.set(id, jtiKey);
+      for (const [id, jtiKey] of ended) this.#ended.set(id, this.#ended.get(id) || jtiKey);
       throw error;
     }
     for (const [id] of ended) this.#registered.delete(id);

@@ -108,6 +108,24 @@ test("close-oldest ends the oldest session, on whichever node it is", async () =
   first.client.close();
 });
 
+test("who closes his first session and comes back at once is not refused for it, on any node", async () => {
+  await using redis = await RedisServer.start();
+  const flags = ["--max-sessions-per-user", "4"];
+  await using a = new Node(redis.url, flags);
+  await using b = new Node(redis.url, flags);
+  for (const node of [a, b]) await node.joined();
+  for (const [user, node] of [["alice", a], ["bob", b]] as const) {
+    const logins = [];
+    for (let i = 0; i < 4; i++) logins.push(await a.login(token({ user_id: user })));
+    assert.equal(await answer(node, { user_id: user }), "Too Many Sessions");
+    const { client } = logins[0]!;
+    await client.sendClose(1000);
+    assert.equal((await client.nextClose()).code, 1000);
+    assert.equal(await answer(node, { user_id: user }), "Authenticated!");
+    for (const login of logins) login.client.close();
+  }
+});
+
 test("a session that ends makes room on every node, and one whose client left while it was asked for too", async () => {
   await using redis = await RedisServer.start();
   const flags = [...ONE, "--replay-check"];
