@@ -1,6 +1,7 @@
 // The command `connect`: in a pipe, on a terminal, against our own server and against servers that answer badly.
 
 import assert from "node:assert/strict";
+import { acceptFor, KEY } from "../../src/tools/client_handshake.ts";
 import { findProgram } from "../support/deploy.ts";
 import { run, startServer } from "../support/process.ts";
 import { acceptUpgrade, runTool, TcpServer, Terminal, TOOL_PERMISSIONS } from "../support/tool_process.ts";
@@ -305,12 +306,18 @@ Deno.test("ends with 3 where nothing listens, nothing answers, or what answers i
       while (await conn.read(new Uint8Array(1024)) !== null);
     });
   const head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+  const right = `${head}Sec-WebSocket-Accept: ${await acceptFor(KEY)}\r\n`;
   for (
     const [text, why] of [
       ["", /no answer to the handshake/],
       ["SSH-2.0-x\r\n", /speaks no HTTP/],
       ["HTTP/1.1 101 x\r\n\r\n", /Upgrade must be websocket/],
       [`${head}Sec-WebSocket-Accept: AAAA\r\n\r\n`, /does not answer the key/],
+      [
+        `${right}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n`,
+        /an extension was chosen that was not/,
+      ],
+      [`${right}Sec-WebSocket-Protocol: chat\r\n\r\n`, /a subprotocol was chosen that was not/],
       [`HTTP/1.1 200 OK\r\nx: ${"a".repeat(70_000)}`, /speaks no HTTP/],
     ] as const
   ) {

@@ -136,6 +136,16 @@ Deno.test("a server that never answers the beginning of TLS is late, too", async
   assert.equal(await ask(front.port), 504);
 });
 
+Deno.test("one of two that does not get as far as a connection leaves time for the other", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using other = await startForeign();
+  await using front = startInProcess([`wss://127.0.0.1:${silent.addr.port}`, other.url], {
+    upstreamTimeout: "4s",
+  });
+  assert.deepEqual([await ask(front.port), await ask(front.port)], [101, 101]);
+  assert.ok(front.upstream.pool.retries > 0);
+});
+
 Deno.test("the next one is asked after a 503 only; when all are full it is 503 with Retry-After", async () => {
   const refuse = (status: number) => ({
     verifyClient: (_: unknown, no: (...a: unknown[]) => void) => no(false, status),
