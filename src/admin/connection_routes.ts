@@ -2,7 +2,7 @@
 
 import { formatTime } from "../core/shown.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
-import type { ConnectionFacts } from "../firewall/connection/connection.ts";
+import type { ConnectionFacts } from "../firewall/connection/connection_parts.ts";
 import type { AdministeredFirewall } from "./monitor.ts";
 import { pageResponse, timeKey } from "./page_of_list.ts";
 import { type Problem, STARTING } from "./problem.ts";

@@ -8,7 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import { Admission, type DescriptorLimits } from "./admission.ts";
 import { isLoopback } from "./admission/network_set.ts";
 import { createRequestRules } from "./admission/request_rules.ts";
-import type { ConnectionFacts } from "./connection/connection.ts";
+import type { ConnectionFacts } from "./connection/connection_parts.ts";
 import type { FirewallMetrics } from "./counters.ts";
 import { FirewallListener } from "./listener.ts";
 import { MemoryBudget } from "./memory_budget.ts";

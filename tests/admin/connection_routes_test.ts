@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { History, type Totals } from "../../src/admin/history.ts";
-import type { ConnectionFacts } from "../../src/firewall/connection/connection.ts";
+import type { ConnectionFacts } from "../../src/firewall/connection/connection_parts.ts";
 import { startHarness } from "../support/firewall_harness.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { AdminBench } from "./harness.ts";

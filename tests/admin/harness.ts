@@ -5,7 +5,7 @@ import type { AdministeredFirewall } from "../../src/admin/monitor.ts";
 import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.ts";
 import { Readiness } from "../../src/core/readiness.ts";
 import { SecureCounters } from "../../src/endpoints/sessions/secure_counters.ts";
-import type { ConnectionFacts } from "../../src/firewall/connection/connection.ts";
+import type { ConnectionFacts } from "../../src/firewall/connection/connection_parts.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
 import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
 

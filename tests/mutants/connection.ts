@@ -65,11 +65,6 @@ export const CONNECTION = [
   ]),
   ...faultsOf("src/firewall/connection/connection.ts", [MANUAL, ...BEHAVIOUR, ...WHOLE], [
     ["a limit on rates that says close", 'this.#limits.onRateLimit === "close" && ', "false && "],
-    [
-      "control frames are activity",
-      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;",
-      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived || way.check.frames > 0;",
-    ],
     ["reading a peer that does not read", "if (!way.isReady || outbox.isBehind) {", "if (!way.isReady) {"],
     [
       "violations do not count toward a ban",

@@ -5,6 +5,57 @@ import { faultsOf } from "../../scripts/mutants/mutant.ts";
 const BY_HAND = ["tests/firewall/connection/connection_test.ts"];
 
 export const WAYS = [
+  ...faultsOf("src/firewall/connection/watch.ts", BY_HAND, [
+    [
+      "one byte is progress",
+      "received - this.#progressFrom >= MESSAGE_PROGRESS",
+      "received > this.#progressFrom",
+    ],
+    [
+      "anything is progress",
+      "isNext || times.messageMs === Infinity ||",
+      "isNext || times.heardMs === nowMs || times.messageMs === Infinity ||",
+    ],
+    [
+      "a next message is as late as the one before",
+      "isNext || times.messageMs === Infinity ||",
+      "times.messageMs === Infinity ||",
+    ],
+    [
+      "a message that waits for its rate is late",
+      "times.messageMs === Infinity || isUnread ||",
+      "times.messageMs === Infinity ||",
+    ],
+    [
+      "Pings are activity",
+      "      times.heardMs = nowMs;\n",
+      "      times.heardMs = times.dataMs = nowMs;\n",
+    ],
+    [
+      "who is not read is silent",
+      "times.isUnread = isUnread;",
+      "",
+    ],
+    ["who reads slowly does not read", "!isWriting || sentBytes !== this.#seenBytesOut", "!isWriting"],
+    [
+      "messages of the endpoint are not activity",
+      " || way.messagesOut !== this.#seenMessagesOut) {",
+      ") {",
+    ],
+    [
+      "the growth of a message is not activity",
+      "isNext || received > this.#seenReceived || way",
+      "isNext || way",
+    ],
+    [
+      "control frames are activity",
+      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;",
+      "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived || way.check.frames > 0;",
+    ],
+  ]),
+  ...faultsOf("src/firewall/connection/linger.ts", BY_HAND, [
+    ["reading without end after both have closed", "left > 0;", ";"],
+  ]),
   ...faultsOf("src/firewall/connection/connection.ts", BY_HAND, [
     ["who is shed goes on behind what it does not read", "    if (isWriting) this.cut();\n", ""],
     ["the deadline never starts", "this.#deadlineMs = performance.now() + timeoutMs;\n", "\n"],
@@ -14,7 +65,7 @@ export const WAYS = [
       "      this.#way.tell(received ?? own, received !== undefined);\n",
       "",
     ],
-    ["a standstill is not excused", "    excuse(this.#times, byMs);\n", ""],
+    ["a standstill is not excused", "    excuse(this.#watch.times, byMs);\n", ""],
     ["a standstill shortens the closing", "    this.#deadlineMs += byMs;\n", ""],
     [
       "a fault is not contained",
@@ -37,47 +88,6 @@ export const WAYS = [
       'this.#way.tell(own, state === "closing by the peer");',
     ],
     [
-      "one byte is progress",
-      "received - this.#progressFrom >= MESSAGE_PROGRESS",
-      "received > this.#progressFrom",
-    ],
-    [
-      "anything is progress",
-      "isNext || times.messageMs === Infinity ||",
-      "isNext || times.heardMs === nowMs || times.messageMs === Infinity ||",
-    ],
-    [
-      "a next message is as late as the one before",
-      "isNext || times.messageMs === Infinity ||",
-      "times.messageMs === Infinity ||",
-    ],
-    [
-      "a message that waits for its rate is late",
-      "times.messageMs === Infinity || times.isUnread ||",
-      "times.messageMs === Infinity ||",
-    ],
-    [
-      "Pings are activity",
-      "      times.heardMs = nowMs;\n",
-      "      times.heardMs = times.dataMs = nowMs;\n",
-    ],
-    [
-      "who is not read is silent",
-      "times.isUnread = this.#onResumed !== undefined;",
-      "",
-    ],
-    ["who reads slowly does not read", "!isWriting || sentBytes !== this.#seenBytesOut", "!isWriting"],
-    [
-      "messages of the endpoint are not activity",
-      " || way.messagesOut !== this.#seenMessagesOut) {",
-      ") {",
-    ],
-    [
-      "the growth of a message is not activity",
-      "isNext || received > this.#seenReceived || way",
-      "isNext || way",
-    ],
-    [
       "violations after the closing has begun",
       'if (this.#closing.isOpen) this.#breakRule("protocol.error"',
       'this.#breakRule("protocol.error"',
@@ -89,7 +99,6 @@ export const WAYS = [
     ],
     ["who is shed reads to what it has let go of", "if (wasOpen && !this.#closing.isOpen) continue;", ""],
     ["one read more of a peer that does not read", "      if (outbox.isBehind) continue;\n", ""],
-    ["reading without end after both have closed", "left > 0;", ";"],
     [
       "who does not end after both have closed",
       "    this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);\n",

@@ -1,7 +1,8 @@
 // A connection whose two sockets and whose time are moved by hand: what it reads, when it waits, and what it holds.
 
 import { type ByteSocket, closeQuietly } from "../../src/firewall/byte_socket.ts";
-import { Connection, type ConnectionLimits } from "../../src/firewall/connection/connection.ts";
+import { Connection } from "../../src/firewall/connection/connection.ts";
+import type { ConnectionLimits } from "../../src/firewall/connection/connection_parts.ts";
 import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
 import { Outbox } from "../../src/firewall/connection/outbox.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";

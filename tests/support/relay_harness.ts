@@ -3,7 +3,8 @@
 import { WebSocketServer } from "ws";
 import type { AddressInfo } from "node:net";
 import { writeAll } from "../../src/firewall/byte_socket.ts";
-import { Connection, type ConnectionLimits } from "../../src/firewall/connection/connection.ts";
+import { Connection } from "../../src/firewall/connection/connection.ts";
+import type { ConnectionLimits } from "../../src/firewall/connection/connection_parts.ts";
 import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
 import { Outbox } from "../../src/firewall/connection/outbox.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";

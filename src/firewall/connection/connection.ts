@@ -3,78 +3,28 @@
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { describeFault } from "../../telemetry/fault.ts";
 import type { Log, LogFields } from "../../telemetry/log.ts";
-import { type ByteSocket, closeQuietly, isConnectionLost } from "../byte_socket.ts";
-import { countUp, type EndpointCounters } from "../counters.ts";
-import type { Holder, MemoryBudget } from "../memory_budget.ts";
+import { closeQuietly, isConnectionLost } from "../byte_socket.ts";
+import { countUp } from "../counters.ts";
+import type { Holder } from "../memory_budget.ts";
 import type { Violation } from "../violation.ts";
 import type { Host, UpstreamFailure, Way } from "../ways/way.ts";
-import { small } from "./buffer_stock.ts";
 import { Closing } from "./closing.ts";
-import type { FrameLimits } from "./frame_rules.ts";
-import { excuse, judgeTimes, MESSAGE_PROGRESS, type TimeLimits, type Times } from "./liveness.ts";
+import type { ConnectionFacts, ConnectionLimits, ConnectionOptions } from "./connection_parts.ts";
+import { linger } from "./linger.ts";
+import { excuse, judgeTimes } from "./liveness.ts";
 import type { Outbox } from "./outbox.ts";
-import { type RateLimits, Rates } from "./rates.ts";
+import { Rates } from "./rates.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { Turns } from "./turns.ts";
-
-/** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
-export interface ConnectionLimits extends FrameLimits, TimeLimits, RateLimits {
-  /** From the beginning of the end to the cut of a peer that does not do its part. */
-  readonly closeTimeout: number;
-}
-
-/** What a connection is made of, once the handshake is over. */
-export interface ConnectionOptions {
-  readonly id: string;
-  readonly endpoint: string;
-  /** The client's address, for the log. */
-  readonly address: string;
-  /** The public side; the connection owns and closes it. */
-  readonly peer: ByteSocket;
-  /** What goes to it, after the response head; the connection starts it. */
-  readonly outbox: Outbox;
-  /** The way to the endpoint; the connection starts and ends it. */
-  readonly way: Way;
-  /** Bytes that came with the peer's request head. */
-  readonly fromPeer: Uint8Array;
-  readonly limits: ConnectionLimits;
-  readonly budget: MemoryBudget;
-  /** Bytes that the connection costs while it is idle. */
-  readonly fixedBytes: number;
-  /** Shared by all connections of the endpoint. */
-  readonly counters: EndpointCounters;
-  /** Told about each broken rule; a client that breaks many is banned. */
-  readonly onViolation: () => void;
-  readonly log: Log;
-}
-
-/** What there is to know about a connection at one moment; bytes as they are on the wire. */
-export interface ConnectionFacts {
-  readonly id: string;
-  readonly endpoint: string;
-  /** The client's address. */
-  readonly address: string;
-  /** When it was opened, by `performance.now()`. */
-  readonly openedMs: number;
-  readonly messagesIn: number;
-  readonly messagesOut: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  /** Bytes of the unfinished message and of what the peer has not taken. */
-  readonly heldBytes: number;
-  /** For how long it was not read because of its rates, in milliseconds. */
-  readonly throttledMs: number;
-  readonly isClosing: boolean;
-}
+import { Watch } from "./watch.ts";
 
 const INTERNAL_ERROR = { code: 1011, reason: "internal error" };
 
 /** Those of all connections. */
 const turns = new Turns();
 
-/** How long a peer may take to end a connection that is closed on both sides, in milliseconds, and what it may still send. */
+/** How long a peer may take to end a connection that is closed on both sides, in milliseconds. */
 const LINGER_MS = 1000;
-const MOST_LINGERING = 262_144;
 /** How long an endpoint may take to end when its peer has been cut, in milliseconds: less than a drain waits after that. */
 const ENDPOINT_GRACE_MS = 200;
 
@@ -91,7 +41,7 @@ export class Connection implements Holder, Host {
   readonly #buffer: ReadBuffer;
   readonly #rates: Rates;
   readonly #closing = new Closing();
-  readonly #times: Times;
+  readonly #watch: Watch;
   /** When the peer, and later the endpoint, is cut. */
   #deadlineMs = Infinity;
   /** Whether the peer can't be read or written any more. */
@@ -108,16 +58,8 @@ export class Connection implements Holder, Host {
   #countedBytes = 0;
   /** Ends the wait of the loop, which looks again whether it may go on. */
   #onResumed: (() => void) | undefined;
-  /** What was there at the last sweep. */
-  #seenBytesIn = 0;
-  #seenBytesOut = 0;
-  #seenMessagesIn = 0;
-  #seenMessagesOut = 0;
-  #seenReceived = 0;
-  #progressFrom = 0;
 
   constructor(options: ConnectionOptions) {
-    const nowMs = performance.now();
     this.id = options.id;
     this.#options = options;
     this.#limits = options.limits;
@@ -127,15 +69,7 @@ export class Connection implements Holder, Host {
     this.#bytesIn = options.fromPeer.length;
     options.counters.bytesIn += options.fromPeer.length;
     this.#rates = new Rates(options.limits);
-    this.#times = {
-      openedMs: nowMs,
-      heardMs: nowMs,
-      dataMs: nowMs,
-      sentMs: nowMs,
-      messageMs: Infinity,
-      pingMs: Infinity,
-      isUnread: false,
-    };
+    this.#watch = new Watch(performance.now());
   }
 
   /** Whether messages still go to the endpoint. */
@@ -166,7 +100,7 @@ export class Connection implements Holder, Host {
       id,
       endpoint,
       address,
-      openedMs: this.#times.openedMs,
+      openedMs: this.#watch.times.openedMs,
       messagesIn: check.messages,
       messagesOut,
       bytesIn: this.#bytesIn,
@@ -293,7 +227,7 @@ export class Connection implements Holder, Host {
 
   /** The process has stood still for this long, and may not hold it against the peer. */
   excuse(byMs: number): void {
-    excuse(this.#times, byMs);
+    excuse(this.#watch.times, byMs);
     this.#deadlineMs += byMs;
   }
 
@@ -310,51 +244,17 @@ export class Connection implements Holder, Host {
     if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
     if (!this.#closing.isOpen) return;
     this.#way.sweep(nowMs, this.#limits);
-    this.#updateTimes(nowMs);
-    const due = judgeTimes(this.#times, this.#limits, nowMs);
+    this.#watch.look(nowMs, this.#way, this.#outbox, this.#bytesIn, this.#onResumed !== undefined);
+    const due = judgeTimes(this.#watch.times, this.#limits, nowMs);
     if (due === undefined) return;
     if (due === "ping") {
-      this.#times.pingMs = nowMs;
+      this.#watch.times.pingMs = nowMs;
       this.#outbox.ping(this.#way.ping());
       return;
     }
     this.#breakRule("limit.reached", due);
     // A Close frame would wait behind what the peer does not read.
     if (due.rule === "send_timeout") this.cut();
-  }
-
-  #updateTimes(nowMs: number): void {
-    const times = this.#times;
-    const way = this.#way;
-    const { isWriting, sentBytes } = this.#outbox;
-    const wasUnread = times.isUnread;
-    times.isUnread = this.#onResumed !== undefined;
-    if (!times.isUnread && (this.#bytesIn !== this.#seenBytesIn || wasUnread)) {
-      this.#seenBytesIn = this.#bytesIn;
-      times.heardMs = nowMs;
-      times.pingMs = Infinity;
-    }
-    if (!isWriting || sentBytes !== this.#seenBytesOut) {
-      this.#seenBytesOut = sentBytes;
-      times.sentMs = nowMs;
-    }
-    const { messages, message } = way.check;
-    const received = way.receivedBytes;
-    const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived;
-    if (isNext || received > this.#seenReceived || way.messagesOut !== this.#seenMessagesOut) {
-      times.dataMs = nowMs;
-    }
-    this.#seenMessagesIn = messages;
-    this.#seenMessagesOut = way.messagesOut;
-    this.#seenReceived = received;
-    if (message.opcode === 0) times.messageMs = Infinity;
-    else if (
-      isNext || times.messageMs === Infinity || times.isUnread ||
-      received - this.#progressFrom >= MESSAGE_PROGRESS
-    ) {
-      times.messageMs = nowMs;
-      this.#progressFrom = received;
-    }
   }
 
   /** Reads until nothing more of the peer matters: it has closed or ended, broken a rule, or its time is over. */
@@ -494,21 +394,7 @@ export class Connection implements Holder, Host {
     while (!this.#isPeerGone && (!outbox.isEnded || outbox.isWriting)) await this.#resumed();
     if (this.#isPeerGone) return;
     this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
-    const { peer } = this.#options;
-    const scratch = small.take();
-    try {
-      await peer.closeWrite();
-      // Closed with something unread, the connection would be reset, and the peer might lose what was sent last.
-      for (let left = MOST_LINGERING; left > 0;) {
-        const size = await peer.read(scratch);
-        if (size === null) return;
-        left -= size;
-      }
-    } catch (error) {
-      if (!isConnectionLost(error)) throw error;
-    } finally {
-      small.giveBack(scratch);
-    }
+    await linger(this.#options.peer);
   }
 
   /** First the Close goes out whatever is unfinished, then the peer is cut; the endpoint has the same time again to end. */
@@ -550,7 +436,7 @@ export class Connection implements Holder, Host {
     const { counters } = this.#options;
     const { check, messagesOut } = this.#way;
     const { received, result: { code } } = this.#closing;
-    const durationMs = performance.now() - this.#times.openedMs;
+    const durationMs = performance.now() - this.#watch.times.openedMs;
     counters.closed++;
     counters.lifetimes.observe(durationMs / 1000);
     countUp(counters.closes, code);

@@ -11,7 +11,8 @@ import {
 import type { Log } from "../../telemetry/log.ts";
 import type { Admission } from "../admission.ts";
 import { type ByteSocket, closeQuietly, isConnectionLost, writeAll } from "../byte_socket.ts";
-import { Connection, type ConnectionLimits } from "../connection/connection.ts";
+import { Connection } from "../connection/connection.ts";
+import type { ConnectionLimits } from "../connection/connection_parts.ts";
 import type { EndpointCounters } from "../counters.ts";
 import type { MemoryBudget } from "../memory_budget.ts";
 import { FrameCheck } from "../connection/frame_check.ts";
