@@ -10,7 +10,7 @@ export const CHROMIUM = "/usr/bin/chromium";
 export const hasChromium = await Deno.stat(CHROMIUM).then(({ isFile }) => isFile, () => false);
 
 /** How long the browser may take for anything, in milliseconds. */
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 let launched: Promise<Browser> | undefined;
 
