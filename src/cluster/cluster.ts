@@ -11,20 +11,12 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { ADMIT, BEAT, FORGET, LEASE_MS, ORDERS, SWEEP, USE, VIOLATE } from "./scripts.ts";
-import { pairs, SharedList } from "./shared_list.ts";
+import { ADMIT, BEAT, LEASE_MS, ORDERS, SWEEP, USE } from "./scripts.ts";
+import { SharedBans, type SharedFirewall } from "./shared_bans.ts";
+import { pairs } from "./shared_list.ts";
+import { SharedRevocations } from "./shared_revocations.ts";
 import { SharedSessions } from "./shared_sessions.ts";
-import {
-  type Entry,
-  keyOf,
-  nameOf,
-  parse,
-  readRevocation,
-  remainingMs,
-  type TimeShift,
-  writeRevocation,
-  writeRow,
-} from "./wire.ts";
+import { keyOf, nameOf, parse, remainingMs, type TimeShift, writeRow } from "./wire.ts";
 
 /** The settings of a node. */
 export type ClusterSettings = Pick<
@@ -40,25 +32,8 @@ export interface ClusterOptions {
   readonly log: Log;
 }
 
-/** The firewall, as bans of other nodes reach it. */
-export interface SharedFirewall {
-  /** Bans a client as another node did, for a time, or not at all any more for 0. */
-  followBan(client: string, forMs: number): void;
-  /** Bans a client that broke rules here and elsewhere. */
-  banForViolations(client: string): void;
-  /** How many connections are open. */
-  readonly size: number;
-}
-
 /** How often a node says that it is there, in milliseconds; a tenth more or less. */
 const BEAT_MS = 5000;
-/** How long violations are gathered until they are told. */
-const VIOLATIONS_MS = 500;
-/** The most clients whose violations are gathered at once; who is one more is counted here only. */
-const MAX_VIOLATORS = 1000;
-/** The most bans and revocations that all nodes have together. */
-const MAX_BANS = 65_536;
-const MAX_REVOCATIONS = 200_000;
 /** How many used tokens are told at once. */
 const TOKENS_BATCH = 100;
 /** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
@@ -68,10 +43,6 @@ const REFUSAL_LOG_MS = 60_000;
 const STOP_MS = 2000;
 /** Who changes something waits at most so long until others know: before it there may be all bans of a flood. */
 const TOLD_MS = 2000;
-
-/** Ranks of a revocation: what was taken back never comes again. */
-const REVOKED = 1;
-const TAKEN_BACK = 1e15;
 
 /** This node, from when it is started until it is stopped. */
 export class Cluster implements SharedState {
@@ -83,14 +54,11 @@ export class Cluster implements SharedState {
   readonly #prefix: string;
   readonly #client: RedisClient;
   readonly #shift: TimeShift;
-  readonly #bans: SharedList;
-  /** Of bans that did not begin here: on which node they did. */
-  readonly #banNodes = new Map<string, string>();
-  readonly #violations = new Map<string, number>();
+  readonly #bans: SharedBans;
   readonly #startedAtMs = Date.now();
   #sessions: SessionRegistry | undefined;
   #shared: SharedSessions | undefined;
-  #revocations: SharedList | undefined;
+  #revocations: SharedRevocations | undefined;
   #firewall: SharedFirewall | undefined;
   #addresses: readonly string[] = [];
   #epoch: string | undefined;
@@ -98,7 +66,6 @@ export class Cluster implements SharedState {
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #isFlushUrgent = false;
-  #violationsTimer: ReturnType<typeof setTimeout> | undefined;
   #lostAtMs: number | undefined;
   #refusalLoggedMs = -Infinity;
   #isStarted = false;
@@ -135,13 +102,12 @@ export class Cluster implements SharedState {
       toRedis: (ownMs) => ownMs - Date.now() + client.now(),
       toOwn: (redisMs) => redisMs - client.now() + Date.now(),
     };
-    this.#bans = new SharedList({
+    this.#bans = new SharedBans({
       client,
       shift: this.#shift,
-      key: "b",
-      maxEntries: MAX_BANS,
-      bodyOf: (client) => this.nodeOfBan(client),
-      apply: (entries) => this.#applyBans(entries),
+      name: this.name,
+      settings: options.settings,
+      attempt: (action) => this.#attempt(action),
     });
     this.#directory = new Directory({ client, shift: this.#shift, node: this.node });
     this.#prefix = prefix;
@@ -159,7 +125,7 @@ export class Cluster implements SharedState {
 
   /** The name of the node on which a ban began. */
   nodeOfBan(client: string): string {
-    return this.#banNodes.get(client) ?? this.name;
+    return this.#bans.nodeOf(client);
   }
 
   /** Asks about all nodes; undefined if they can't be asked now. */
@@ -202,18 +168,13 @@ export class Cluster implements SharedState {
         prefix: this.#prefix,
         open: sessions,
       });
-      const list = this.#revocations = new SharedList({
+      this.#revocations = new SharedRevocations({
         client: this.#client,
         shift: this.#shift,
-        key: "r",
-        maxEntries: MAX_REVOCATIONS,
-        bodyOf: (id) => {
-          const revocation = sessions.revocation(id);
-          return revocation === undefined ? undefined : writeRevocation(revocation, this.#shift, this.name);
-        },
-        apply: (entries) => this.#applyRevocations(entries),
+        name: this.name,
+        sessions,
+        attempt: (action) => this.#attempt(action),
       });
-      for (const { id, expiresAtMs } of sessions.revocations()) list.put(id, REVOKED, expiresAtMs, false);
     }
     await this.#client.start();
   }
@@ -222,7 +183,7 @@ export class Cluster implements SharedState {
   guard(firewall: SharedFirewall, addresses: readonly string[]): void {
     this.#firewall = firewall;
     this.#addresses = addresses;
-    for (const { id, endsAtMs } of this.#bans.held()) firewall.followBan(id, endsAtMs - Date.now());
+    this.#bans.guard(firewall);
     if (this.#client.isUp) void this.#beat();
   }
 
@@ -243,7 +204,7 @@ export class Cluster implements SharedState {
 
   /** Ends for good. */
   async stop(): Promise<void> {
-    clearTimeout(this.#violationsTimer);
+    this.#bans.stop();
     clearTimeout(this.#flushTimer);
     if (this.#isStarted) await this.leave();
     this.#client.stop();
@@ -316,61 +277,27 @@ export class Cluster implements SharedState {
   }
 
   revoked(id: string, replacedId: string | undefined): void {
-    const list = this.#revocations;
-    const revocation = this.#sessions?.revocation(id);
-    if (list === undefined || revocation === undefined) return;
-    // First, so that nobody takes the new one for what was taken back.
-    if (replacedId !== undefined) this.#takeBack(list, replacedId, revocation.expiresAtMs);
-    list.put(id, REVOKED, revocation.expiresAtMs, false);
-    this.#send(list);
+    this.#revocations?.add(id, replacedId);
   }
 
   unrevoked(id: string, expiresAtMs: number): void {
-    if (this.#revocations === undefined) return;
-    this.#takeBack(this.#revocations, id, expiresAtMs);
-    this.#send(this.#revocations);
+    this.#revocations?.takeBack(id, expiresAtMs);
   }
 
   banned(client: string, forMs: number): void {
-    this.#banNodes.delete(client);
-    this.#forgetViolations(client);
-    this.#bans.put(client, this.#banRank(), Date.now() + forMs, false);
-    this.#send(this.#bans);
+    this.#bans.add(client, forMs);
   }
 
   unbanned(client: string): void {
-    const endsAtMs = this.#bans.endOf(client);
-    this.#forgetViolations(client);
-    if (endsAtMs === undefined) return;
-    this.#bans.put(client, this.#banRank(), endsAtMs, true);
-    this.#send(this.#bans);
-  }
-
-  /** What led to a ban is paid with it: after its end the next violation is the first. */
-  #forgetViolations(client: string): void {
-    this.#violations.delete(client);
-    if (this.#client.isUp) void this.#attempt(() => this.#client.run(FORGET, [keyOf(client)]));
-  }
-
-  /** Of bans what comes later holds. As long as the clock of Redis is not known, ours is as good as any. */
-  #banRank(): number {
-    const nowMs = this.#client.now();
-    return Math.round(Number.isFinite(nowMs) ? nowMs : Date.now());
+    this.#bans.lift(client);
   }
 
   violated(client: string): void {
-    if (!this.#client.isUp || this.#options.settings.banAfter === Infinity) return;
-    const count = this.#violations.get(client);
-    if (count === undefined && this.#violations.size >= MAX_VIOLATORS) return;
-    this.#violations.set(client, (count ?? 0) + 1);
-    this.#violationsTimer ??= setTimeout(() => {
-      this.#violationsTimer = undefined;
-      void this.#attempt(() => this.#tellViolations());
-    }, VIOLATIONS_MS);
+    this.#bans.violated(client);
   }
 
   async told(): Promise<boolean> {
-    const lists = [this.#revocations, this.#bans].filter((list) => list !== undefined);
+    const lists = [this.#revocations?.list, this.#bans.list].filter((list) => list !== undefined);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise((resolve) => timer = setTimeout(resolve, TOLD_MS));
     await this.#attempt(async () => {
@@ -395,14 +322,6 @@ export class Cluster implements SharedState {
     return this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone";
   }
 
-  #takeBack(list: SharedList, id: string, expiresAtMs: number): void {
-    list.put(id, TAKEN_BACK, list.endOf(id) ?? expiresAtMs, true);
-  }
-
-  #send(list: SharedList): void {
-    if (this.#client.isUp) void this.#attempt(() => list.send());
-  }
-
   /** Tells of sessions that have ended, many together. Those of one turn at once, if their users may wait for the places. */
   #flushSessions(isUrgent: boolean): void {
     if (!this.#client.isUp || this.#shared?.hasNews !== true) return;
@@ -419,18 +338,6 @@ export class Cluster implements SharedState {
     this.#flushTimer = undefined;
     this.#isFlushUrgent = false;
     if (this.#client.isUp) void this.#attempt(async () => await this.#shared?.flush());
-  }
-
-  async #tellViolations(): Promise<void> {
-    const { banWindow, banAfter } = this.#options.settings;
-    const told = new Map([...this.#violations].map(([client, count]) => [keyOf(client), { client, count }]));
-    this.#violations.clear();
-    const args = [...told].flatMap(([key, { count }]) => [key, count]);
-    const [, ...banned] = await this.#client.run(VIOLATE, [banWindow, banAfter, ...args]);
-    for (const key of banned) {
-      const known = told.get(String(key));
-      if (known !== undefined) this.#firewall?.banForViolations(known.client);
-    }
   }
 
   /** Says that this node is there, and finds out whether Redis and the others are as they were. */
@@ -473,16 +380,16 @@ export class Cluster implements SharedState {
     const registered = this.#shared?.registered ?? 0;
     this.beats++;
     this.#obey(pairs(orders));
-    this.#revocations?.sweep();
-    this.#bans.sweep((client) => this.#banNodes.delete(client));
+    this.#revocations?.list.sweep();
+    this.#bans.sweep();
     const isSame = known === 1 && count === registered && epoch === this.#epoch;
     if (typeof dead === "string" && dead !== "") void this.#attempt(() => this.#sweep(dead));
     if (!isSame || this.#isJoining) return String(epoch);
-    await this.#revocations?.follow(Number(revocations));
-    await this.#bans.follow(Number(bans));
+    await this.#revocations?.list.follow(Number(revocations));
+    await this.#bans.list.follow(Number(bans));
     // What could not be told at once, for whatever reason.
-    await this.#revocations?.send();
-    await this.#bans.send();
+    await this.#revocations?.list.send();
+    await this.#bans.list.send();
     await this.#shared?.registerMissing();
     await this.#shared?.flush();
     return undefined;
@@ -509,8 +416,8 @@ export class Cluster implements SharedState {
 
   /** Puts together what this node and Redis know. */
   async #bringAll(): Promise<void> {
-    await this.#revocations?.join();
-    await this.#bans.join();
+    await this.#revocations?.list.join();
+    await this.#bans.list.join();
     const { replayCheck } = this.#options.settings;
     const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];
     for (let at = 0; at < tokens.length; at += TOKENS_BATCH) {
@@ -544,8 +451,8 @@ export class Cluster implements SharedState {
 
   #hinted(text: string): void {
     if (!this.#client.isUp) return;
-    if (text === "r") void this.#attempt(async () => await this.#revocations?.fetch());
-    else if (text === "b") void this.#attempt(() => this.#bans.fetch());
+    if (text === "r") void this.#attempt(async () => await this.#revocations?.list.fetch());
+    else if (text === "b") void this.#attempt(() => this.#bans.list.fetch());
     else if (text === `o ${this.node}`) void this.#attempt(() => this.#readOrders());
   }
 
@@ -574,24 +481,6 @@ export class Cluster implements SharedState {
       // What can't be in a Close frame is no order of a node of this version.
       if (!(error instanceof RangeError)) throw error;
     }
-  }
-
-  #applyBans(entries: readonly Entry[]): void {
-    for (const { id, endsAtMs, body } of entries) {
-      if (body === "") this.#banNodes.delete(id);
-      else this.#banNodes.set(id, body);
-      this.#firewall?.followBan(id, body === "" ? 0 : endsAtMs - Date.now());
-    }
-  }
-
-  #applyRevocations(entries: readonly Entry[]): void {
-    const added = entries.filter(({ body }) => body !== "").map((entry) =>
-      readRevocation(entry, this.#shift)
-    );
-    const removed = entries.filter(({ body }) => body === "").map(({ id }) => id);
-    const merged = this.#sessions?.followRevocations(added.filter((one) => one !== undefined), removed) ?? [];
-    // The one that is kept has more now than Redis knows; the other must not come back when that is taken back.
-    for (const { keptId, droppedId } of merged) this.revoked(keptId, droppedId);
   }
 
   /** Does something with Redis of which nobody awaits the result. */

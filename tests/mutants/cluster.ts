@@ -95,18 +95,22 @@ export const CLUSTER = [
   ...faultsOf("src/cluster/shared_sessions.ts", ["tests/redis/leftovers_test.ts"], [
     ["an extension that Redis refused", "for (const id of ids) this.#changed.add(id);", ""],
   ]),
-  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/cluster_test.ts"], [
+  ...faultsOf("src/cluster/shared_revocations.ts", ["tests/redis/cluster_test.ts"], [
     [
       "the longer of two revocations",
-      "for (const { keptId, droppedId } of merged) this.revoked(keptId, droppedId);",
-      "for (const { droppedId } of merged) this.unrevoked(droppedId, Date.now() + 3_600_000);",
+      "for (const { keptId, droppedId } of merged) this.add(keptId, droppedId);",
+      "for (const { droppedId } of merged) this.takeBack(droppedId, Date.now() + 3_600_000);",
     ],
+  ]),
+  ...faultsOf("src/cluster/shared_bans.ts", ["tests/redis/cluster_test.ts"], [
     [
       "violations of who is not banned any more",
       "    this.#forgetViolations(client);\n    if (endsAtMs",
       "    if (endsAtMs",
     ],
     ["a ban before there was a clock", "Number.isFinite(nowMs) ? nowMs : Date.now()", "nowMs"],
+  ]),
+  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/cluster_test.ts"], [
     [
       "what was not brought",
       "      await this.#bringAll();\n",

@@ -1,7 +1,8 @@
 // What nodes know together, whatever each was told first: nodes in this process, and one real Redis.
 
 import assert from "node:assert/strict";
-import { Cluster, type ClusterSettings, type SharedFirewall } from "../../src/cluster/cluster.ts";
+import { Cluster, type ClusterSettings } from "../../src/cluster/cluster.ts";
+import type { SharedFirewall } from "../../src/cluster/shared_bans.ts";
 import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
 import { until } from "./nodes.ts";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";

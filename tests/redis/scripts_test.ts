@@ -21,6 +21,7 @@ const CALLS: Readonly<Record<string, Command>> = {
   PUT: ["r", 10, "id", 1, LATER, "body"],
   CHANGES: ["r", 0],
   VIOLATE: [1000, 5, "client", 1],
+  FORGET: ["other"],
   PAGE: ["", 10],
   FIND: ["old"],
   ORDER: ["n:1", "old", "limit"],
@@ -53,6 +54,7 @@ Deno.test({
     // Somebody to release, and a dead node to sweep.
     for (const node of ["n:1", "dead:1"]) await run(scripts.REGISTER, LATER, [node, "old", ROW]);
     await connection.send(["SET", "{w}:j:oldjti", "old"]);
+    await connection.send(["SET", "{w}:c:other", 1]);
     await connection.send(["ZADD", "{w}:nodes", 1, "dead:1"]);
     const writing: string[] = [];
     for (const [name, script] of ALL) {
@@ -72,7 +74,7 @@ Deno.test({
     }
     assert.deepEqual(
       writing.sort(),
-      ["ADMIT", "BEAT", "ORDER", "PUT", "REGISTER", "RELEASE", "SWEEP", "VIOLATE"].sort(),
+      ["ADMIT", "BEAT", "FORGET", "ORDER", "PUT", "REGISTER", "RELEASE", "SWEEP", "VIOLATE"].sort(),
     );
     connection.close();
   },
