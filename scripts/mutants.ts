@@ -95,7 +95,8 @@ async function runTests(
   timeoutMs: number,
   more: readonly string[] = [],
 ) {
-  const [, ...words] = config.tasks.test.split(" ");
+  const command = config.tasks.test.split(" ");
+  const words = command.slice(command.indexOf("deno") + 1);
   // One file after the other unless told otherwise, because only then is it said when the first test begins.
   const flags = words.filter((word) => !["--parallel", "tests/"].includes(word));
   // A group of its own, so that what hangs is ended with all that it has started.
