@@ -21,8 +21,8 @@ Deno.test("runs at once if nobody waits, then one after the other, each after a 
   turns.take(() => (order.push("third"), ended.resolve(performance.now())));
   leave();
   assert.deepEqual(order, ["first"]);
-  // Twice 5 ms of work, and as much of rest after each.
-  assert.ok(await ended.promise - startMs >= 20);
+  // Twice 5 ms of work, and as much of rest after each; either timer may come a part of a millisecond early.
+  assert.ok(await ended.promise - startMs > 18);
   assert.deepEqual(order, ["first", "second", "third"]);
 });
 
