@@ -91,7 +91,15 @@ async function measureSessions(count: number): Promise<void> {
     place: (id: string) => places.get(id),
     ids: () => places.keys(),
   };
-  const shared = new SharedSessions({ client, shift, node, prefix: "{wsward}:", open });
+  const shared = new SharedSessions({
+    client,
+    shift,
+    node,
+    prefix: "{wsward}:",
+    open: { ...open, endForLimit() {}, close() {} },
+    settings: { maxSessionsPerUser: Infinity, onSessionLimit: "refuse-newest" },
+    attempt: () => Promise.resolve(),
+  });
   const used = async () => Number(/used_memory:(\d+)/.exec(String(await redis.call("INFO", "memory")))?.[1]);
   const before = await used();
   const beat = () => client.run(BEAT, [node, 15_000, "{}", "epoch"]);

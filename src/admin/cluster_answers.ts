@@ -7,6 +7,7 @@ import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
 import { type Page, readPage } from "./page_of_list.ts";
 import { isProblem, type Problem } from "./problem.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
+import { describeSession } from "./session_description.ts";
 
 const NO_NODES: Problem = { status: 404, detail: "this process is alone: it was started without --redis" };
 const NOT_ASKED: Problem = {
@@ -75,23 +76,9 @@ export async function pageOfSessions(
   const found = await cluster.ask((directory) => directory.page(page.after, page.limit));
   if (found === undefined) return undefined;
   const { next } = found.value;
-  const rows = found.value.sessions.map(
-    ({ id, user, address, connection, startedAtMs, expiresAtMs, node }) => {
-      // Only the node itself counts the messages.
-      const { messagesIn = null, messagesOut = null } = sessions.info(id) ?? {};
-      return {
-        id,
-        user,
-        address,
-        connection,
-        started_at: formatTime(startedAtMs),
-        expires_at: formatTime(expiresAtMs),
-        messages_in: messagesIn,
-        messages_out: messagesOut,
-        node,
-      };
-    },
-  );
+  const rows = found.value.sessions.map((session) => {
+    return { ...describeSession({ ...session, ...sessions.info(session.id) }), node: session.node };
+  });
   return jsonResponse({ sessions: rows, ...next === undefined ? {} : { next } });
 }
 

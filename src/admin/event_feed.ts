@@ -1,6 +1,7 @@
 // The latest log records, kept for whoever asks, and passed on to whoever watches.
 
-import { type EventName, EVENTS, type LogLevel } from "../telemetry/events.ts";
+import type { LogLevel } from "../telemetry/event_declaration.ts";
+import { type EventName, EVENTS } from "../telemetry/events.ts";
 import { formatJsonLine, type LineRecord } from "../telemetry/line.ts";
 import type { Log } from "../telemetry/log.ts";
 

@@ -5,11 +5,11 @@ import * as v from "valibot";
 import { readUserName } from "../auth/user_name.ts";
 import { formatTime } from "../core/shown.ts";
 import { MAX_REVOCATION_TTL_MS, type Revocation } from "../endpoints/sessions/revocation_store.ts";
-import type { SessionInfo } from "../endpoints/sessions/session.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
 import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
 import { closeElsewhere, pageOfSessions, tellEverywhere, tokensElsewhere } from "./cluster_answers.ts";
+import { describeSession } from "./session_description.ts";
 import { isProblem, type Problem } from "./problem.ts";
 import { pageResponse, timeKey } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
@@ -162,20 +162,6 @@ function isStorageFailure(error: unknown): boolean {
 function nameOf(text: string): string {
   const user = readUserName(text);
   return user.ok ? user.name : text;
-}
-
-function describeSession(info: SessionInfo) {
-  const { id, user, address, connection, startedAtMs, expiresAtMs, messagesIn, messagesOut } = info;
-  return {
-    id,
-    user,
-    address,
-    connection,
-    started_at: formatTime(startedAtMs),
-    expires_at: formatTime(expiresAtMs),
-    messages_in: messagesIn,
-    messages_out: messagesOut,
-  };
 }
 
 /** Where something is, where there is more than one node. */

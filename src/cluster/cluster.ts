@@ -11,12 +11,12 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { ADMIT, BEAT, LEASE_MS, ORDERS, SWEEP, USE } from "./scripts.ts";
+import { BEAT, LEASE_MS, ORDERS, SWEEP, USE } from "./scripts.ts";
 import { SharedBans, type SharedFirewall } from "./shared_bans.ts";
 import { pairs } from "./shared_list.ts";
 import { SharedRevocations } from "./shared_revocations.ts";
 import { SharedSessions } from "./shared_sessions.ts";
-import { keyOf, nameOf, parse, remainingMs, type TimeShift, writeRow } from "./wire.ts";
+import { keyOf, nameOf, remainingMs, type TimeShift } from "./wire.ts";
 
 /** The settings of a node. */
 export type ClusterSettings = Pick<
@@ -36,8 +36,6 @@ export interface ClusterOptions {
 const BEAT_MS = 5000;
 /** How many used tokens are told at once. */
 const TOKENS_BATCH = 100;
-/** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
-const FLUSH_MS = 25;
 /** A refusal of Redis is recorded at most so often. */
 const REFUSAL_LOG_MS = 60_000;
 const STOP_MS = 2000;
@@ -64,8 +62,6 @@ export class Cluster implements SharedState {
   #epoch: string | undefined;
   #isJoining = false;
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
-  #isFlushUrgent = false;
   #lostAtMs: number | undefined;
   #refusalLoggedMs = -Infinity;
   #isStarted = false;
@@ -167,6 +163,8 @@ export class Cluster implements SharedState {
         node: this.node,
         prefix: this.#prefix,
         open: sessions,
+        settings: this.#options.settings,
+        attempt: (action) => this.#attempt(action),
       });
       this.#revocations = new SharedRevocations({
         client: this.#client,
@@ -205,7 +203,7 @@ export class Cluster implements SharedState {
   /** Ends for good. */
   async stop(): Promise<void> {
     this.#bans.stop();
-    clearTimeout(this.#flushTimer);
+    this.#shared?.stop();
     if (this.#isStarted) await this.leave();
     this.#client.stop();
   }
@@ -217,40 +215,14 @@ export class Cluster implements SharedState {
   }
 
   async #ask(place: Place, jti: string | undefined, shared: SharedSessions): Promise<Verdict> {
-    const { maxSessionsPerUser, onSessionLimit, replayCheck } = this.#options.settings;
-    const limit = maxSessionsPerUser === Infinity ? -1 : maxSessionsPerUser;
-    const key = replayCheck && jti !== undefined ? keyOf(jti) : "";
-    // First, so that nobody is refused for a session of his own that is over.
-    if (this.#isFlushUrgent) this.#flushNow();
-    shared.asked.add(place.id);
+    const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
     try {
-      const ask = () =>
-        this.#client.run(ADMIT, [
-          this.node,
-          place.id,
-          writeRow(place, this.#shift),
-          limit,
-          onSessionLimit,
-          key,
-          remainingMs(place.expiresAtMs),
-        ]);
-      let [status, isCrowded] = await ask();
-      if (status === "FULL") {
-        // Perhaps for a session of his own that is over, and of which this node or another has not told yet.
-        this.#flushNow();
-        await new Promise((resolve) => setTimeout(resolve, 2 * FLUSH_MS));
-        [status, isCrowded] = await ask();
-      }
-      if (status !== "OK") return status === "FULL" ? "full" : "used";
-      shared.admitted(place.id, isCrowded === 0);
-      return "ok";
+      return await shared.admit(place, key);
     } catch (error) {
       this.#expect(error);
       // Perhaps it was done, and nobody heard of it.
       if (this.#withoutRedis() === "refused") shared.ended(place.id, key);
       return this.#withoutRedis();
-    } finally {
-      shared.asked.delete(place.id);
     }
   }
 
@@ -268,12 +240,11 @@ export class Cluster implements SharedState {
 
   changed({ id }: Place): void {
     this.#shared?.changed(id);
-    this.#flushSessions(false);
   }
 
   ended(id: string, jti?: string): void {
     const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
-    this.#flushSessions(this.#shared?.ended(id, key) ?? false);
+    this.#shared?.ended(id, key);
   }
 
   revoked(id: string, replacedId: string | undefined): void {
@@ -322,24 +293,6 @@ export class Cluster implements SharedState {
     return this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone";
   }
 
-  /** Tells of sessions that have ended, many together. Those of one turn at once, if their users may wait for the places. */
-  #flushSessions(isUrgent: boolean): void {
-    if (!this.#client.isUp || this.#shared?.hasNews !== true) return;
-    if (isUrgent && !this.#isFlushUrgent) {
-      this.#isFlushUrgent = true;
-      clearTimeout(this.#flushTimer);
-      this.#flushTimer = undefined;
-    }
-    this.#flushTimer ??= setTimeout(() => this.#flushNow(), isUrgent ? 0 : FLUSH_MS);
-  }
-
-  #flushNow(): void {
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
-    this.#isFlushUrgent = false;
-    if (this.#client.isUp) void this.#attempt(async () => await this.#shared?.flush());
-  }
-
   /** Says that this node is there, and finds out whether Redis and the others are as they were. */
   async #beat(): Promise<void> {
     if (this.#isLeaving) return;
@@ -379,7 +332,7 @@ export class Cluster implements SharedState {
     ]);
     const registered = this.#shared?.registered ?? 0;
     this.beats++;
-    this.#obey(pairs(orders));
+    this.#shared?.obey(pairs(orders));
     this.#revocations?.list.sweep();
     this.#bans.sweep();
     const isSame = known === 1 && count === registered && epoch === this.#epoch;
@@ -458,29 +411,7 @@ export class Cluster implements SharedState {
 
   async #readOrders(): Promise<void> {
     const [, ...orders] = await this.#client.run(ORDERS, [this.node]);
-    this.#obey(pairs(orders));
-  }
-
-  /** Ends the sessions that another node wants to be ended. */
-  #obey(orders: readonly (readonly [string, string])[]): void {
-    for (const [id, why] of orders) {
-      if (why === "limit") this.#sessions?.endForLimit(id);
-      else this.#close(id, why);
-      // Its end is told like any other; without it, the order is done too.
-      this.#shared?.unknown(id);
-    }
-    if (orders.length > 0) this.#flushSessions(true);
-  }
-
-  #close(id: string, why: string): void {
-    const { code, reason } = Object(parse(why));
-    if (typeof code !== "number" || typeof reason !== "string") return;
-    try {
-      this.#sessions?.close(id, code, reason);
-    } catch (error) {
-      // What can't be in a Close frame is no order of a node of this version.
-      if (!(error instanceof RangeError)) throw error;
-    }
+    this.#shared?.obey(pairs(orders));
   }
 
   /** Does something with Redis of which nobody awaits the result. */

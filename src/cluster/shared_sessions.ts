@@ -1,9 +1,10 @@
 // The sessions of this node in Redis: each is registered while it is open, and nothing else is.
 
+import type { Settings } from "../core/settings/declarations.ts";
 import type { Place } from "../core/shared_state.ts";
 import { type RedisClient, RedisRefusal } from "../redis/client.ts";
-import { MAX_BATCH, REGISTER, RELEASE } from "./scripts.ts";
-import { type TimeShift, writeRow } from "./wire.ts";
+import { ADMIT, MAX_BATCH, REGISTER, RELEASE } from "./scripts.ts";
+import { parse, remainingMs, type TimeShift, writeRow } from "./wire.ts";
 
 /** The sessions that are open here. */
 export interface OpenSessions {
@@ -11,6 +12,9 @@ export interface OpenSessions {
   has(id: string): boolean;
   place(id: string): Place | undefined;
   ids(): Iterable<string>;
+  /** Ends one because its user has too many. */
+  endForLimit(id: string): void;
+  close(id: string, code: number, reason: string): unknown;
 }
 
 /** What they are registered with. */
@@ -21,7 +25,13 @@ export interface SharedSessionsOptions {
   /** The beginning of all keys. */
   readonly prefix: string;
   readonly open: OpenSessions;
+  readonly settings: Pick<Settings, "maxSessionsPerUser" | "onSessionLimit">;
+  /** Does something with Redis of which nobody awaits the result. */
+  readonly attempt: (action: () => Promise<unknown>) => Promise<void>;
 }
+
+/** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
+const FLUSH_MS = 25;
 
 /** More sessions than a node can have. */
 const MAX_REGISTERED = 2_000_000;
@@ -32,12 +42,14 @@ export class SharedSessions {
   /** What Redis has, as far as its answers tell. */
   readonly #registered = new Set<string>();
   /** Sessions that Redis is asked for now: they are not open yet, and no ghosts. */
-  readonly asked = new Set<string>();
+  readonly #asked = new Set<string>();
   /** What is to be released, each perhaps with the key of a token that it did not use. */
   readonly #ended = new Map<string, string>();
   readonly #changed = new Set<string>();
   /** Sessions whose users have room for many more: nobody waits for their places. */
   readonly #roomy = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isUrgent = false;
 
   constructor(options: SharedSessionsOptions) {
     this.#options = options;
@@ -48,32 +60,96 @@ export class SharedSessions {
     return this.#registered.size;
   }
 
-  /** Told that Redis has registered a session, and whether its user had room for many more then. */
-  admitted(id: string, isRoomy: boolean): void {
-    this.#registered.add(id);
-    if (isRoomy) this.#roomy.add(id);
+  /**
+   * Asks for a session, `jtiKey` being the key of a token that it uses up, or nothing. Rejects as `RedisClient.run`; then it may
+   * have been registered all the same.
+   */
+  async admit(place: Place, jtiKey: string): Promise<"ok" | "full" | "used"> {
+    const { client, node, shift, settings: { maxSessionsPerUser, onSessionLimit } } = this.#options;
+    const limit = maxSessionsPerUser === Infinity ? -1 : maxSessionsPerUser;
+    const ask = () => {
+      const left = remainingMs(place.expiresAtMs);
+      return client.run(ADMIT, [node, place.id, writeRow(place, shift), limit, onSessionLimit, jtiKey, left]);
+    };
+    // First, so that nobody is refused for a session of his own that is over.
+    if (this.#isUrgent) this.#tellNow();
+    this.#asked.add(place.id);
+    try {
+      let [status, isCrowded] = await ask();
+      if (status === "FULL") {
+        // Perhaps for a session of his own that is over, and of which this node or another has not told yet.
+        this.#tellNow();
+        await new Promise((resolve) => setTimeout(resolve, 2 * FLUSH_MS));
+        [status, isCrowded] = await ask();
+      }
+      if (status !== "OK") return status === "FULL" ? "full" : "used";
+      this.#registered.add(place.id);
+      if (isCrowded === 0) this.#roomy.add(place.id);
+      return "ok";
+    } finally {
+      this.#asked.delete(place.id);
+    }
   }
 
   /** A session was extended. */
   changed(id: string): void {
-    if (this.#registered.has(id)) this.#changed.add(id);
+    if (!this.#registered.has(id)) return;
+    this.#changed.add(id);
+    this.#tellSoon(false);
   }
 
-  /** A session has ended, or never began: then with the key of its token. Returns whether that should be told at once. */
-  ended(id: string, jtiKey = ""): boolean {
+  /** A session has ended, or never began: then with the key of its token. */
+  ended(id: string, jtiKey = ""): void {
     const isRoomy = this.#roomy.delete(id);
     if (this.#registered.has(id) || jtiKey !== "") this.#ended.set(id, jtiKey);
-    return !isRoomy || jtiKey !== "";
+    this.#tellSoon(!isRoomy || jtiKey !== "");
   }
 
-  /** Forgets an order for a session that is not here. */
-  unknown(id: string): void {
-    this.#ended.set(id, "");
+  /** Ends the sessions that another node wants to be ended, each for its reason. */
+  obey(orders: readonly (readonly [string, string])[]): void {
+    for (const [id, why] of orders) {
+      if (why === "limit") this.#options.open.endForLimit(id);
+      else this.#close(id, why);
+      // Its end is told like any other; without it, the order is done too.
+      this.#ended.set(id, "");
+    }
+    if (orders.length > 0) this.#tellSoon(true);
   }
 
-  /** Whether there is something to tell. */
-  get hasNews(): boolean {
-    return this.#ended.size > 0 || this.#changed.size > 0;
+  #close(id: string, why: string): void {
+    const { code, reason } = Object(parse(why));
+    if (typeof code !== "number" || typeof reason !== "string") return;
+    try {
+      this.#options.open.close(id, code, reason);
+    } catch (error) {
+      // What can't be in a Close frame is no order of a node of this version.
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+
+  /** Tells what has changed, many together; those of one turn at once, if their users may wait for the places. */
+  #tellSoon(isUrgent: boolean): void {
+    const hasNews = this.#ended.size > 0 || this.#changed.size > 0;
+    if (!this.#options.client.isUp || !hasNews) return;
+    if (isUrgent && !this.#isUrgent) {
+      this.#isUrgent = true;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    this.#timer ??= setTimeout(() => this.#tellNow(), isUrgent ? 0 : FLUSH_MS);
+  }
+
+  /** Tells what has changed, if anybody listens. */
+  #tellNow(): void {
+    this.stop();
+    if (this.#options.client.isUp) void this.#options.attempt(() => this.flush());
+  }
+
+  /** Tells nothing any more, until something changes. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isUrgent = false;
   }
 
   /** Tells Redis what has changed, before anything that is sent after this. Rejects as `RedisClient.run`. */
@@ -103,7 +179,7 @@ export class SharedSessions {
       for (const [i, id] of (Array.isArray(rows) ? rows : []).entries()) {
         if (i % 2 === 1) continue;
         this.#registered.add(String(id));
-        if (!open.has(String(id)) && !this.asked.has(String(id))) {
+        if (!open.has(String(id)) && !this.#asked.has(String(id))) {
           this.#ended.set(String(id), this.#ended.get(String(id)) ?? "");
         }
       }

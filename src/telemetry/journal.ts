@@ -1,6 +1,6 @@
 // The journal of systemd: whether stderr goes there, and how severe a line is in its terms. See sd-daemon(3).
 
-import type { LogLevel } from "./events.ts";
+import type { LogLevel } from "./event_declaration.ts";
 
 /** Numbers of syslog, in brackets, for the beginning of a line. */
 export const PRIORITIES: Readonly<Record<LogLevel, string>> = {

@@ -1,6 +1,6 @@
 // Turns one log record into one line of text that nobody outside can forge or colour.
 
-import type { LogLevel } from "./events.ts";
+import type { LogLevel } from "./event_declaration.ts";
 
 /** A value of a field: a number, a flag or a short text. */
 export type Value = string | number | boolean;

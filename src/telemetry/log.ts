@@ -1,6 +1,7 @@
 // The log: events go in; readable lines come out on the terminal and, from level error up, in a file.
 
-import { type EventName, EVENTS, LOG_LEVELS, type LogFields, type LogLevel } from "./events.ts";
+import { LOG_LEVELS, type LogLevel } from "./event_declaration.ts";
+import { type EventName, EVENTS, type LogFields } from "./events.ts";
 import { type FileSink, openFileSink } from "./file_sink.ts";
 import { PRIORITIES } from "./journal.ts";
 import { formatJsonLine, formatLine, inColour } from "./line.ts";

@@ -1,6 +1,7 @@
 // Records that a stranger can cause again and again: a few at once, and then how many more there were.
 
-import { type EventDeclaration, type EventName, EVENTS } from "./events.ts";
+import type { EventDeclaration } from "./event_declaration.ts";
+import { type EventName, EVENTS } from "./events.ts";
 import type { Log, LogFields } from "./log.ts";
 
 /** How many records of one kind are logged before they are only counted. */

@@ -176,11 +176,24 @@ const ROWS: Partial<Record<SettingName, Row>> = {
   },
 };
 
-Deno.test("each setting has a row that shows its effect", () => {
+/** What can be seen with a Redis only, and the file in which it is. */
+const SEEN_WITH_REDIS: Readonly<Partial<Record<SettingName, string>>> = {
+  redis: "lives_test.ts",
+  redisPrefix: "lives_test.ts",
+  redisTimeout: "loss_test.ts",
+  redisCa: "lives_test.ts",
+  nodeName: "lives_test.ts",
+  onRedisLoss: "loss_test.ts",
+};
+
+Deno.test("each setting has a row that shows its effect, or a test with a Redis that gives it", async () => {
   for (const name of SETTING_NAMES) {
-    // Those are seen in tests/redis.
-    if (/^redis|^onRedisLoss$|^nodeName$/.test(name)) continue;
-    assert.ok(name in ROWS, `${name} must have a row`);
+    const file = SEEN_WITH_REDIS[name];
+    if (file === undefined) assert.ok(name in ROWS, `${name} must have a row`);
+    else {
+      const text = await Deno.readTextFile(new URL(`../redis/${file}`, import.meta.url));
+      assert.ok(text.includes(`"${flagOf(name)}"`), `${file} must give ${flagOf(name)}`);
+    }
   }
 });
 

@@ -74,7 +74,7 @@ export const CLUSTER = [
     ["what there was no room for", "this.#mayHaveRoom = this.#isFull;", ""],
     ["what was taken back comes again", "if (rank > entry.rank ||", "if (false ||"],
   ]),
-  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/lives_test.ts"], [
+  ...faultsOf("src/cluster/shared_sessions.ts", ["tests/redis/lives_test.ts"], [
     ["a place whose end was not told yet", 'if (status === "FULL") {', "if (false) {"],
   ]),
   ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [

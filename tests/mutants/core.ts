@@ -13,9 +13,11 @@ export const CORE = [
     ["--proxy-protocol without --trust-proxy", "proxyProtocol && trustProxy.length === 0", "false"],
     ["a chain in text", 'logChain && logFormat !== "json"', "false"],
   ]),
-  ...faultsOf("src/core/settings/declarations.ts", ["tests/core/settings_test.ts"], [
+  ...faultsOf("src/core/settings/declared/operation.ts", ["tests/core/settings_test.ts"], [
     ["a quote in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21-\\x5b\\x5d-\\x7e]"],
     ["a backslash in --admin-scope", "[\\x21\\x23-\\x5b\\x5d-\\x7e]", "[\\x21\\x23-\\x7e]"],
+  ]),
+  ...faultsOf("src/core/settings/declared/limits.ts", ["tests/core/settings_test.ts"], [
     [
       "any page may connect by default",
       'help: "let the pages of every web site connect",\n    default: false,',

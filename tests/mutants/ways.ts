@@ -107,8 +107,8 @@ export const WAYS = [
     ["buffers of those that are gone are not given back", "      this.#buffer.release();\n", ""],
     [
       "who is shed waits for its turn for ever",
-      "  resume(): void {\n    const",
-      "  resume(): void {\n    if (this.heldBytes > 100_000) return;\n    const",
+      "  resume(): void {\n    this",
+      "  resume(): void {\n    if (this.heldBytes > 100_000) return;\n    this",
     ],
     ["broken rules are not counted", "    countUp(this.#options.counters.violations, rule);\n", ""],
     ["ends are not counted by code", "    countUp(counters.closes, code);\n", ""],
@@ -140,8 +140,8 @@ export const WAYS = [
     ["who has left comes to a turn", "return () => this.#waiting.delete(go);", "return () => {};"],
     ["the rest never comes to its turn", "      this.#time();\n    }, 0);", "    }, 0);"],
   ]),
-  ...faultsOf("src/firewall/connection/connection.ts", ["tests/firewall/connection/turns_test.ts"], [
-    ["what was written gives a turn", "while (!isDue && !this.#isPeerGone) await", "await"],
+  ...faultsOf("src/firewall/connection/pause.ts", ["tests/firewall/connection/turns_test.ts"], [
+    ["what was written gives a turn", "while (!isDue && !isOver()) await", "await"],
   ]),
   ...faultsOf("src/firewall/connection/read_buffer.ts", ["tests/firewall/connection/read_buffer_test.ts"], [
     [

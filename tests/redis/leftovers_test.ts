@@ -72,12 +72,18 @@ function test(name: string, fn: (parts: Parts) => Promise<void>): void {
           has: (id) => open.has(id),
           place: (id) => open.get(id),
           ids: () => open.keys(),
+          endForLimit() {},
+          close() {},
         },
+        settings: { maxSessionsPerUser: Infinity, onSessionLimit: "refuse-newest" },
+        // The cases tell by themselves.
+        attempt: () => Promise.resolve(),
       });
       const directory = new Directory({ client, shift, node: NODE });
       try {
         await fn({ redis, client, shift, open, sessions, directory });
       } finally {
+        sessions.stop();
         client.stop();
       }
     },

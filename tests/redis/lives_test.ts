@@ -28,12 +28,21 @@ async function endLeases(redis: RedisServer, besides: string): Promise<void> {
 
 const ONE = ["--max-sessions-per-user", "1"];
 
-test("a node that is killed: its users log in elsewhere once its lease is over, and it is swept", async () => {
-  await using redis = await RedisServer.start();
-  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
-  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
+/** Two nodes that have joined, with one session a user. */
+async function startPair(redis: RedisServer) {
+  await using stack = new AsyncDisposableStack();
+  const a = stack.use(new Node(redis.url, [...ONE, "--node-name", "a"]));
+  const b = stack.use(new Node(redis.url, [...ONE, "--node-name", "b"]));
   await a.joined();
   await b.joined();
+  const ending = stack.move();
+  return { a, b, [Symbol.asyncDispose]: () => ending.disposeAsync() };
+}
+
+test("a node that is killed: its users log in elsewhere once its lease is over, and it is swept", async () => {
+  await using redis = await RedisServer.start();
+  await using pair = await startPair(redis);
+  const { a, b } = pair;
   const { client } = await a.login(token());
   const others = [];
   for (let i = 0; i < 20; i++) others.push(await a.login(token({ user_id: `user ${i}` })));
@@ -51,10 +60,8 @@ test("a node that is killed: its users log in elsewhere once its lease is over, 
 
 test("a node that stops properly is gone at once", async () => {
   await using redis = await RedisServer.start();
-  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
-  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
-  await a.joined();
-  await b.joined();
+  await using pair = await startPair(redis);
+  const { a, b } = pair;
   const { client } = await a.login(token());
   assert.equal(await answer(b), "Too Many Sessions");
   a.program.signal("SIGTERM");
@@ -68,10 +75,8 @@ test("a node that stops properly is gone at once", async () => {
 
 test("a node that stood still for longer than its lease registers again, and nobody is thrown out", async () => {
   await using redis = await RedisServer.start();
-  await using a = new Node(redis.url, [...ONE, "--node-name", "a"]);
-  await using b = new Node(redis.url, [...ONE, "--node-name", "b"]);
-  await a.joined();
-  await b.joined();
+  await using pair = await startPair(redis);
+  const { a, b } = pair;
   const { client } = await a.login(token());
   a.program.signal("SIGSTOP");
   await endLeases(redis, "b");

@@ -1,7 +1,8 @@
 // The declared events and fields: that each one is used, and that none takes a name of the record itself.
 
 import assert from "node:assert/strict";
-import { type EventDeclaration, EVENTS } from "../../src/telemetry/events.ts";
+import type { EventDeclaration } from "../../src/telemetry/event_declaration.ts";
+import { EVENTS } from "../../src/telemetry/events.ts";
 import { FIELDS } from "../../src/telemetry/fields.ts";
 
 const DECLARED: readonly (readonly [string, EventDeclaration])[] = Object.entries(EVENTS);

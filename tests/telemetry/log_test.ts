@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { StartError } from "../../src/core/errors.ts";
 import { checkChain } from "../../src/telemetry/chain_check.ts";
-import { EVENTS, type LogLevel } from "../../src/telemetry/events.ts";
+import type { LogLevel } from "../../src/telemetry/event_declaration.ts";
+import { EVENTS } from "../../src/telemetry/events.ts";
 import { type OpenLog, openLog } from "../../src/telemetry/log.ts";
 
 const IS_WINDOWS = Deno.build.os === "windows";

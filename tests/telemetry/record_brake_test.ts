@@ -1,7 +1,8 @@
 // That no stranger can fill the log: every event has a brake, or a reason why it needs none.
 import assert from "node:assert/strict";
 import { clientKey } from "../../src/firewall/admission/network_set.ts";
-import { type EventDeclaration, type EventName, EVENTS } from "../../src/telemetry/events.ts";
+import type { EventDeclaration } from "../../src/telemetry/event_declaration.ts";
+import { type EventName, EVENTS } from "../../src/telemetry/events.ts";
 import type { Log, LogFields } from "../../src/telemetry/log.ts";
 import { MAX_KINDS, MOST_AT_ONCE, RecordBrake } from "../../src/telemetry/record_brake.ts";
 

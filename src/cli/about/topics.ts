@@ -6,7 +6,8 @@ import { FRAME_RULES, LIMITS, type RuleDeclaration } from "../../firewall/violat
 import { CLOSE_CODES, LOCAL_CODES, type SentCloseCode } from "../../protocol/close_code.ts";
 import { REFUSAL_RULES, type RefusalRuleDeclaration } from "../../protocol/refusal_rule.ts";
 import { REFUSAL_STATUSES, type RefusalStatusDeclaration } from "../../protocol/refusal_status.ts";
-import { type EventDeclaration, EVENTS } from "../../telemetry/events.ts";
+import type { EventDeclaration } from "../../telemetry/event_declaration.ts";
+import { EVENTS } from "../../telemetry/events.ts";
 import { type FieldName, FIELDS } from "../../telemetry/fields.ts";
 
 /** One thing that can be explained. */

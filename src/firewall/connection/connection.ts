@@ -13,6 +13,7 @@ import type { ConnectionFacts, ConnectionLimits, ConnectionOptions } from "./con
 import { linger } from "./linger.ts";
 import { excuse, judgeTimes } from "./liveness.ts";
 import type { Outbox } from "./outbox.ts";
+import { Pause } from "./pause.ts";
 import { Rates } from "./rates.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { Turns } from "./turns.ts";
@@ -56,8 +57,7 @@ export class Connection implements Holder, Host {
   #throttledMs = 0;
   /** What of the way's bytes the budget knows. */
   #countedBytes = 0;
-  /** Ends the wait of the loop, which looks again whether it may go on. */
-  #onResumed: (() => void) | undefined;
+  readonly #pause = new Pause();
 
   constructor(options: ConnectionOptions) {
     this.id = options.id;
@@ -149,9 +149,7 @@ export class Connection implements Holder, Host {
 
   /** Lets the loop look again whether it may go on. */
   resume(): void {
-    const onResumed = this.#onResumed;
-    this.#onResumed = undefined;
-    onResumed?.();
+    this.#pause.end();
   }
 
   /** Ends the peer's side at once, whatever state it is in; the endpoint is still told. Harmless after the end. */
@@ -244,7 +242,7 @@ export class Connection implements Holder, Host {
     if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
     if (!this.#closing.isOpen) return;
     this.#way.sweep(nowMs, this.#limits);
-    this.#watch.look(nowMs, this.#way, this.#outbox, this.#bytesIn, this.#onResumed !== undefined);
+    this.#watch.look(nowMs, this.#way, this.#outbox, this.#bytesIn, this.#pause.isOn);
     const due = judgeTimes(this.#watch.times, this.#limits, nowMs);
     if (due === undefined) return;
     if (due === "ping") {
@@ -268,7 +266,7 @@ export class Connection implements Holder, Host {
     for (;;) {
       if (this.#isPeerGone) return;
       if (!way.isReady || outbox.isBehind) {
-        await this.#resumed();
+        await this.#pause.wait();
         continue;
       }
       const framesBefore = check.frames;
@@ -291,7 +289,7 @@ export class Connection implements Holder, Host {
         continue;
       }
       if (this.#closing.isOpen && way.heldBytes > 0 && !this.#options.budget.mayGrow(this)) {
-        await this.#resumed();
+        await this.#pause.wait();
         continue;
       }
       if (outbox.isBehind) continue;
@@ -320,14 +318,8 @@ export class Connection implements Holder, Host {
   async #slowDown(): Promise<boolean> {
     const usedUp = this.#rates.usedUp();
     if (usedUp === undefined) {
-      let isDue = false;
-      const leave = turns.wait(() => {
-        isDue = true;
-        this.resume();
-      });
       // What was written is no reason to go on: those of all others have been written too.
-      while (!isDue && !this.#isPeerGone) await this.#resumed();
-      leave();
+      await this.#pause.untilTurn(turns, () => this.#isPeerGone);
       this.#rates.beginTurn();
       return true;
     }
@@ -335,12 +327,8 @@ export class Connection implements Holder, Host {
       this.#breakRule("limit.reached", usedUp.violation);
       return false;
     }
-    const startedMs = performance.now();
-    const timer = setTimeout(() => this.resume(), usedUp.delayMs);
-    await this.#resumed();
-    clearTimeout(timer);
+    const throttledMs = await this.#pause.atMost(usedUp.delayMs);
     this.#rates.beginTurn();
-    const throttledMs = performance.now() - startedMs;
     this.#throttledMs += throttledMs;
     this.#options.counters.throttledMs += throttledMs;
     return true;
@@ -391,7 +379,7 @@ export class Connection implements Holder, Host {
   /** What is in the outbox goes out, then both sides end: first ours, for the peer may still be reading (RFC 6455 §7.1.1). */
   async #finish(): Promise<void> {
     const outbox = this.#outbox;
-    while (!this.#isPeerGone && (!outbox.isEnded || outbox.isWriting)) await this.#resumed();
+    while (!this.#isPeerGone && (!outbox.isEnded || outbox.isWriting)) await this.#pause.wait();
     if (this.#isPeerGone) return;
     this.#deadlineMs = Math.min(this.#deadlineMs, performance.now() + LINGER_MS);
     await linger(this.#options.peer);
@@ -408,10 +396,6 @@ export class Connection implements Holder, Host {
     this.#isPeerGone = true;
     closeQuietly(this.#options.peer);
     this.resume();
-  }
-
-  #resumed(): Promise<void> {
-    return new Promise((resolve) => this.#onResumed = resolve);
   }
 
   /** Tells the budget what the way holds now. */
