@@ -2,7 +2,6 @@
 
 import { StartError } from "../core/errors.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BrakedLog } from "./braked_log.ts";
 import type { AdminRequest } from "./http_exchange.ts";
 import { HttpListener, type HttpListenerOptions } from "./http_listener.ts";
 import { MetricsToken } from "./metrics_token.ts";
@@ -13,9 +12,6 @@ import { RequestHandler } from "./request_handler.ts";
 
 /** How old the metrics may be, in milliseconds: a stranger who asks without end has them made once in this time. */
 const MAX_AGE_MS = 1000;
-
-/** How many refusals are logged per second, after the first few: a stranger causes them. */
-const REFUSALS_PER_SECOND = 0.1;
 
 /** What a listener for machines is made of. */
 export interface MetricsOptions extends MonitoredParts, Pick<HttpListenerOptions, "listen" | "timeouts"> {
@@ -49,9 +45,15 @@ const NO_TOKEN: Problem = {
 export function startMetrics(options: MetricsOptions): MetricsServer {
   const { tokenFile, log } = options;
   const token = tokenFile === undefined ? undefined : new MetricsToken(tokenFile);
+  // First: where it can't listen, nothing has begun that would have to be stopped. It asks nobody before this returns.
+  const listener = new HttpListener({
+    ...options,
+    name: "metrics",
+    answer: (request) => handler.handle(request),
+    onFault: (error) => handler.contain(error),
+    onLack: () => options.firewall()?.lackDescriptors() ?? false,
+  });
   const monitor = new Monitor(options);
-  const refusals = new BrakedLog(log, "refusals of metrics", REFUSALS_PER_SECOND);
-  const faults = new BrakedLog(log, "faults of metrics");
   const handler = new RequestHandler({
     routes: createReadingRoutes(monitor, {
       isMetricsPublic: token === undefined,
@@ -60,23 +62,9 @@ export function startMetrics(options: MetricsOptions): MetricsServer {
     }),
     guard: () => undefined,
     authorize: (request) => Promise.resolve(mayRead(request, token) ? undefined : NO_TOKEN),
-    onRefusal: ({ status, detail }) => refusals.record("metrics.refused", { status, reason: detail }),
-    faults,
+    refusal: "metrics.refused",
     log,
   });
-  let listener: HttpListener;
-  try {
-    listener = new HttpListener({
-      ...options,
-      name: "metrics",
-      answer: (request) => handler.handle(request),
-      onFault: (error) => handler.contain(error),
-      onLack: () => options.firewall()?.lackDescriptors() ?? false,
-    });
-  } catch (error) {
-    monitor.stop();
-    throw error;
-  }
   return {
     url: `${listener.url}metrics`,
     reload() {
@@ -91,8 +79,6 @@ export function startMetrics(options: MetricsOptions): MetricsServer {
     async stop() {
       monitor.stop();
       await listener.stop();
-      refusals.flush();
-      faults.flush();
     },
   };
 }

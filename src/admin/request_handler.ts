@@ -1,8 +1,8 @@
 // What every request to a listener of administrators goes through, and that nothing that is asked can end it.
 
 import type { Identity } from "../auth/token.ts";
+import { Containment } from "../telemetry/containment.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { BrakedLog } from "./braked_log.ts";
 import { type AdminRequest, Lost } from "./http_exchange.ts";
 import { isProblem, type Problem, problemResponse } from "./problem.ts";
 import { checkBodyHead, readJsonBody } from "./request_guard.ts";
@@ -15,9 +15,8 @@ export interface RequestHandlerOptions {
   readonly guard: (request: AdminRequest, isHealth: boolean) => Problem | undefined;
   /** Who sent a request for what is not public; nothing if that need not be known. */
   readonly authorize: (request: AdminRequest) => Promise<Identity | Problem | undefined>;
-  /** Told of each refusal that is more than a mistake: 401, 403 and 421. */
-  readonly onRefusal: (problem: Problem) => void;
-  readonly faults: BrakedLog;
+  /** What each refusal that is more than a mistake is called in the log: 401, 403 and 421. */
+  readonly refusal: "admin.refused" | "metrics.refused";
   readonly log: Log;
 }
 
@@ -39,16 +38,16 @@ const FAILED: Problem = { status: 500, detail: "a failure on the server's side; 
 /** Answers the requests to one listener. */
 export class RequestHandler {
   readonly #options: RequestHandlerOptions;
+  readonly #containment: Containment;
 
   constructor(options: RequestHandlerOptions) {
     this.#options = options;
+    this.#containment = new Containment(options.log);
   }
 
   /** Records a fault of our own. */
   contain(error: unknown): void {
-    this.#options.faults.record("process.unhandled", {
-      error: error instanceof Error ? error.stack ?? error.message : String(error),
-    });
+    this.#containment.record(error);
   }
 
   async handle(request: AdminRequest | Problem): Promise<Response> {
@@ -61,7 +60,8 @@ export class RequestHandler {
       result = FAILED;
     }
     if (!(result instanceof Response) && [401, 403, 421].includes(result.status)) {
-      this.#options.onRefusal(result);
+      const { refusal, log } = this.#options;
+      log(refusal, { status: result.status, reason: result.detail });
     }
     const response = result instanceof Response ? result : problemResponse(result);
     for (const [name, value] of Object.entries(HEADERS)) {

@@ -6,7 +6,6 @@ import type { Log } from "../telemetry/log.ts";
 import { type AccessOptions, authorize } from "./access.ts";
 import { createNodeRoutes } from "./cluster_answers.ts";
 import { createBanRoutes } from "./ban_routes.ts";
-import { BrakedLog } from "./braked_log.ts";
 import { createConnectionRoutes } from "./connection_routes.ts";
 import { EventStreams } from "./event_stream.ts";
 import { History } from "./history.ts";
@@ -41,12 +40,17 @@ export interface AdminServer {
  * @throws {StartError} when the address can't be listened on
  */
 export function startAdmin(options: AdminOptions): AdminServer {
-  const { log } = options;
+  // First: where it can't listen, nothing has begun that would have to be stopped. It asks nobody before this returns.
+  const listener = new HttpListener({
+    ...options,
+    name: "admin",
+    answer: (request) => handler.handle(request),
+    onFault: (error) => handler.contain(error),
+    onLack: () => options.firewall()?.lackDescriptors() ?? false,
+  });
   const monitor = new Monitor(options);
   const streams = new EventStreams(options.feed);
   const history = new History(() => readMoment(options));
-  const refusals = new BrakedLog(log, "refusals");
-  const faults = new BrakedLog(log, "faults");
   /** Asked by those who write records. */
   const mayStillRead = (identity: Identity): boolean => {
     try {
@@ -66,24 +70,9 @@ export function startAdmin(options: AdminOptions): AdminServer {
     ],
     guard: (request, isHealth) => checkHost(request) ?? (isHealth ? undefined : checkOrigin(request)),
     authorize: (request) => authorize(request, options),
-    onRefusal: ({ status, detail }) => refusals.record("admin.refused", { status, reason: detail }),
-    faults,
-    log,
+    refusal: "admin.refused",
+    log: options.log,
   });
-  let listener: HttpListener;
-  try {
-    listener = new HttpListener({
-      ...options,
-      name: "admin",
-      answer: (request) => handler.handle(request),
-      onFault: (error) => handler.contain(error),
-      onLack: () => options.firewall()?.lackDescriptors() ?? false,
-    });
-  } catch (error) {
-    history.stop();
-    monitor.stop();
-    throw error;
-  }
   return {
     url: listener.url,
     async stop() {
@@ -91,8 +80,6 @@ export function startAdmin(options: AdminOptions): AdminServer {
       history.stop();
       monitor.stop();
       await listener.stop();
-      refusals.flush();
-      faults.flush();
     },
   };
 }

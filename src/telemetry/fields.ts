@@ -32,7 +32,7 @@ export const FIELDS = {
   count: { type: "number", meaning: "how many" },
   dry_run: { type: "boolean", meaning: "true where --firewall-dry-run let it pass" },
   method: { type: "string", meaning: "session method that was called" },
-  kind: { type: "string", meaning: "what is revoked: user, session or jti; or what was left out" },
+  kind: { type: "string", meaning: "what is revoked: user, session or jti" },
   target: { type: "string", meaning: "the user, session or jti that is revoked" },
   revocation: { type: "string", meaning: "id of the revocation" },
   keys: { type: "number", meaning: "keys that can be used" },

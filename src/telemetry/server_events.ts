@@ -211,22 +211,17 @@ export const SERVER_EVENTS = {
   "admin.refused": {
     level: "warning",
     text: "A request to the admin listener was refused",
-    fields: ["status", "reason"],
-    cause: "no valid token of an administrator, or a page of another site; at most five records a second",
+    fields: ["status", "reason", "count"],
+    isBraked: true,
+    cause: "no valid token of an administrator, or a page of another site",
     settings: ["adminListen", "adminScope"],
-  },
-  "admin.records_left_out": {
-    level: "warning",
-    text: "Records about the admin or the metrics listener were left out",
-    fields: ["kind", "count"],
-    cause: "more than five refusals, or faults, in a second: one record for all of some seconds",
-    settings: ["adminListen", "metricsListen"],
   },
   "metrics.refused": {
     level: "warning",
     text: "A request to the metrics listener was refused",
-    fields: ["status", "reason"],
-    cause: "a wrong token, or none; five records at once, and then one in ten seconds at most",
+    fields: ["status", "reason", "count"],
+    isBraked: true,
+    cause: "a wrong token, or none",
     settings: ["metricsListen", "metricsTokenFile"],
   },
   "metrics.token_reloaded": {

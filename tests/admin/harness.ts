@@ -6,7 +6,9 @@ import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin
 import { Readiness } from "../../src/core/readiness.ts";
 import { SecureCounters } from "../../src/endpoints/sessions/secure_counters.ts";
 import type { ConnectionFacts } from "../../src/firewall/connection/connection_parts.ts";
+import { clientKey } from "../../src/firewall/admission/network_set.ts";
 import { EndpointCounters } from "../../src/firewall/counters.ts";
+import { RecordBrake } from "../../src/telemetry/record_brake.ts";
 import { SessionBench, TEST_VERIFIER, type TestClaims, tokenOf } from "../endpoints/session_harness.ts";
 
 /** What a firewall would answer. */
@@ -118,6 +120,8 @@ export class AdminBench implements AsyncDisposable {
   readonly sessions = new SessionBench();
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
+  /** As in the program, it stands before all that show records. */
+  readonly #brake = new RecordBrake(this.feed.tee(() => {}), clientKey);
   readonly counters = new SecureCounters();
   readonly readiness = new Readiness();
   readonly server: AdminServer;
@@ -141,7 +145,7 @@ export class AdminBench implements AsyncDisposable {
       sessions: this.sessions.sessions,
       counters: this.counters,
       feed: this.feed,
-      log: this.feed.tee(() => {}),
+      log: this.#brake.log,
       ...overrides,
     });
   }
@@ -170,6 +174,7 @@ export class AdminBench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.stop();
+    this.#brake.flush();
   }
 }
 

@@ -7,6 +7,8 @@ import { MetricsToken } from "../../src/admin/metrics_token.ts";
 import { StartError } from "../../src/core/errors.ts";
 import { Readiness } from "../../src/core/readiness.ts";
 import { SecureCounters } from "../../src/endpoints/sessions/secure_counters.ts";
+import { clientKey } from "../../src/firewall/admission/network_set.ts";
+import { RecordBrake } from "../../src/telemetry/record_brake.ts";
 import { FakeFirewall, type RawRequest, send } from "./harness.ts";
 
 const TOKEN = "0123456789abcdef";
@@ -16,6 +18,7 @@ class Bench implements AsyncDisposable {
   readonly folder = Deno.makeTempDirSync();
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
+  readonly #brake = new RecordBrake(this.feed.tee(() => {}), clientKey);
   readonly server: MetricsServer;
   problems: readonly string[] = [];
 
@@ -32,7 +35,7 @@ class Bench implements AsyncDisposable {
       sessions: undefined,
       counters: new SecureCounters(),
       feed: this.feed,
-      log: this.feed.tee(() => {}),
+      log: this.#brake.log,
       ...overrides,
     });
   }
@@ -53,6 +56,7 @@ class Bench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.stop();
+    this.#brake.flush();
     Deno.removeSync(this.folder, { recursive: true });
   }
 }
@@ -127,11 +131,14 @@ Deno.test("with a token, only its bearer sees the metrics, and nobody else why t
   assert.equal((await bench.send({ path: "/healthz" })).status, 200);
 });
 
-Deno.test("refusals are recorded, a few at once and then one in ten seconds, and never with a token", async () => {
-  await using bench = new Bench(TOKEN);
+Deno.test("refusals are recorded, a few at once and then their number, and never with a token", async () => {
+  const bench = new Bench(TOKEN);
   for (let i = 0; i < 20; i++) await bench.send({ path: "/metrics", headers: bearer("guess-of-a-stranger") });
   const records = bench.feed.recent().map(({ json }) => JSON.parse(json));
   assert.deepEqual(records.map(({ event }) => event), Array(5).fill("metrics.refused"));
+  await bench[Symbol.asyncDispose]();
+  const { event, count } = JSON.parse(bench.feed.recent().at(-1)!.json);
+  assert.deepEqual([event, count], ["metrics.refused", 15]);
   assert.doesNotMatch(JSON.stringify(records), /guess|0123/);
 });
 

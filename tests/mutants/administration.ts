@@ -49,11 +49,6 @@ export const ADMINISTRATION = [
     ["metrics without the token", "isMetricsPublic: token === undefined,", "isMetricsPublic: true,"],
     ["reasons without the token", "isReasonPublic: token === undefined,", "isReasonPublic: true,"],
     ["metrics are made for each question", "maxAgeMs: MAX_AGE_MS,", "maxAgeMs: 0,"],
-    [
-      "refusals are recorded as fast as strangers cause them",
-      ', "refusals of metrics", REFUSALS_PER_SECOND)',
-      ', "refusals of metrics", 1000)',
-    ],
   ]),
   ...faultsOf("src/admin/request_handler.ts", ["tests/admin/metrics_server_test.ts"], [
     ["any method reads the metrics", "found.find(({ method }) => method === wanted)", "found[0]"],
@@ -69,11 +64,6 @@ export const ADMINISTRATION = [
   ...faultsOf("src/admin/server.ts", ["tests/admin/request_guard_test.ts", "tests/admin/events_test.ts"], [
     ["Host is not looked at", "checkHost(request) ?? (isHealth", "undefined ?? (isHealth"],
     ["Origin is not looked at", "isHealth ? undefined : checkOrigin(request)", "undefined"],
-    [
-      "refusals are recorded without limit",
-      'refusals.record("admin.refused"',
-      'log("admin.refused"',
-    ],
   ]),
   ...faultsOf("src/admin/request_handler.ts", [
     "tests/admin/request_guard_test.ts",

@@ -29,6 +29,24 @@ export const RECORDS = [
     ["what a peer chooses makes another kind", "reason, method].join", "reason, method, fields.detail].join"],
     ["who has stopped is remembered", "else this.#kinds.delete(key);", ""],
   ]),
+  ...faultsOf("src/telemetry/server_events.ts", [
+    "tests/admin/events_test.ts",
+    "tests/admin/metrics_server_test.ts",
+  ], [
+    [
+      "refusals of administrators are recorded without limit",
+      'isBraked: true,\n    cause: "no valid token of an administrator',
+      'cause: "no valid token of an administrator',
+    ],
+    [
+      "refusals of metrics are recorded as fast as strangers cause them",
+      'isBraked: true,\n    cause: "a wrong token, or none"',
+      'cause: "a wrong token, or none"',
+    ],
+  ]),
+  ...faultsOf("src/admin/request_handler.ts", ["tests/admin/events_test.ts"], [
+    ["faults of requests are nobody's", "this.#containment.record(error);", "void error;"],
+  ]),
   ...faultsOf("src/telemetry/chain.ts", [
     "tests/telemetry/chain_test.ts",
     "tests/telemetry/chain_check_test.ts",
