@@ -8,11 +8,12 @@ import type { Log, LogFields } from "./log.ts";
 export const MOST_AT_ONCE = 5;
 /** How long they are counted until that is logged, in milliseconds. */
 const COUNTING_MS = 10_000;
-/** How many kinds are told apart within that time: an event, the client that caused it and why, each. */
+/** How many kinds of one event are told apart within that time: the client that caused it and why, each. */
 export const MAX_KINDS = 512;
+/** All other kinds of an event. */
+const OTHERS = "others";
 
 interface Kind {
-  readonly event: EventName;
   /** Those of the last one. */
   fields: LogFields;
   logged: number;
@@ -22,13 +23,14 @@ interface Kind {
 
 /**
  * Stands before a log. Repetitions of an event that is declared as a stranger's are counted, and logged as one record of that
- * event with the `count` of those left out, every ten seconds as long as there are any. With more than {@linkcode MAX_KINDS} kinds, the
- * others of an event are counted together. So the log grows at a bounded speed, whoever does what.
+ * event with the `count` of those left out, every ten seconds as long as there are any. With more than {@linkcode MAX_KINDS} kinds of
+ * an event, the others are counted together. So the log grows at a bounded speed, whoever does what, and who floods it
+ * with one event hides no other.
  */
 export class RecordBrake {
   readonly #log: Log;
   readonly #clientOf: (address: string) => string;
-  readonly #kinds = new Map<string, Kind>();
+  readonly #kinds = new Map<EventName, Map<string, Kind>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param clientOf what the addresses of one client have in common */
@@ -56,11 +58,14 @@ export class RecordBrake {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const [key, kind] of this.#kinds) {
-      const { event, fields, leftOut } = kind;
-      kind.leftOut = 0;
-      if (leftOut > 0) this.#log(event, { ...fields, count: leftOut });
-      else this.#kinds.delete(key);
+    for (const [event, kinds] of this.#kinds) {
+      for (const [key, kind] of kinds) {
+        const { fields, leftOut } = kind;
+        kind.leftOut = 0;
+        if (leftOut > 0) this.#log(event, { ...fields, count: leftOut });
+        else kinds.delete(key);
+      }
+      if (kinds.size === 0) this.#kinds.delete(event);
     }
   }
 
@@ -68,15 +73,14 @@ export class RecordBrake {
     const { peer, endpoint, upstream, rule, status, code, reason, method } = fields;
     const client = peer === undefined ? undefined : this.#clientOf(peer);
     // What a peer chooses freely is not looked at.
-    const key = [event, client, endpoint, upstream, rule, status, code, reason, method].join(" ");
-    return this.#kinds.get(key) ??
-      (this.#kinds.size < MAX_KINDS
-        ? this.#remember(key, { event, fields, logged: 0, leftOut: 0 })
-        : this.#kinds.get(event) ?? this.#remember(event, { event, fields, logged: Infinity, leftOut: 0 }));
-  }
-
-  #remember(key: string, kind: Kind): Kind {
-    this.#kinds.set(key, kind);
+    let key = [client, endpoint, upstream, rule, status, code, reason, method].join(" ");
+    let kinds = this.#kinds.get(event);
+    if (kinds === undefined) this.#kinds.set(event, kinds = new Map());
+    if (!kinds.has(key) && kinds.size >= MAX_KINDS) key = OTHERS;
+    let kind = kinds.get(key);
+    if (kind === undefined) {
+      kinds.set(key, kind = { fields, logged: key === OTHERS ? Infinity : 0, leftOut: 0 });
+    }
     return kind;
   }
 

@@ -24,10 +24,15 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/record_brake.ts", ["tests/telemetry/record_brake_test.ts"], [
     ["records without end", "kind.logged < MOST_AT_ONCE", "true"],
     ["what was left out is not told", "if (leftOut > 0) this.#log", "if (false) this.#log"],
-    ["kinds without end", "this.#kinds.size < MAX_KINDS", "true"],
+    ["kinds without end", "!kinds.has(key) && kinds.size >= MAX_KINDS", "false"],
     ["each address of a network is a client", "this.#clientOf(peer)", "peer"],
     ["what a peer chooses makes another kind", "reason, method].join", "reason, method, fields.detail].join"],
-    ["who has stopped is remembered", "else this.#kinds.delete(key);", ""],
+    ["who has stopped is remembered", "else kinds.delete(key);", ""],
+    [
+      "one event hides the others",
+      "let kinds = this.#kinds.get(event);",
+      "let [kinds] = this.#kinds.values();",
+    ],
   ]),
   ...faultsOf("src/telemetry/server_events.ts", [
     "tests/admin/events_test.ts",

@@ -145,6 +145,15 @@ Deno.test("more clients than are told apart are counted together", () => {
   flush();
 });
 
+Deno.test("whoever fills the log with one event, the others are told of as ever", () => {
+  const { log, flush, records } = start();
+  for (let i = 0; i < MAX_KINDS + 100; i++) log("endpoint.lost", { peer: `192.0.${i >> 8}.${i & 255}` });
+  log("upstream.down", { upstream: "10.0.0.1:80" });
+  assert.deepEqual(records.at(-1), { event: "upstream.down", fields: { upstream: "10.0.0.1:80" } });
+  flush();
+  flush();
+});
+
 Deno.test("what has no brake passes as it is, however often", () => {
   const { log, records } = start();
   for (let i = 0; i < 100; i++) log("connection.opened", { peer: "192.0.2.1" });
