@@ -17,7 +17,6 @@ import {
   type NetworkSet,
 } from "./admission/network_set.ts";
 import { Newcomers } from "./admission/newcomers.ts";
-import { RefusalLog } from "./admission/refusal_log.ts";
 import { countUp } from "./counters.ts";
 
 /** The settings that decide who may connect. */
@@ -74,7 +73,6 @@ export class Admission {
   readonly #clients: ClientTable;
   readonly #networks: NetworkBans;
   readonly #proxies: NetworkSet;
-  readonly #refusals: RefusalLog;
   /** Whom each address rule must be asked about again when it changes, and each ban. */
   readonly #admitted = new Map<Visitor, { readonly address: string; readonly key: string }>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
@@ -110,7 +108,6 @@ export class Admission {
     this.#clients = new ClientTable(settings);
     this.#networks = new NetworkBans(settings.banLoopback);
     this.#proxies = createNetworkSet(settings.trustProxy);
-    this.#refusals = new RefusalLog(log);
   }
 
   /** The addresses whose word about a client is believed. */
@@ -213,7 +210,7 @@ export class Admission {
   /** Not before somebody comes: there is nothing to sweep, and the runtime's first timer takes time that a start does not have. */
   #begin(): void {
     if (this.#sweeper !== undefined) return;
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
+    this.#sweeper = setInterval(() => this.#clients.sweep(performance.now()), SWEEP_INTERVAL_MS);
     if (this.#reservePath === undefined || this.#places !== Infinity) return;
     try {
       while (this.#reserve.length < RESERVED_DESCRIPTORS) {
@@ -331,22 +328,20 @@ export class Admission {
     return this.#refusalCounts.get(endpoint) ?? new Map();
   }
 
-  /** Records a refusal; repetitions are counted and summarised. */
+  /** Counts and records a refusal. */
   record(address: string, endpoint: string, refusal: Refusal): void {
     let counts = this.#refusalCounts.get(endpoint);
     if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
     countUp(counts, refusal.rule ?? "handshake");
     // The endpoint has recorded what is wrong with the token itself, and knows more about it.
     if (refusal.rule === "endpoint" && refusal.status === 401) return;
-    const fields = { peer: address, endpoint, ...this.#fieldsOf(refusal) };
-    this.#refusals.record(clientKey(address), fields, performance.now());
+    this.#log("handshake.refused", { peer: address, endpoint, ...this.#fieldsOf(refusal) });
   }
 
   /** Passes a refusal on, or in a dry run only records it. */
   enforce(address: string, refusal: Refusal | undefined): Refusal | undefined {
     if (refusal === undefined || !this.#settings.firewallDryRun) return refusal;
-    const fields = { peer: address, ...this.#fieldsOf(refusal), dry_run: true };
-    this.#refusals.record(`dry run ${address}`, fields, performance.now());
+    this.#log("handshake.refused", { peer: address, ...this.#fieldsOf(refusal), dry_run: true });
     return undefined;
   }
 
@@ -370,17 +365,10 @@ export class Admission {
     this.#expel(({ address }) => this.#rules.check(address));
   }
 
-  /** Ends the sweeps and logs what has been counted. */
+  /** Ends the sweeps. */
   stop(): void {
     clearInterval(this.#sweeper);
     this.#release();
-    this.#refusals.flush();
-  }
-
-  #sweep(): void {
-    const nowMs = performance.now();
-    this.#clients.sweep(nowMs);
-    this.#refusals.sweep(nowMs);
   }
 
   #bannedHere(key: string, forMs: number): void {

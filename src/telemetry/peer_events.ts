@@ -72,17 +72,11 @@ export const PEER_EVENTS = {
   "handshake.refused": {
     level: "warning",
     text: "Handshake refused",
-    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run"],
+    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run", "count"],
+    isBraked: true,
     cause:
       "the client may not connect, or did not send a WebSocket handshake; the rule says which, see that; a token " +
       "that is not valid is session.refused",
-    settings: ["firewallDryRun"],
-  },
-  "handshake.refused_repeatedly": {
-    level: "warning",
-    text: "The same handshake was refused again",
-    fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run", "count"],
-    cause: "a client goes on after handshake.refused: one record for all of some seconds",
     settings: ["firewallDryRun"],
   },
   "handshake.failed": {

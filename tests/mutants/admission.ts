@@ -141,12 +141,6 @@ export const ADMISSION = [
     ],
     ["Origin is never looked at", "settings.insecureAllowAnyOrigin ? rules", "true ? rules"],
   ]),
-  ...faultsOf(`${FOLDER}/refusal_log.ts`, [`${TESTS}/refusal_log_test.ts`], [
-    ["each repetition is a record", "if (known !== undefined) {", "if (false) {"],
-    ["the memory of repetitions has no bound", "this.#repetitions.size < MAX_REPETITIONS", "true"],
-    ["repetitions are never summarised", "if (repetition.count > 0) {", "if (false) {"],
-    ["repetitions are never forgotten", "this.#repetitions.delete(key)", "undefined"],
-  ]),
   ...faultsOf("src/firewall/handshake/opening.ts", ["tests/attacks/brake_test.ts"], [
     ["the rate before the work", "return admission.handshake(address);", "return undefined;"],
     ["TLS that fails", "isViolation: result.isLost !== true", "isViolation: false"],

@@ -34,6 +34,13 @@ export const RECORDS = [
       "let [kinds] = this.#kinds.values();",
     ],
   ]),
+  ...faultsOf("src/telemetry/peer_events.ts", ["tests/telemetry/record_brake_test.ts"], [
+    [
+      "refusals are recorded without limit",
+      'isBraked: true,\n    cause:\n      "the client may not connect',
+      'cause:\n      "the client may not connect',
+    ],
+  ]),
   ...faultsOf("src/telemetry/server_events.ts", [
     "tests/admin/events_test.ts",
     "tests/admin/metrics_server_test.ts",

@@ -31,8 +31,6 @@ const UNBRAKED: Partial<Record<EventName, string>> = {
   "keys.reload_failed": OPERATOR,
   "connection.opened": ADMITTED,
   "connection.closed": ADMITTED,
-  "handshake.refused": OWN_BRAKE,
-  "handshake.refused_repeatedly": OWN_BRAKE,
   "tls.certificate_not_valid": OPERATOR,
   "tls.reloaded": OPERATOR,
   "tls.reload_failed": OPERATOR,
