@@ -17,4 +17,6 @@ export interface EventDeclaration extends Explanation {
   readonly fields: readonly FieldName[];
   /** Whether a stranger can cause it again and again: then repetitions are only counted (see `RecordBrake`). */
   readonly isBraked?: true;
+  /** How many of a kind are logged before they are only counted (see `RecordBrake`); five if left out. */
+  readonly mostAtOnce?: number;
 }

@@ -74,6 +74,8 @@ export const PEER_EVENTS = {
     text: "Handshake refused",
     fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run", "count"],
     isBraked: true,
+    // Nothing costs a stranger less.
+    mostAtOnce: 1,
     cause:
       "the client may not connect, or did not send a WebSocket handshake; the rule says which, see that; a token " +
       "that is not valid is session.refused",

@@ -4,7 +4,7 @@ import type { EventDeclaration } from "./event_declaration.ts";
 import { type EventName, EVENTS } from "./events.ts";
 import type { Log, LogFields } from "./log.ts";
 
-/** How many records of one kind are logged before they are only counted. */
+/** How many records of one kind are logged before they are only counted, unless the event is declared with another number. */
 export const MOST_AT_ONCE = 5;
 /** How long they are counted until that is logged, in milliseconds. */
 const COUNTING_MS = 10_000;
@@ -44,7 +44,7 @@ export class RecordBrake {
     const declared: EventDeclaration = EVENTS[event];
     if (declared.isBraked !== true) return this.#log(event, fields);
     const kind = this.#kindOf(event, fields);
-    if (kind.logged < MOST_AT_ONCE) {
+    if (kind.logged < (declared.mostAtOnce ?? MOST_AT_ONCE)) {
       kind.logged++;
       this.#log(event, fields);
     } else {

@@ -22,7 +22,7 @@ export const RECORDS = [
     ["blanks without quotes", "!isCut && BARE.test(text)", "!isCut"],
   ]),
   ...faultsOf("src/telemetry/record_brake.ts", ["tests/telemetry/record_brake_test.ts"], [
-    ["records without end", "kind.logged < MOST_AT_ONCE", "true"],
+    ["records without end", "kind.logged < (declared.mostAtOnce ?? MOST_AT_ONCE)", "true"],
     ["what was left out is not told", "if (leftOut > 0) this.#log", "if (false) this.#log"],
     ["kinds without end", "!kinds.has(key) && kinds.size >= MAX_KINDS", "false"],
     ["each address of a network is a client", "this.#clientOf(peer)", "peer"],
@@ -37,9 +37,12 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/peer_events.ts", ["tests/telemetry/record_brake_test.ts"], [
     [
       "refusals are recorded without limit",
-      'isBraked: true,\n    cause:\n      "the client may not connect',
+      'isBraked: true,\n    // Nothing costs a stranger less.\n    mostAtOnce: 1,\n    cause:\n      "the client may not connect',
       'cause:\n      "the client may not connect',
     ],
+  ]),
+  ...faultsOf("src/telemetry/peer_events.ts", ["tests/attacks/handshake_test.ts"], [
+    ["five records of each refused client at once", "    mostAtOnce: 1,\n", ""],
   ]),
   ...faultsOf("src/telemetry/server_events.ts", [
     "tests/admin/events_test.ts",
