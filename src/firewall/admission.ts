@@ -3,6 +3,7 @@
 import { connectionsWithin, usedDescriptors } from "../core/descriptors.ts";
 import { ALONE, type SharedState } from "../core/shared_state.ts";
 import type { Settings } from "../core/settings/declarations.ts";
+import { TokenBucket } from "../core/token_bucket.ts";
 import type { Refusal } from "../protocol/handshake.ts";
 import type { RefusalRule } from "../protocol/refusal_rule.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -61,6 +62,8 @@ const SPARE_DESCRIPTORS = 16;
 const MOST_LEAVING = 8;
 /** The share of the places that one client may have where there are few. */
 const CLIENT_SHARE = 3 / 4;
+/** Of those that are refused before they have asked, how many a second are told why. */
+const MOST_EXPLAINED = 1000;
 /** How long it takes until those that were let go are free, in milliseconds. */
 const LACK_INTERVAL_MS = 100;
 
@@ -87,6 +90,7 @@ export class Admission {
   readonly #reservePath: string | undefined;
   readonly #reserve: Deno.FsFile[] = [];
   #lackedMs = -Infinity;
+  readonly #explanations = new TokenBucket(MOST_EXPLAINED);
   #bansBegun = 0;
 
   /**
@@ -118,6 +122,11 @@ export class Admission {
   /** Whether a connection from `address` begins with a PROXY preamble. */
   expectsPreamble(address: string): boolean {
     return this.#settings.proxyProtocol && this.#proxies.has(address);
+  }
+
+  /** Whether one more of those that are refused before they have asked is told why: an answer costs as much as five accepts. */
+  mayExplain(): boolean {
+    return this.#explanations.take(1, performance.now());
   }
 
   /**

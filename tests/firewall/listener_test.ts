@@ -1,6 +1,7 @@
 // A listener in front of endpoints that are silent or broken, and with faults planted in it: it contains them, and ends.
 
 import assert from "node:assert/strict";
+import type { Settings } from "../../src/core/settings/declarations.ts";
 import { parseSettings } from "../../src/core/settings/settings.ts";
 import { Admission } from "../../src/firewall/admission.ts";
 import type { RequestRule } from "../../src/firewall/admission/request_rules.ts";
@@ -18,7 +19,7 @@ interface Parts {
   readonly answer?: string;
   readonly requestRules?: readonly RequestRule[];
   readonly budget?: MemoryBudget;
-  readonly limits?: Partial<Record<"handshakeTimeout" | "authTimeout", number>>;
+  readonly limits?: Partial<Pick<Settings, "handshakeTimeout" | "authTimeout" | "denyIp">>;
   /** Wraps the listener. */
   readonly wrap?: (listener: Deno.TcpListener) => Deno.TcpListener;
 }
@@ -204,6 +205,63 @@ Deno.test("whatever makes an accept fail is recorded once, and it goes on", asyn
     assert.equal(client.response?.status, 101);
     assert.deepEqual(namesOf(events).slice(0, 2), ["server.accept_failed", "server.accepting"]);
   });
+});
+
+/** A socket whose peer has gone already; `onWrite` is called for each answer. */
+function goneSocket(onWrite: () => void): Deno.TcpConn {
+  const gone = {
+    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+    read: () => Promise.resolve(null),
+    write: (bytes: Uint8Array) => Promise.resolve((onWrite(), bytes.length)),
+    closeWrite: () => Promise.resolve(),
+    setNoDelay() {},
+    close() {},
+    [Symbol.dispose]() {},
+  };
+  return gone as unknown as Deno.TcpConn;
+}
+
+/** A listener with `count` sockets that can be accepted at once, and what has been done with them. */
+function crowd(count: number) {
+  const done = { accepted: 0, answered: 0 };
+  const wrap = (listener: Deno.TcpListener) =>
+    new Proxy(listener, {
+      get(target, key) {
+        if (key === "accept" && done.accepted < count) {
+          return () => Promise.resolve((done.accepted++, goneSocket(() => done.answered++)));
+        }
+        const value = Reflect.get(target, key);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  return { done, wrap };
+}
+
+Deno.test("of many that wait to be accepted, some are in a turn of the event loop, and others get on", async () => {
+  const { done, wrap } = crowd(1000);
+  await withListener({ wrap }, async () => {
+    const turns: number[] = [];
+    for (let before = 0; before < 1000; before = done.accepted) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      turns.push(done.accepted - before);
+    }
+    assert.ok(turns.every((count) => count <= 2 * 64), turns.join());
+  });
+});
+
+Deno.test("of those that are refused before they ask, a thousand a second are told why", async () => {
+  for (const count of [999, 1000, 3000]) {
+    const { done, wrap } = crowd(count);
+    const startedMs = performance.now();
+    await withListener({ wrap, limits: { denyIp: ["127.0.0.1"] } }, async ({ firewall, events, taken }) => {
+      while (firewall.counters.sockets < count || taken() > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+      const more = performance.now() - startedMs;
+      assert.equal(events.length, count);
+      assert.ok(done.answered >= Math.min(count, 1000) && done.answered <= 1000 + more, `${done.answered}`);
+    });
+  }
 });
 
 Deno.test("a peer that is lost during the handshake is no fault", async () => {

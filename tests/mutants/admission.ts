@@ -187,6 +187,9 @@ export const ADMISSION = [
       "",
     ],
   ]),
+  ...faultsOf("src/firewall/handshake/opening.ts", ["tests/firewall/listener_test.ts"], [
+    ["a flood is told why", "handshake.canAnswer &&= admission.mayExplain();", ""],
+  ]),
   ...faultsOf("src/firewall/handshake/joining.ts", ["tests/firewall/listener_test.ts"], [
     [
       "an endpoint that never answers",
@@ -199,6 +202,7 @@ export const ADMISSION = [
     ["the buffer of others is let go", "isOwn ? chunk : chunk.slice()", "chunk"],
   ]),
   ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
+    ["all that wait are accepted at once", "if (++accepted % MOST_ACCEPTED_AT_ONCE === 0)", "if (false)"],
     ["a handshake without an end", "handshake.sweep(nowMs, standstill.lateMs)", "undefined"],
     ["a connection that fails is left", "this.#connections.delete(handshake.connection)", "undefined"],
     ["a fault is called the peer's", "if (!isConnectionLost(error)) await", "if (false) await"],

@@ -68,7 +68,10 @@ export async function open(
   handshake.canAnswer = options.tls === undefined;
   if (!admission.proxies.has(handshake.address)) {
     const refusal = identify(handshake, handshake.address, admission);
-    if (refusal !== undefined) return refusal;
+    if (refusal !== undefined) {
+      handshake.canAnswer &&= admission.mayExplain();
+      return refusal;
+    }
   }
   let isLate = false;
   handshake.limitTime(handshakeTimeout, () => {
