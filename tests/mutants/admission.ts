@@ -162,15 +162,17 @@ export const ADMISSION = [
       "",
     ],
   ]),
-  ...faultsOf("src/firewall/admission/newcomers.ts", ["tests/firewall/admission/newcomers_test.ts"], [
+  ...faultsOf("src/firewall/admission/shelf.ts", ["tests/firewall/admission/newcomers_test.ts"], [
     [
       "the newest goes first",
-      "const [oldest] = this.#byClient.get(client)!;",
-      "const oldest = [...this.#byClient.get(client)!].at(-1);",
+      "if (this.#newest === undefined) this.oldest = item;\n    else this",
+      "this.oldest = item;\n    if (this.#newest !== undefined) this",
     ],
-    ["anybody goes first", "this.#most = Math.max(this.#most, own.size);", "this.#most = 1;"],
-    ["who has left is remembered", "this.#keys.delete(newcomer);", ""],
-    ["a client of a proxy stays the proxy's", "before === client) return;", "true) return;"],
+  ]),
+  ...faultsOf("src/firewall/admission/newcomers.ts", ["tests/firewall/admission/newcomers_test.ts"], [
+    ["anybody goes first", "this.#most = Math.max(this.#most, client.places.size);", "this.#most = 1;"],
+    ["who has left is remembered", "this.#places.delete(newcomer);", ""],
+    ["a client of a proxy stays the proxy's", "before === key) return;", "true) return;"],
   ]),
   ...faultsOf("src/firewall/admission.ts", ["tests/attacks/descriptors_test.ts"], [
     [

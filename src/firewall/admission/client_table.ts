@@ -3,6 +3,7 @@
 import type { Settings } from "../../core/settings/declarations.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
 import { isLoopback } from "./network_set.ts";
+import { Shelf, type Shelved } from "./shelf.ts";
 import { TokenBucket } from "../../core/token_bucket.ts";
 
 /** The settings that clients are held to. */
@@ -39,7 +40,7 @@ const TOO_MANY_HANDSHAKES: Refusal = {
   headers: { "Retry-After": "1" },
 };
 
-interface Client {
+interface Client extends Shelved<Client> {
   readonly key: string;
   readonly handshakes: TokenBucket;
   connections: number;
@@ -49,37 +50,8 @@ interface Client {
   windowStartMs: number;
   /** 0 when there is no ban; a ban that is over is left until the sweep or the next violation. */
   bannedUntilMs: number;
-  /** Where the client waits to be forgotten, between which others; undefined while it has connections. */
-  shelf: Shelf | undefined;
-  older: Client | undefined;
-  newer: Client | undefined;
-}
-
-/** Clients without connections, the one that has been idle longest first. A `Set` takes ever longer to find its first. */
-class Shelf {
-  size = 0;
-  oldest: Client | undefined;
-  #newest: Client | undefined;
-
-  add(client: Client): void {
-    client.shelf = this;
-    client.older = this.#newest;
-    client.newer = undefined;
-    if (this.#newest === undefined) this.oldest = client;
-    else this.#newest.newer = client;
-    this.#newest = client;
-    this.size++;
-  }
-
-  delete(client: Client): void {
-    const { older, newer } = client;
-    if (older === undefined) this.oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    client.shelf = undefined;
-    this.size--;
-  }
+  /** Where the client waits to be forgotten; undefined while it has connections. */
+  shelf: Shelf<Client> | undefined;
 }
 
 /**
@@ -91,9 +63,9 @@ export class ClientTable {
   readonly #limits: ClientLimits;
   readonly #maxIdle: number;
   readonly #clients = new Map<string, Client>();
-  readonly #clean = new Shelf();
-  readonly #marked = new Shelf();
-  readonly #banned = new Shelf();
+  readonly #clean = new Shelf<Client>();
+  readonly #marked = new Shelf<Client>();
+  readonly #banned = new Shelf<Client>();
 
   constructor(limits: ClientLimits, maxIdle = MAX_IDLE_CLIENTS) {
     this.#limits = limits;
@@ -203,7 +175,7 @@ export class ClientTable {
     this.#sweepShelf(this.#banned, nowMs);
   }
 
-  #sweepShelf(shelf: Shelf, nowMs: number, isInOrder = false): void {
+  #sweepShelf(shelf: Shelf<Client>, nowMs: number, isInOrder = false): void {
     let client = shelf.oldest;
     while (client !== undefined) {
       const { newer } = client;
@@ -265,7 +237,7 @@ export class ClientTable {
     this.#forget((this.#clean.oldest ?? this.#marked.oldest ?? this.#banned.oldest)!);
   }
 
-  #shelfOf(client: Client): Shelf {
+  #shelfOf(client: Client): Shelf<Client> {
     if (client.bannedUntilMs > 0) return this.#banned;
     return client.violations > 0 || client.earlierViolations > 0 ? this.#marked : this.#clean;
   }

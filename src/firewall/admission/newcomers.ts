@@ -1,73 +1,87 @@
 // Who has come and is no connection yet, and whom of them to let go when there is no place for another.
 
+import { Shelf, type Shelved } from "./shelf.ts";
+
+interface Place<Newcomer> extends Shelved<Place<Newcomer>> {
+  readonly newcomer: Newcomer;
+  readonly client: Client<Newcomer>;
+}
+
+interface Client<Newcomer> extends Shelved<Client<Newcomer>> {
+  readonly key: string;
+  readonly places: Shelf<Place<Newcomer>>;
+}
+
 /**
  * Newcomers by client. Each call takes the same time, however many there are: they come when there is none to lose.
  */
 export class Newcomers<Newcomer> {
-  readonly #keys = new Map<Newcomer, string>();
-  /** Those of each client, in the order in which they came. */
-  readonly #byClient = new Map<string, Set<Newcomer>>();
+  readonly #places = new Map<Newcomer, Place<Newcomer>>();
+  readonly #clients = new Map<string, Client<Newcomer>>();
   /** The clients that have so many, by that number. */
-  readonly #clients = new Map<number, Set<string>>();
+  readonly #shelves = new Map<number, Shelf<Client<Newcomer>>>();
   #most = 0;
 
   /** How many there are. */
   get size(): number {
-    return this.#keys.size;
+    return this.#places.size;
   }
 
   /** How many there are of a client. */
   countOf(client: string): number {
-    return this.#byClient.get(client)?.size ?? 0;
+    return this.#clients.get(client)?.places.size ?? 0;
   }
 
   /** Takes one in that is not there. */
-  add(newcomer: Newcomer, client: string): void {
-    this.#keys.set(newcomer, client);
-    let own = this.#byClient.get(client);
-    if (own === undefined) this.#byClient.set(client, own = new Set());
-    own.add(newcomer);
-    this.#file(client, own.size - 1, own.size);
-    this.#most = Math.max(this.#most, own.size);
+  add(newcomer: Newcomer, key: string): void {
+    const links = { shelf: undefined, older: undefined, newer: undefined };
+    let client = this.#clients.get(key);
+    if (client === undefined) this.#clients.set(key, client = { key, places: new Shelf(), ...links });
+    const place = { newcomer, client, ...links };
+    this.#places.set(newcomer, place);
+    client.places.add(place);
+    this.#shelve(client, client.places.size - 1);
+    this.#most = Math.max(this.#most, client.places.size);
   }
 
   /** One that is there belongs to this client, and is its newest if it did not before. */
-  move(newcomer: Newcomer, client: string): void {
-    const before = this.#keys.get(newcomer);
-    if (before === undefined || before === client) return;
+  move(newcomer: Newcomer, key: string): void {
+    const before = this.#places.get(newcomer)?.client.key;
+    if (before === undefined || before === key) return;
     this.delete(newcomer);
-    this.add(newcomer, client);
+    this.add(newcomer, key);
   }
 
   /** Takes one out; returns whether it was there. */
   delete(newcomer: Newcomer): boolean {
-    const client = this.#keys.get(newcomer);
-    if (client === undefined) return false;
-    this.#keys.delete(newcomer);
-    const own = this.#byClient.get(client)!;
-    own.delete(newcomer);
-    this.#file(client, own.size + 1, own.size);
-    if (own.size === 0) this.#byClient.delete(client);
-    if (!this.#clients.has(this.#most)) this.#most--;
+    const place = this.#places.get(newcomer);
+    if (place === undefined) return false;
+    const { client } = place;
+    this.#places.delete(newcomer);
+    client.places.delete(place);
+    this.#shelve(client, client.places.size + 1);
+    if (client.places.size === 0) this.#clients.delete(client.key);
+    if (!this.#shelves.has(this.#most)) this.#most--;
     return true;
   }
 
   /** Takes out the oldest of the client that has most, and returns it. */
   takeWorst(): Newcomer | undefined {
-    const [client] = this.#clients.get(this.#most) ?? [];
-    if (client === undefined) return undefined;
-    const [oldest] = this.#byClient.get(client)!;
-    this.delete(oldest!);
-    return oldest;
+    const oldest = this.#shelves.get(this.#most)?.oldest?.places.oldest;
+    if (oldest === undefined) return undefined;
+    this.delete(oldest.newcomer);
+    return oldest.newcomer;
   }
 
-  #file(client: string, before: number, now: number): void {
-    const old = this.#clients.get(before);
+  /** Moves a client that had `before` newcomers to the others that have as many as it has now. */
+  #shelve(client: Client<Newcomer>, before: number): void {
+    const old = client.shelf;
     old?.delete(client);
-    if (old?.size === 0) this.#clients.delete(before);
+    if (old?.size === 0) this.#shelves.delete(before);
+    const now = client.places.size;
     if (now === 0) return;
-    const clients = this.#clients.get(now);
-    if (clients === undefined) this.#clients.set(now, new Set([client]));
-    else clients.add(client);
+    let shelf = this.#shelves.get(now);
+    if (shelf === undefined) this.#shelves.set(now, shelf = new Shelf());
+    shelf.add(client);
   }
 }
