@@ -1,6 +1,7 @@
 // One request and its answer on a connection of the admin listener (RFC 9112), each step of it under a deadline.
 
-import { closeQuietly, finish, isConnectionLost, writeAll } from "../firewall/byte_socket.ts";
+import { closeQuietly, isConnectionLost, writeAll } from "../firewall/byte_socket.ts";
+import { linger } from "../firewall/connection/linger.ts";
 import { findHeadEnd, parseRequestHead, skipEmptyLines } from "../protocol/handshake.ts";
 import { SlowReader } from "./event_stream.ts";
 import { isProblem, type Problem, TITLES } from "./problem.ts";
@@ -132,7 +133,7 @@ export class HttpExchange implements AdminRequest {
       if (this.#isLate) return void response.body?.cancel();
       await this.#write(response);
       this.#limit(this.#timeouts.linger);
-      await finish(this.#conn, UNREAD);
+      await linger(this.#conn);
     } catch (error) {
       if (!isLost(error)) throw error;
     } finally {

@@ -78,17 +78,6 @@ export function closeQuietly(socket: ByteSocket): void {
   else socket[Symbol.dispose]!();
 }
 
-/** Ends the writing side and reads until the peer ends too, so that what was written last is not lost to a reset. */
-export async function finish(socket: ByteSocket, scratch: Uint8Array): Promise<void> {
-  try {
-    await socket.closeWrite();
-    while (await socket.read(scratch) !== null);
-  } catch (error) {
-    // The peer is gone or the deadline has closed the socket: there is nobody left to tell.
-    expectLoss(error);
-  }
-}
-
 /** A socket whose first bytes have been read already. */
 export class PrefixedSocket implements ByteSocket {
   readonly #socket: ByteSocket;

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import {
   closeQuietly,
   expectLoss,
-  finish,
   isConnectionLost,
   PrefixedSocket,
 } from "../../src/firewall/byte_socket.ts";
+import { linger } from "../../src/firewall/connection/linger.ts";
 
 async function pair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -86,5 +86,5 @@ Deno.test("faults of our own are not a lost connection, and nothing that expects
     },
   };
   assert.throws(() => closeQuietly(broken), TypeError);
-  await assert.rejects(finish(broken, new Uint8Array(1)), TypeError);
+  await assert.rejects(linger(broken), TypeError);
 });

@@ -155,6 +155,9 @@ export const ADMISSION = [
     ["violations before the 101", "isIdentified && refusal.isViolation", "false"],
     ["violations of a proxy", "isIdentified && refusal.isViolation", "refusal.isViolation"],
   ]),
+  ...faultsOf("src/firewall/handshake/refusing.ts", ["tests/firewall/handshake/refusing_test.ts"], [
+    ["who is refused is left unread", "    if (mayLinger) await linger(peer);\n", ""],
+  ]),
   ...faultsOf("src/firewall/handshake/handshake.ts", ["tests/firewall/listener_test.ts"], [
     [
       "what an endpoint does not answer outlives the drain",

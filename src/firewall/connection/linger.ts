@@ -1,14 +1,14 @@
 // The end of a socket on which all has been said.
 
-import { type ByteSocket, isConnectionLost } from "../byte_socket.ts";
+import { type ByteSocket, expectLoss } from "../byte_socket.ts";
 import { small } from "./buffer_stock.ts";
 
-/** How much a peer may still send. */
+/** How much a peer may still send, in bytes. */
 const MOST_LINGERING = 262_144;
 
 /**
- * Ends our side and waits until the peer has ended its own, or the socket is closed. Closed with something unread, the
- * connection would be reset, and the peer might lose what was sent last.
+ * Ends our side and waits until the peer has ended its own, has sent too much, or the socket is closed. Closed with something
+ * unread, the connection would be reset, and the peer might lose what was sent last.
  */
 export async function linger(peer: ByteSocket): Promise<void> {
   const scratch = small.take();
@@ -20,7 +20,8 @@ export async function linger(peer: ByteSocket): Promise<void> {
       left -= size;
     }
   } catch (error) {
-    if (!isConnectionLost(error)) throw error;
+    // The peer is gone, or its time is over: there is nobody left to tell.
+    expectLoss(error);
   } finally {
     small.giveBack(scratch);
   }

@@ -2,8 +2,8 @@
 
 import { encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
 import type { Admission } from "../admission.ts";
-import { small } from "../connection/buffer_stock.ts";
-import { type ByteSocket, closeQuietly, expectLoss, finish, writeAll } from "../byte_socket.ts";
+import { type ByteSocket, closeQuietly, expectLoss, writeAll } from "../byte_socket.ts";
+import { linger } from "../connection/linger.ts";
 
 /** What refusing a peer needs to know of it, as a handshake has it. */
 export interface Refused {
@@ -50,13 +50,11 @@ export async function sendLast(peer: ByteSocket, bytes: Uint8Array): Promise<voi
   const mayLinger = lingering < MAX_LINGERING;
   const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
   if (mayLinger) lingering++;
-  const scratch = small.take();
   try {
     await writeAll(peer, bytes);
-    if (mayLinger) await finish(peer, scratch);
+    if (mayLinger) await linger(peer);
   } finally {
     clearTimeout(timer);
-    small.giveBack(scratch);
     if (mayLinger) lingering--;
   }
 }
