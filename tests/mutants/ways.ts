@@ -308,6 +308,8 @@ export const WAYS = [
     ],
   ]),
   ...faultsOf("src/firewall/ways/relayed.ts", ["tests/firewall/ways/relayed_test.ts", ...BY_HAND], [
+    ["an endpoint is to blame for a standstill", "    this.#askedMs += byMs;\n", ""],
+    ["an endpoint has to read in a standstill", "    this.#writtenMs += byMs;\n", ""],
     ["marks hold nobody", "return this.#marksSent - this.#marksBack >= MAX_MARKS;", "return false;"],
     [
       "a client knows how marks begin",

@@ -226,6 +226,7 @@ export class Connection implements Holder, Host {
   /** The process has stood still for this long, and may not hold it against the peer. */
   excuse(byMs: number): void {
     excuse(this.#watch.times, byMs);
+    this.#way.excuse(byMs);
     this.#deadlineMs += byMs;
   }
 

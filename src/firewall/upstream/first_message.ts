@@ -127,6 +127,10 @@ export class FirstMessage implements Way {
     this.#relay?.sweep(nowMs, limits);
   }
 
+  excuse(byMs: number): void {
+    this.#relay?.excuse(byMs);
+  }
+
   tell(close: CloseReason | undefined, isPeers: boolean): void {
     this.#isTold = true;
     clearTimeout(this.#timer);

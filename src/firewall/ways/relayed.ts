@@ -38,8 +38,6 @@ const CODES_FOR_SERVERS: ReadonlySet<number> = new Set([1000, 1001, 1011, 1012, 
 
 /** What is still read of a server that has closed or failed, in bytes, while it ends. */
 const MOST_LINGERING = 1_048_576;
-/** A sweep that comes this much late shows that the process stood still, for which the server is not to blame. */
-const STANDSTILL_MS = 1500;
 
 /** What a relay is made of. */
 export interface RelayedOptions {
@@ -98,7 +96,6 @@ export class Relayed implements Way {
   #heardMs = Infinity;
   #writtenMs = Infinity;
   #askedMs = Infinity;
-  #sweptMs = -Infinity;
   /** Ends the wait of the endpoint's loop for the outbox. */
   #onWritten: (() => void) | undefined;
 
@@ -204,9 +201,8 @@ export class Relayed implements Way {
 
   /** A server that is silent is asked, and one that does not answer, or takes nothing, is lost. */
   sweep(nowMs: number, { pingInterval, pingTimeout, sendTimeout }: TimeLimits): void {
-    const isRead = this.#onWritten === undefined;
-    const isExcused = !isRead || !(nowMs - this.#sweptMs <= STANDSTILL_MS);
-    this.#sweptMs = nowMs;
+    // It is nobody's fault that it is not heard, and in the first sweep there is nothing to compare with.
+    const isExcused = this.#onWritten !== undefined || this.#heardMs === Infinity;
     const isHeard = this.#bytesRead !== this.#seenBytesRead;
     if (isExcused || isHeard) {
       this.#seenBytesRead = this.#bytesRead;
@@ -226,6 +222,12 @@ export class Relayed implements Way {
       this.#askedMs = nowMs;
       if (!this.#isBehind) this.#sendMark();
     }
+  }
+
+  excuse(byMs: number): void {
+    this.#heardMs += byMs;
+    this.#writtenMs += byMs;
+    this.#askedMs += byMs;
   }
 
   resume(): void {

@@ -176,6 +176,10 @@ export class Served implements Way {
     // It is in this process: whether it is there is no question.
   }
 
+  excuse(): void {
+    // Nothing here has a deadline.
+  }
+
   tell(close: CloseReason | undefined): void {
     const inner = this.#inner;
     if (this.#isTold || inner === undefined) return;

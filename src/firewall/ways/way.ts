@@ -69,6 +69,8 @@ export interface Way {
   ping(): Uint8Array | undefined;
   /** Looks whether the endpoint is still there, if it is somebody else's; called again and again with the time. */
   sweep(nowMs: number, limits: TimeLimits): void;
+  /** The process has stood still for this long, and may not hold it against the endpoint. */
+  excuse(byMs: number): void;
   /** Tells the endpoint of the end, with a Close if there is one: the peer's own, or ours. Harmless when repeated. */
   tell(close: CloseReason | undefined, isPeers: boolean): void;
   /** Ends the endpoint's side at once. */

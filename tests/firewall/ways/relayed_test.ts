@@ -295,3 +295,23 @@ Deno.test("a Ping of ours to the peer waits for the end of the frame that is bei
   await until("the Ping", () => it.peer.written.length > message.length);
   assert.deepEqual((await it.peer.frames()).map(({ opcode }) => opcode), [OPCODE.binary, OPCODE.ping]);
 });
+
+Deno.test("an endpoint has the time in which the process stood still once more: to answer a Ping, and to read", async () => {
+  const limits = { pingInterval: 1000_000, pingTimeout: 1000_000, sendTimeout: 1000_000 };
+  for (const reason of ["it does not answer a Ping", "it does not read"]) {
+    await using it = startManual({ isRelayed: true, limits });
+    const lost = () => it.events.find(({ event }) => event === "upstream.lost")?.fields;
+    it.connection.sweep(it.openedMs);
+    if (reason === "it does not read") {
+      it.inner.isTaking = false;
+      it.peer.give(text("m"));
+      await settle();
+    } else it.connection.sweep(it.openedMs + 1000_000);
+    const fromMs = it.openedMs + (reason === "it does not read" ? 0 : 1000_000);
+    it.connection.excuse(5000_000);
+    it.connection.sweep(fromMs + 5999_000);
+    assert.equal(lost(), undefined);
+    it.connection.sweep(fromMs + 6001_000);
+    assert.deepEqual(lost()?.reason, reason);
+  }
+});
