@@ -36,8 +36,6 @@ export interface ClusterOptions {
 const BEAT_MS = 5000;
 /** How many used tokens are told at once. */
 const TOKENS_BATCH = 100;
-/** A refusal of Redis is recorded at most so often. */
-const REFUSAL_LOG_MS = 60_000;
 const STOP_MS = 2000;
 /** Who changes something waits at most so long until others know: before it there may be all bans of a flood. */
 const TOLD_MS = 2000;
@@ -63,7 +61,6 @@ export class Cluster implements SharedState {
   #isJoining = false;
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
   #lostAtMs: number | undefined;
-  #refusalLoggedMs = -Infinity;
   #isStarted = false;
   #isLeaving = false;
   /** How long answers of Redis took, in seconds. */
@@ -427,9 +424,6 @@ export class Cluster implements SharedState {
   #expect(error: unknown): void {
     if (error instanceof RedisLost) return;
     if (!(error instanceof RedisRefusal)) throw error;
-    const nowMs = performance.now();
-    if (nowMs - this.#refusalLoggedMs < REFUSAL_LOG_MS) return;
-    this.#refusalLoggedMs = nowMs;
     this.#options.log("redis.refused", { server: this.#address.name, error: error.message });
   }
 }

@@ -33,6 +33,12 @@ export interface SharedSessionsOptions {
 /** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
 const FLUSH_MS = 25;
 
+/**
+ * The most tokens of sessions that never began that are remembered until Redis is there again: more than a connection may
+ * have asked for when it was lost, and whoever begins sessions in vain meanwhile adds no more.
+ */
+export const MAX_UNUSED_TOKENS = 20_000;
+
 /** More sessions than a node can have. */
 const MAX_REGISTERED = 2_000_000;
 
@@ -101,7 +107,8 @@ export class SharedSessions {
   /** A session has ended, or never began: then with the key of its token. */
   ended(id: string, jtiKey = ""): void {
     const isRoomy = this.#roomy.delete(id);
-    if (this.#registered.has(id) || jtiKey !== "") this.#ended.set(id, jtiKey);
+    const hasRoom = this.#options.client.isUp || this.#ended.size < MAX_UNUSED_TOKENS;
+    if (this.#registered.has(id) || (jtiKey !== "" && hasRoom)) this.#ended.set(id, jtiKey);
     this.#tellSoon(!isRoomy || jtiKey !== "");
   }
 

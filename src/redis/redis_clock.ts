@@ -1,6 +1,6 @@
 // What time it is at Redis, at the earliest: so that a command that was given up here is given up there too.
 
-/** How far two clocks may drift apart, as a part of the time that passes: a hundredth of a percent is much for a quartz. */
+/** How far two clocks may drift apart, as a part of the time that passes: ten times what is much for two quartzes. */
 const DRIFT = 0.001;
 
 /**

@@ -29,6 +29,21 @@ browserTest("the monitor shows sessions, counts and events, and its button ends 
   assert.deepEqual([kept.cookies, kept.origins, page.url()], [[], [], bench.url]);
 });
 
+browserTest("of a session on another node the monitor shows where it is, and no numbers", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  await page.route(/\/sessions\?/, async (route) => {
+    const times = { started_at: new Date().toISOString(), expires_at: new Date().toISOString() };
+    const session = { id: "1", user: "eve", address: "192.0.2.1", connection: "2", node: "b", ...times };
+    await route.fulfill({ json: { sessions: [{ ...session, messages_in: null, messages_out: null }] } });
+  });
+  await bench.watch(await bench.mint("root", "--claim", "scope=wsward:admin"));
+  const row = page.getByRole("region", { name: "Sessions" }).getByRole("row", { name: "eve" });
+  await row.getByText("192.0.2.1, node b").waitFor();
+  assert.doesNotMatch(await row.innerText(), /null/);
+  bench.assertClean();
+});
+
 browserTest("the monitor lists connections, closes them, and bans and lets in their addresses", async () => {
   await using bench = await PageBench.open();
   const { page } = bench;

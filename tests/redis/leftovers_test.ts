@@ -5,7 +5,7 @@ import { parseRedisUrl } from "../../src/core/redis_text.ts";
 import type { Place } from "../../src/core/shared_state.ts";
 import { Directory } from "../../src/cluster/directory.ts";
 import { ADMIT, BEAT } from "../../src/cluster/scripts.ts";
-import { SharedSessions } from "../../src/cluster/shared_sessions.ts";
+import { MAX_UNUSED_TOKENS, SharedSessions } from "../../src/cluster/shared_sessions.ts";
 import { type TimeShift, writeRow } from "../../src/cluster/wire.ts";
 import { RedisClient } from "../../src/redis/client.ts";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
@@ -177,6 +177,41 @@ test("what Redis refused is told later: that a session was extended, and that it
   await refused();
   await sessions.flush();
   for (const key of ["all", `s:${NODE}`]) assert.equal(await redis.call("EXISTS", P + key), 0, key);
+});
+
+Deno.test("who begins sessions in vain while Redis is lost fills no memory", async () => {
+  for (const more of [0, 1]) {
+    let released = 0;
+    const client = {
+      isUp: false,
+      read: () => Promise.reject(new Error("nobody reads")),
+      run(_script: unknown, [, ...ended]: readonly (string | number)[]): Promise<readonly [string]> {
+        released += ended.length / 2;
+        return Promise.resolve(["OK"]);
+      },
+    };
+    const open = {
+      size: 0,
+      has: () => false,
+      place: () => undefined,
+      ids: () => [],
+      endForLimit() {},
+      close() {},
+    };
+    const sessions = new SharedSessions({
+      client,
+      shift: { toRedis: (ms) => ms, toOwn: (ms) => ms },
+      node: NODE,
+      prefix: P,
+      open,
+      settings: { maxSessionsPerUser: Infinity, onSessionLimit: "refuse-newest" },
+      attempt: () => Promise.resolve(),
+    });
+    for (let i = 0; i < MAX_UNUSED_TOKENS + more; i++) sessions.ended(`session${i}`, "token");
+    client.isUp = true;
+    await sessions.flush();
+    assert.equal(released, MAX_UNUSED_TOKENS);
+  }
 });
 
 test("whatever a node says of itself, the others are listed", async ({ redis, client, directory }) => {

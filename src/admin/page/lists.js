@@ -104,7 +104,8 @@ const LISTS = [
       ],
       [momentOf(new Date(session.started_at))],
       [momentOf(new Date(session.expires_at))],
-      [`${session.messages_in} / ${session.messages_out}`],
+      // Only its own node counts them.
+      [session.messages_in === null ? "" : `${session.messages_in} / ${session.messages_out}`],
     ],
     actions: [
       {
