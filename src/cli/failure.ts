@@ -2,6 +2,8 @@
 
 import { StartError, UsageError } from "../core/errors.ts";
 import { typed } from "../core/typed.ts";
+import { hideCredentials } from "../core/settings/setting_types.ts";
+import { hideTokens } from "../telemetry/line.ts";
 
 /** Says why a command could not be run; `hint` is a command that would work. Returns 2 for what was typed, 1 for everything else. */
 export function explainFailure(error: unknown, hint?: string): number {
@@ -12,7 +14,8 @@ export function explainFailure(error: unknown, hint?: string): number {
 }
 
 function printError(message: string, exitCode: number): number {
-  console.error(oneLine(typed(message)));
+  // Whatever was typed in a wrong place is quoted, and may be a token or a URL with a password.
+  console.error(oneLine(typed(hideTokens(hideCredentials(message)))));
   return exitCode;
 }
 

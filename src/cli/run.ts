@@ -53,7 +53,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) throw error;
     // Asked for help or the version, or left out the command: the answer is already printed.
     if (error.exitCode === 0 || error.code === "commander.help") return 0;
-    const message = error.message.replace(/^error: /, "");
+    const message = error.message.replace(/^error: |\.$/g, "");
     const [, word = ""] = /^unknown (?:option|command) '([^']*)'/.exec(message) ?? [];
     const hint = ELSEWHERE.get(word);
     const why = hint === undefined ? message : `there is no ${word}: ${hint}`;

@@ -130,7 +130,7 @@ function shorten(whole: string, maxLength: number): { text: string; isCut: boole
 }
 
 /** Replaces what looks like a JWT, three parts with dots between them, also one of which the end has been cut off. */
-function hideTokens(text: string, isCut: boolean): string {
+export function hideTokens(text: string, isCut = false): string {
   let hidden = "";
   let done = 0;
   for (let start = text.indexOf(TOKEN_START); start >= 0; start = text.indexOf(TOKEN_START, done)) {

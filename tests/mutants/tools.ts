@@ -21,6 +21,14 @@ export const TOOLS = [
     ["attacks any machine", "authorised === undefined && !addresses.every(isLoopback)", "false"],
     ["another host is repeated", "authorised !== undefined && authorised !== target.hostname", "false"],
   ]),
+  ...faultsOf("src/cli/failure.ts", ["tests/cli/run_test.ts"], [
+    [
+      "a token in a wrong place is printed",
+      "hideTokens(hideCredentials(message))",
+      "hideCredentials(message)",
+    ],
+    ["a password in a wrong place is printed", "hideTokens(hideCredentials(message))", "hideTokens(message)"],
+  ]),
   ...faultsOf("src/cli/commands/connect_command.ts", ["tests/cli/connect_test.ts"], [
     ["a token leaves this machine", "if (await isThisMachine(target.hostname)) return;", "return;"],
   ]),

@@ -1,7 +1,12 @@
 // The commands `config check` and `config show`: what is wrong with the settings, and where each one comes from.
 
 import type { Command } from "commander";
-import type { Given, GivenValue, Setting } from "../../core/settings/setting_types.ts";
+import {
+  type Given,
+  type GivenValue,
+  hideCredentials,
+  type Setting,
+} from "../../core/settings/setting_types.ts";
 import { SETTING_NAMES } from "../../core/settings/declarations.ts";
 import {
   checkSettings,
@@ -118,7 +123,7 @@ function hidden(setting: Setting, text: GivenValue | undefined): GivenValue | un
   if (setting.kind !== "value" || typeof text !== "string" || setting.refuseFlag?.(text) === undefined) {
     return text;
   }
-  return text.replace(/\/\/.*@/s, "//...@");
+  return hideCredentials(text);
 }
 
 function describe({ key, setting, given, value }: Row): readonly string[] {

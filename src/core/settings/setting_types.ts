@@ -288,7 +288,14 @@ export function ruleFor(setting: RuledBy, given: string): string {
  */
 export function quoteGiven(given: string, setting: object = {}): string {
   if ("refuseFlag" in setting) return '"..."';
-  return JSON.stringify(given.replace(/\/\/.*@/s, "//...@"));
+  return JSON.stringify(hideCredentials(given));
+}
+
+/** A text without the name and the password of a URL in it: all between its first `//` and its last `@` becomes `...`. */
+export function hideCredentials(text: string): string {
+  const start = text.indexOf("//");
+  const end = text.lastIndexOf("@");
+  return start < 0 || end < start ? text : `${text.slice(0, start)}//...${text.slice(end)}`;
 }
 
 function splitItems(value: string): readonly string[] {
