@@ -104,6 +104,15 @@ Deno.test("more connections than descriptors are a warning, a clock long past a 
   assert.equal(found.get("clock")!.result, "failure");
 });
 
+Deno.test("the limit of descriptors is the one that a start goes by, if somebody says it", () =>
+  inFolder(async (folder) => {
+    const { stdout } = await run(["doctor", "--no-secure", "--echo-port", "0"], {
+      folder,
+      env: { WSWARD_OPEN_FILES: "123" },
+    });
+    assert.match(stdout, /^warning {2}descriptors: 123 can be open, and /m);
+  }));
+
 Deno.test("rules, state, runtime folder, TLS key and metrics token are looked at, each as it should be and not", () =>
   inFolder(async (folder) => {
     const write = (name: string, text: string, mode = 0o600) => {

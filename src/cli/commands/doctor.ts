@@ -13,6 +13,7 @@ import { flagOf, judgesTokens } from "../../core/settings/settings.ts";
 import { urlHost } from "../../core/shown.ts";
 import { readPem } from "../../firewall/tls/pem_file.ts";
 import { checkIdentity, readCertificates } from "../../firewall/tls/tls_identity.ts";
+import { openFileLimit } from "../../process/granted.ts";
 import {
   examineMetricsToken,
   examineRules,
@@ -214,8 +215,10 @@ function descriptors(settings: Settings): Finding {
   return { name, result: "warning", state, remedy };
 }
 
-/** How many descriptors this process may have; undefined where there is no /proc, or no permission to read it. */
+/** How many descriptors a start may have: what it goes by, or else this process's own; undefined where neither can be seen. */
 function descriptorLimit(): number | undefined {
+  const told = openFileLimit();
+  if (!Number.isNaN(told)) return told;
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ?? [];
     return soft === undefined ? undefined : Number(soft);
