@@ -3,6 +3,7 @@
 
 import { isOutOfDescriptors, MAX_ADMINISTRATORS } from "../core/descriptors.ts";
 import { StartError } from "../core/errors.ts";
+import { describeListenError } from "../core/listen_error.ts";
 import { urlHost } from "../core/shown.ts";
 import { closeQuietly } from "../firewall/byte_socket.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -179,13 +180,9 @@ function bind({ name, listen: address }: HttpListenerOptions): Deno.TcpListener 
   try {
     return Deno.listen({ hostname, port: Number(address.slice(colon + 1)) });
   } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "the address is in use"
-      : cause instanceof Deno.errors.NotCapable
-      ? `permission was not granted; run with --allow-net=${address}`
-      : (cause as Error).message;
+    const who = name === "admin" ? "administrators" : name;
     throw new StartError(
-      `Cannot listen on "${address}" for ${name === "admin" ? "administrators" : name}: ${why}`,
+      `Cannot listen on "${address}" for ${who}: ${describeListenError(cause, address)}`,
       { cause },
     );
   }

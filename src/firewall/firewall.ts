@@ -1,6 +1,7 @@
 // The outside as one thing: the public listeners and all that they share.
 
 import { StartError } from "../core/errors.ts";
+import { describeListenError } from "../core/listen_error.ts";
 import { ALONE, type SharedState } from "../core/shared_state.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { CloseReason } from "../protocol/close_code.ts";
@@ -248,11 +249,7 @@ function bind({ host: hostname, reusePort }: Settings, port: number): Deno.TcpLi
   try {
     return Deno.listen({ hostname, port, reusePort });
   } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "the address is in use"
-      : cause instanceof Deno.errors.NotCapable
-      ? `permission was not granted; run with --allow-net=${hostname}:${port}`
-      : (cause as Error).message;
-    throw new StartError(`Cannot listen on "${hostname}:${port}": ${why}`, { cause });
+    const address = `${hostname}:${port}`;
+    throw new StartError(`Cannot listen on "${address}": ${describeListenError(cause, address)}`, { cause });
   }
 }

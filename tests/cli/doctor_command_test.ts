@@ -60,7 +60,10 @@ Deno.test("a port that is in use is a failure, which ends with 1 and says what m
       { folder },
     );
     assert.equal(code, 1);
-    assert.match(stdout, /^failure {2}echo port: 127\.0\.0\.1:\d+: it is in use\n {9}.*--echo-port$/m);
+    assert.match(
+      stdout,
+      /^failure {2}echo port: 127\.0\.0\.1:\d+: the address is in use\n {9}.*--echo-port$/m,
+    );
   }));
 
 Deno.test("a key that others can read, a missing folder and a wrong certificate are failures", () =>

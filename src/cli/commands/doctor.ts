@@ -6,6 +6,7 @@ import { loadKeys } from "../../auth/key_file.ts";
 import { MAX_KEY_SET_SIZE_BYTES } from "../../auth/remote_keys.ts";
 import { connectionsWithin, descriptorsForPeers, neededDescriptors } from "../../core/descriptors.ts";
 import { describeFileError } from "../../core/file_error.ts";
+import { describeListenError } from "../../core/listen_error.ts";
 import { exists } from "../../core/regular_file.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
 import { listEndpoints } from "../../core/settings/endpoints.ts";
@@ -90,7 +91,7 @@ function examinePort(
     Deno.listen({ hostname, port: number, reusePort }).close();
     return { name, result: "ok", state: `${address} is free` };
   } catch (error) {
-    const state = `${address}: ${reasonOf(error)}`;
+    const state = `${address}: ${describeListenError(error, address)}`;
     const remedy = error instanceof Deno.errors.AddrInUse
       ? `stop what listens there, or choose another with ${flag}`
       : error instanceof Deno.errors.PermissionDenied
@@ -241,5 +242,5 @@ function clock(nowMs: number): Finding {
 }
 
 function reasonOf(error: unknown): string {
-  return error instanceof Deno.errors.AddrInUse ? "it is in use" : describeFileError(error);
+  return describeFileError(error).replace(/ \(os error \d+\)$/, "");
 }
