@@ -238,7 +238,7 @@ Deno.test("what can't be used at start is said in one line, with exit code 1, an
   const cases: [string[], RegExp][] = [
     [["--echo-port", String(taken.addr.port)], /in use/],
     [["--host", "127.0.0.1.example"], /Cannot listen on/],
-    [["--host", "203.0.113.7"], /Cannot listen on "203\.0\.113\.7:0": it is no address of this machine$/],
+    [["--host", "203.0.113.7"], /Cannot listen on/],
     [["--key-file", "open.key"], /chmod 600/],
     [["--key-file", "short.key"], /32/],
     [["--key-file", "text.key"], /key/],
