@@ -14,7 +14,11 @@ import { measureHandshakes } from "./handshakes.ts";
 const HELP = `Usage: deno run --allow-all scripts/bench/nodes.ts [--rounds N] [--seconds N] [--sessions N]
 
 Handshakes with a token without Redis and with it, in turn; and what N sessions (100000) take in Redis: memory,
-registering, a beat, listing them all, and the longest call. Needs redis-server.`;
+registering, a beat, listing them all, the longest call, and what one more costs. Needs redis-server.`;
+
+/** How many more sessions are asked for, and how many at once. */
+const ADMISSIONS = 20_000;
+const AT_ONCE = 50;
 
 interface Options {
   readonly rounds: number;
@@ -58,17 +62,18 @@ async function measureSessions(count: number): Promise<void> {
     "10000",
   ]);
   const nowMs = Date.now();
+  const createPlace = (i: number): Place => ({
+    id: crypto.randomUUID(),
+    user: `user-${i % (count / 2)}@example.com`,
+    address: `192.0.2.${i % 256}`,
+    connection: crypto.randomUUID(),
+    startedAtMs: nowMs + i,
+    expiresAtMs: nowMs + 3_600_000,
+    jtis: [crypto.randomUUID()],
+  });
   const places = new Map(Array.from({ length: count }, (_, i): [string, Place] => {
-    const id = crypto.randomUUID();
-    return [id, {
-      id,
-      user: `user-${i % (count / 2)}@example.com`,
-      address: `192.0.2.${i % 256}`,
-      connection: crypto.randomUUID(),
-      startedAtMs: nowMs + i,
-      expiresAtMs: nowMs + 3_600_000,
-      jtis: [crypto.randomUUID()],
-    }];
+    const place = createPlace(i);
+    return [place.id, place];
   }));
   const shift = { toRedis: (ms: number) => ms, toOwn: (ms: number) => ms };
   const client = new RedisClient({
@@ -97,7 +102,7 @@ async function measureSessions(count: number): Promise<void> {
     node,
     prefix: "{wsward}:",
     open: { ...open, endForLimit() {}, close() {} },
-    settings: { maxSessionsPerUser: Infinity, onSessionLimit: "refuse-newest" },
+    settings: { maxSessionsPerUser: 10, onSessionLimit: "refuse-newest" },
     attempt: () => Promise.resolve(),
   });
   const used = async () => Number(/used_memory:(\d+)/.exec(String(await redis.call("INFO", "memory")))?.[1]);
@@ -123,6 +128,21 @@ async function measureSessions(count: number): Promise<void> {
   const slow = await redis.call("SLOWLOG", "GET", -1) as [number, number, number][];
   const longest = Math.max(0, ...slow.map(([, , microseconds]) => microseconds));
   console.log(`  calls of Redis above 1 ms: ${slow.length}, the longest ${(longest / 1000).toFixed(1)} ms`);
+  const cpu = async () => {
+    const text = String(await redis.call("INFO", "cpu"));
+    return Number(/used_cpu_sys:([\d.]+)/.exec(text)?.[1]) + Number(/used_cpu_user:([\d.]+)/.exec(text)?.[1]);
+  };
+  const cpuBefore = await cpu();
+  let begun = 0;
+  const admitAll = async () => {
+    while (begun < ADMISSIONS) {
+      const place = createPlace(begun++);
+      if (await shared.admit(place, place.id) !== "ok") throw new Error("a session was refused");
+    }
+  };
+  const admitted = await timed(() => Promise.all(Array.from({ length: AT_ONCE }, admitAll)));
+  const each = (await cpu() - cpuBefore) / ADMISSIONS * 1e6;
+  console.log(`  ${ADMISSIONS} more admitted in ${admitted}, ${Math.round(each)} us of Redis each`);
   client.stop();
 }
 
