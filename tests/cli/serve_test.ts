@@ -76,6 +76,16 @@ Deno.test("echoes to npm ws and to Deno's own client", async () => {
   await stop(program);
 });
 
+Deno.test("npm ws in the middle of a message that is much too large is told so, and not reset", async () => {
+  await using program = startServer(["--no-secure"]);
+  const client = new ForeignWebSocket(`ws://127.0.0.1:${await program.port("echo")}/`);
+  await once(client, "open");
+  client.send(new Uint8Array(32 * 1024 * 1024));
+  const [code, reason] = await once(client, "close");
+  assert.deepEqual([code, String(reason)], [1009, "a message may have at most 1048576 bytes"]);
+  await stop(program);
+});
+
 Deno.test("the prefix can be changed and left out", async () => {
   for (const [prefix, expected] of [["> ", "> x"], ["", "x"]] as const) {
     await using program = startServer(["--echo-prefix", prefix, "--no-secure"]);

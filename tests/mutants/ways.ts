@@ -53,8 +53,9 @@ export const WAYS = [
       "const isNext = messages !== this.#seenMessagesIn || received < this.#seenReceived || way.check.frames > 0;",
     ],
   ]),
-  ...faultsOf("src/firewall/connection/linger.ts", BY_HAND, [
-    ["reading without end after both have closed", "left > 0;", ";"],
+  ...faultsOf("src/firewall/connection/linger.ts", ["tests/firewall/handshake/refusing_test.ts"], [
+    ["reading at full speed after both have closed", "if (left <= 0) await new", "if (false) await new"],
+    ["who sends on is reset", "if (left <= 0) await new", "if (left <= 0) return; else if (false) await new"],
   ]),
   ...faultsOf("src/firewall/connection/connection.ts", BY_HAND, [
     ["who is shed goes on behind what it does not read", "    if (isWriting) this.cut();\n", ""],
