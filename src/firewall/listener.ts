@@ -14,10 +14,10 @@ import { closeQuietly, expectLoss, isConnectionLost } from "./byte_socket.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { ConnectionFacts } from "./connection/connection_parts.ts";
 import { EndpointCounters } from "./counters.ts";
-import { Handshake } from "./handshake/handshake.ts";
 import { connectionCost, join, type JoiningLimits, type JoiningOptions } from "./handshake/joining.ts";
 import { answerHealth, type Health, isHealthCheck } from "./handshake/health.ts";
 import { open, type OpeningOptions } from "./handshake/opening.ts";
+import { Peer } from "./handshake/peer.ts";
 import { answer, interrupt, refuse, sendLast } from "./handshake/refusing.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
@@ -84,7 +84,8 @@ export class FirewallListener {
   readonly counters = new EndpointCounters();
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  readonly #handshakes = new Set<Handshake>();
+  /** Peers that are no connection yet. */
+  readonly #newcomers = new Set<Peer>();
   /** The ways to the endpoint, by connection, from when that is asked to the end. */
   readonly #ways = new Map<string, Served | Crossing>();
   readonly #joining: JoiningOptions;
@@ -155,7 +156,7 @@ export class FirewallListener {
     this.#isDraining = true;
     const ended = new Promise<void>((resolve) => this.#onEmpty = resolve);
     let timer = setTimeout(() => {
-      for (const handshake of this.#handshakes) handshake.cut();
+      for (const peer of this.#newcomers) peer.cut();
       for (const connection of this.#connections) connection.cut();
       timer = setTimeout(() => this.#onEmpty?.(), DRAIN_GRACE_MS);
     }, timeoutMs);
@@ -195,11 +196,11 @@ export class FirewallListener {
   #sweep(standstill: StandstillMeter): void {
     const nowMs = performance.now();
     const stoodStillMs = standstill.tick(nowMs);
-    for (const handshake of this.#handshakes) {
+    for (const peer of this.#newcomers) {
       try {
-        handshake.sweep(nowMs, standstill.lateMs);
+        peer.sweep(nowMs, standstill.lateMs);
       } catch (error) {
-        void this.#contain(handshake, error).finally(() => handshake.cut());
+        void this.#contain(peer, error).finally(() => peer.cut());
       }
     }
     for (const connection of this.#connections) {
@@ -210,7 +211,7 @@ export class FirewallListener {
   }
 
   #checkEmpty(): void {
-    if (this.#connections.size === 0 && this.#handshakes.size === 0) this.#onEmpty?.();
+    if (this.#connections.size === 0 && this.#newcomers.size === 0) this.#onEmpty?.();
   }
 
   async #acceptAll(): Promise<void> {
@@ -219,12 +220,12 @@ export class FirewallListener {
     let accepted = 0;
     while (!this.#isDraining) {
       try {
-        const peer = await listener.accept();
+        const socket = await listener.accept();
         if (isFailing) log("server.accepting", { endpoint });
         isFailing = false;
         // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
         if (this.#sweeper === undefined) this.#startSweeping(sweepIntervalMs(limits));
-        void this.#serve(peer);
+        void this.#serve(socket);
         // An accept that need not wait gives the turn of the event loop to nobody else.
         if (++accepted % MOST_ACCEPTED_AT_ONCE === 0) await pause(0);
         while (this.#options.admission.isCrowded) await pause(0);
@@ -241,84 +242,84 @@ export class FirewallListener {
   }
 
   /** The whole life of one accepted socket. Never rejects. */
-  async #serve(peer: Deno.TcpConn): Promise<void> {
+  async #serve(socket: Deno.TcpConn): Promise<void> {
     this.counters.sockets++;
     const { admission, endpoint, log, tls } = this.#options;
-    const { hostname } = peer.remoteAddr;
-    const handshake = new Handshake(peer, canonicalAddress(hostname) ?? hostname, endpoint);
-    const refusal = admission.enter(handshake);
+    const { hostname } = socket.remoteAddr;
+    const peer = new Peer(socket, canonicalAddress(hostname) ?? hostname, endpoint);
+    const refusal = admission.enter(peer);
     if (refusal !== undefined) {
-      admission.record(handshake.address, endpoint, refusal);
-      handshake.canAnswer = tls === undefined && admission.mayExplain();
+      admission.record(peer.address, endpoint, refusal);
+      peer.canAnswer = tls === undefined && admission.mayExplain();
       // It has no place, so it may not linger; most peers see the answer all the same.
-      await interrupt(handshake, refusal);
-      return admission.leave(handshake);
+      await interrupt(peer, refusal);
+      return admission.leave(peer);
     }
-    this.#handshakes.add(handshake);
+    this.#newcomers.add(peer);
     try {
       // Small messages must not wait for the acknowledgement of the last one.
-      peer.setNoDelay(true);
-      const connection = await this.#admit(handshake);
-      if (connection !== undefined) await this.#run(connection, handshake);
+      socket.setNoDelay(true);
+      const connection = await this.#admit(peer);
+      if (connection !== undefined) await this.#run(connection, peer);
     } catch (error) {
-      if (!isConnectionLost(error)) await this.#contain(handshake, error);
-      else if (!handshake.isRefused) log("handshake.failed", { peer: handshake.address, endpoint });
+      if (!isConnectionLost(error)) await this.#contain(peer, error);
+      else if (!peer.isRefused) log("handshake.failed", { peer: peer.address, endpoint });
     } finally {
-      this.#handshakes.delete(handshake);
-      if (handshake.connection !== undefined) this.#connections.delete(handshake.connection);
-      if (handshake.id !== undefined) {
-        this.#ways.get(handshake.id)?.release(handshake.connection?.result.code ?? ABNORMAL_CLOSURE);
-        this.#ways.delete(handshake.id);
+      this.#newcomers.delete(peer);
+      if (peer.connection !== undefined) this.#connections.delete(peer.connection);
+      if (peer.id !== undefined) {
+        this.#ways.get(peer.id)?.release(peer.connection?.result.code ?? ABNORMAL_CLOSURE);
+        this.#ways.delete(peer.id);
       }
-      handshake.cut();
-      closeQuietly(peer);
-      admission.end(handshake);
-      admission.leave(handshake);
+      peer.cut();
+      closeQuietly(socket);
+      admission.end(peer);
+      admission.leave(peer);
       this.#checkEmpty();
     }
   }
 
   /** Reads the head and answers it. Resolves with the connection, or with nothing when the peer has been refused. */
-  async #admit(handshake: Handshake): Promise<Connection | undefined> {
+  async #admit(peer: Peer): Promise<Connection | undefined> {
     const { admission, budget, health, requestRules } = this.#options;
-    const opening = await open(handshake, this.#opening);
+    const opening = await open(peer, this.#opening);
     // Who lost the place to another has been answered.
-    if (opening === undefined || handshake.isRefused) return undefined;
-    if (!("head" in opening)) return void await refuse(handshake, opening, this.#options);
+    if (opening === undefined || peer.isRefused) return undefined;
+    if (!("head" in opening)) return void await refuse(peer, opening, this.#options);
     const { head } = opening;
     if (health !== undefined && isHealthCheck(head, health)) {
-      return void await answerHealth(handshake, !this.#isDraining && health.isReady());
+      return void await answerHealth(peer, !this.#isDraining && health.isReady());
     }
-    const hasPlace = budget.hasPlaceFor(connectionCost(handshake.peer));
+    const hasPlace = budget.hasPlaceFor(connectionCost(peer.socket));
     const refusal = (this.#isDraining ? STOPPING : checkHandshake(head)) ??
-      admission.enforce(handshake.address, hasPlace ? undefined : NO_MEMORY) ??
-      admission.enforce(handshake.address, firstRefusal(requestRules, head));
-    if (refusal !== undefined) return void await refuse(handshake, refusal, this.#options);
-    const tooMany = admission.settle(handshake);
-    if (tooMany !== undefined) return void await refuse(handshake, tooMany, this.#options);
-    const joined = await join(handshake, opening, this.#joining);
+      admission.enforce(peer.address, hasPlace ? undefined : NO_MEMORY) ??
+      admission.enforce(peer.address, firstRefusal(requestRules, head));
+    if (refusal !== undefined) return void await refuse(peer, refusal, this.#options);
+    const tooMany = admission.settle(peer);
+    if (tooMany !== undefined) return void await refuse(peer, tooMany, this.#options);
+    const joined = await join(peer, opening, this.#joining);
     if (!("status" in joined)) return joined;
-    admission.unsettle(handshake);
+    admission.unsettle(peer);
     // What a drain has cut is not the endpoint's failure.
-    return void await refuse(handshake, this.#isDraining ? STOPPING : joined, this.#options);
+    return void await refuse(peer, this.#isDraining ? STOPPING : joined, this.#options);
   }
 
-  async #run(connection: Connection, handshake: Handshake): Promise<void> {
-    handshake.connection = connection;
-    this.#handshakes.delete(handshake);
+  async #run(connection: Connection, peer: Peer): Promise<void> {
+    peer.connection = connection;
+    this.#newcomers.delete(peer);
     this.#connections.add(connection);
     if (this.#isDraining) connection.close({ code: 1001, reason: STOPPING.reason });
     await connection.run();
   }
 
   /** A fault of our own ends this connection and nothing else: recorded once, and never called the peer's. */
-  async #contain(handshake: Handshake, fault: unknown): Promise<void> {
+  async #contain(peer: Peer, fault: unknown): Promise<void> {
     const { endpoint, log } = this.#options;
-    const { id, address, peer, isWelcomed, canAnswer } = handshake;
+    const { id, address, socket, isWelcomed, canAnswer } = peer;
     log("connection.fault", { connection: id, peer: address, endpoint, ...describeFault(fault) });
     try {
-      if (isWelcomed) await sendLast(peer, encodeClose({ code: 1011, reason: "internal error" }));
-      else if (canAnswer && !handshake.isRefused) await answer(handshake, FAULT);
+      if (isWelcomed) await sendLast(socket, encodeClose({ code: 1011, reason: "internal error" }));
+      else if (canAnswer && !peer.isRefused) await answer(peer, FAULT);
     } catch (error) {
       expectLoss(error);
     }

@@ -147,8 +147,8 @@ export const ADMISSION = [
     ["TLS that is only left", "isViolation: result.isLost !== true", "isViolation: true"],
     [
       "X-Forwarded-For after a preamble that names nobody",
-      "if (handshake.isIdentified || opening",
-      "if ((handshake.isIdentified && handshake.address !== proxy) || opening",
+      "if (peer.isIdentified || opening",
+      "if ((peer.isIdentified && peer.address !== proxy) || opening",
     ],
   ]),
   ...faultsOf("src/firewall/handshake/refusing.ts", ["tests/attacks/brake_test.ts"], [
@@ -156,9 +156,9 @@ export const ADMISSION = [
     ["violations of a proxy", "isIdentified && refusal.isViolation", "refusal.isViolation"],
   ]),
   ...faultsOf("src/firewall/handshake/refusing.ts", ["tests/firewall/handshake/refusing_test.ts"], [
-    ["who is refused is left unread", "    if (mayLinger) await linger(peer);\n", ""],
+    ["who is refused is left unread", "    if (mayLinger) await linger(socket);\n", ""],
   ]),
-  ...faultsOf("src/firewall/handshake/handshake.ts", ["tests/firewall/listener_test.ts"], [
+  ...faultsOf("src/firewall/handshake/peer.ts", ["tests/firewall/listener_test.ts"], [
     [
       "what an endpoint does not answer outlives the drain",
       "if (this.inner !== undefined) closeQuietly(this.inner);",
@@ -193,7 +193,7 @@ export const ADMISSION = [
     ],
   ]),
   ...faultsOf("src/firewall/handshake/opening.ts", ["tests/firewall/listener_test.ts"], [
-    ["a flood is told why", "handshake.canAnswer &&= admission.mayExplain();", ""],
+    ["a flood is told why", "peer.canAnswer &&= admission.mayExplain();", ""],
   ]),
   ...faultsOf("src/firewall/handshake/joining.ts", ["tests/firewall/listener_test.ts"], [
     [
@@ -208,13 +208,13 @@ export const ADMISSION = [
   ]),
   ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
     ["all that wait are accepted at once", "if (++accepted % MOST_ACCEPTED_AT_ONCE === 0)", "if (false)"],
-    ["a handshake without an end", "handshake.sweep(nowMs, standstill.lateMs)", "undefined"],
-    ["a connection that fails is left", "this.#connections.delete(handshake.connection)", "undefined"],
+    ["a handshake without an end", "peer.sweep(nowMs, standstill.lateMs)", "undefined"],
+    ["a connection that fails is left", "this.#connections.delete(peer.connection)", "undefined"],
     ["a fault is called the peer's", "if (!isConnectionLost(error)) await", "if (false) await"],
     ["1011 after the 101", "if (isWelcomed) await sendLast", "if (false) await sendLast"],
     [
       "500 before it",
-      "else if (canAnswer && !handshake.isRefused) await answer",
+      "else if (canAnswer && !peer.isRefused) await answer",
       "else if (false) await answer",
     ],
   ]),

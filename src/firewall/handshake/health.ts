@@ -1,7 +1,7 @@
 // The health path: what a load balancer may know of a public port, and that is one bit.
 
 import { encodeAnswer, hasToken, type RequestHead } from "../../protocol/handshake.ts";
-import type { Handshake } from "./handshake.ts";
+import type { Peer } from "./peer.ts";
 import { sendLast } from "./refusing.ts";
 
 /** The health path of a listener. */
@@ -17,12 +17,12 @@ export function isHealthCheck({ method, path, headers }: RequestHead, health: He
 }
 
 /** Says whether the server is ready, and nothing else; ends the connection. Rejects when the peer is lost. */
-export async function answerHealth({ peer, isHead }: Handshake, isReady: boolean): Promise<void> {
+export async function answerHealth({ socket, isHead }: Peer, isReady: boolean): Promise<void> {
   const answer = {
     status: isReady ? 200 : 503,
     name: isReady ? "OK" : "Service Unavailable",
     text: isReady ? "ok\n" : "not ready\n",
     headers: { "Cache-Control": "no-store" },
   };
-  await sendLast(peer, encodeAnswer(answer, { date: new Date().toUTCString(), hasBody: !isHead }));
+  await sendLast(socket, encodeAnswer(answer, { date: new Date().toUTCString(), hasBody: !isHead }));
 }

@@ -19,9 +19,9 @@ import { FrameCheck } from "../connection/frame_check.ts";
 import { Outbox } from "../connection/outbox.ts";
 import { Crossing, type Entered, type Upstream } from "../upstream/route.ts";
 import { Served } from "../ways/served.ts";
-import type { Handshake } from "./handshake.ts";
 import { HeadBuffer } from "./head_buffer.ts";
 import type { Opening } from "./opening.ts";
+import type { Peer } from "./peer.ts";
 
 /** What a connection is held to, and how long it may take to become one; times in milliseconds. */
 export interface JoiningLimits extends ConnectionLimits {
@@ -49,9 +49,9 @@ export interface JoiningOptions {
 /** What an idle connection costs, in bytes, both sides and the private hop together, without TLS: measured with 3000 of them. */
 export const PLAIN_BYTES = 32_768;
 
-/** What a connection with this peer costs while it is idle, in bytes. */
-export function connectionCost(peer: ByteSocket): number {
-  return PLAIN_BYTES + (peer.overheadBytes ?? 0);
+/** What a connection over this socket costs while it is idle, in bytes. */
+export function connectionCost(socket: ByteSocket): number {
+  return PLAIN_BYTES + (socket.overheadBytes ?? 0);
 }
 
 /** The endpoint's 101, as it is sent on. */
@@ -77,56 +77,56 @@ const runId = Date.now().toString(36);
  * lost.
  */
 export async function join(
-  handshake: Handshake,
+  peer: Peer,
   { head, rest }: Opening,
   options: JoiningOptions,
 ): Promise<Connection | Refusal> {
   const { endpoint, inside, isSecure, limits, admission, budget, counters, ways, log } = options;
   const id = `${runId}-${(++lastConnection).toString(36)}`;
-  const outbox = new Outbox(handshake.peer, counters, (bytes) => budget.change(bytes));
+  const outbox = new Outbox(peer.socket, counters, (bytes) => budget.change(bytes));
   const check = new FrameCheck(limits, counters.messagesIn);
   let entered: Entered | Refusal;
-  handshake.id = id;
+  peer.id = id;
   if (typeof inside === "string") {
     const way = new Served(check, outbox);
     ways.set(id, way);
-    entered = await serve(handshake, id, head, way, inside, options);
+    entered = await serve(peer, id, head, way, inside, options);
   } else {
-    const { address } = handshake;
+    const { address } = peer;
     const crossing = new Crossing(inside, { id, address, isSecure, outbox, check, counters });
     ways.set(id, crossing);
-    handshake.crossing = crossing;
+    peer.crossing = crossing;
     entered = await crossing.enter(head);
   }
   if ("status" in entered) return entered;
   const { way, welcome } = entered;
   try {
-    handshake.isWelcomed = true;
-    await writeAll(handshake.peer, welcome);
+    peer.isWelcomed = true;
+    await writeAll(peer.socket, welcome);
     return new Connection({
       id,
       endpoint,
-      address: handshake.address,
-      peer: handshake.peer,
+      address: peer.address,
+      peer: peer.socket,
       outbox,
       way,
       fromPeer: rest,
       limits,
       budget,
-      fixedBytes: connectionCost(handshake.peer),
+      fixedBytes: connectionCost(peer.socket),
       counters,
-      onViolation: () => admission.violation(handshake.address),
+      onViolation: () => admission.violation(peer.address),
       log,
     });
   } catch (error) {
-    if (handshake.inner !== undefined) closeQuietly(handshake.inner);
+    if (peer.inner !== undefined) closeQuietly(peer.inner);
     throw error;
   }
 }
 
 /** Opens the private hop of `way`. Resolves with the 101 of the endpoint, or with why that does not want the peer. */
 async function serve(
-  handshake: Handshake,
+  peer: Peer,
   id: string,
   head: Opening["head"],
   way: Served,
@@ -141,12 +141,12 @@ async function serve(
     log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
     return UNAVAILABLE;
   }
-  handshake.inner = inner;
+  peer.inner = inner;
   // Longer than an endpoint ever takes that is in order. Whatever becomes of the peer until then: the runtime leaks a
   // descriptor if the hop is closed before the response head is here.
-  handshake.limitTime(limits.handshakeTimeout + limits.authTimeout, () => closeQuietly(inner));
+  peer.limitTime(limits.handshakeTimeout + limits.authTimeout, () => closeQuietly(inner));
   try {
-    const { address } = handshake;
+    const { address } = peer;
     await writeAll(inner, encodeInnerRequest(head, { connection: id, address, isSecure }));
     const answer = await readAnswer(inner);
     if (answer !== undefined && "head" in answer) {
@@ -160,7 +160,7 @@ async function serve(
     if (!isConnectionLost(error)) throw error;
     return UNAVAILABLE;
   } finally {
-    handshake.keptTime();
+    peer.keptTime();
   }
 }
 

@@ -14,8 +14,8 @@ import { clientAddress } from "../admission/forwarded_for.ts";
 import { MAX_V2_SIZE, parseProxyHeader } from "../admission/proxy_protocol.ts";
 import { isConnectionLost, PrefixedSocket } from "../byte_socket.ts";
 import type { TlsAcceptor } from "../tls/tls_acceptor.ts";
-import type { Handshake } from "./handshake.ts";
 import { HeadBuffer, MAX_HEAD_SIZE } from "./head_buffer.ts";
+import type { Peer } from "./peer.ts";
 import { interrupt } from "./refusing.ts";
 
 /** What a peer asked for, and what it sent after that. */
@@ -61,69 +61,69 @@ const LF = 10;
  * size and time limit and by --max-connections, and how fast it can come is the trusted proxy's business.
  */
 export async function open(
-  handshake: Handshake,
+  peer: Peer,
   options: OpeningOptions,
 ): Promise<Opening | Refusal | undefined> {
   const { admission, endpoint, limits: { handshakeTimeout } } = options;
-  handshake.canAnswer = options.tls === undefined;
-  if (!admission.proxies.has(handshake.address)) {
-    const refusal = identify(handshake, handshake.address, admission);
+  peer.canAnswer = options.tls === undefined;
+  if (!admission.proxies.has(peer.address)) {
+    const refusal = identify(peer, peer.address, admission);
     if (refusal !== undefined) {
-      handshake.canAnswer &&= admission.mayExplain();
+      peer.canAnswer &&= admission.mayExplain();
       return refusal;
     }
   }
   let isLate = false;
-  handshake.limitTime(handshakeTimeout, () => {
+  peer.limitTime(handshakeTimeout, () => {
     isLate = true;
-    admission.record(handshake.address, endpoint, { ...LATE, limit: handshakeTimeout / 1000 });
-    void interrupt(handshake, LATE);
+    admission.record(peer.address, endpoint, { ...LATE, limit: handshakeTimeout / 1000 });
+    void interrupt(peer, LATE);
   });
   try {
-    const opening = await readOpening(handshake, options);
+    const opening = await readOpening(peer, options);
     return isLate ? undefined : opening;
   } catch (error) {
     if (isLate && isConnectionLost(error)) return undefined;
     throw error;
   } finally {
-    handshake.keptTime();
+    peer.keptTime();
   }
 }
 
 async function readOpening(
-  handshake: Handshake,
+  peer: Peer,
   { admission, tls, oldPaths, limits: { handshakeTimeout } }: OpeningOptions,
 ): Promise<Opening | Refusal | undefined> {
-  const proxy = handshake.address;
+  const proxy = peer.address;
   if (admission.expectsPreamble(proxy)) {
-    const client = await readPreamble(handshake);
+    const client = await readPreamble(peer);
     if (typeof client !== "string") return client;
     // Also where the preamble names nobody: what is in the head then is a claim of whoever stands before the proxy.
-    const refusal = identify(handshake, client, admission);
+    const refusal = identify(peer, client, admission);
     if (refusal !== undefined) return refusal;
   }
   if (tls !== undefined) {
-    const result = await tls.handshake(handshake.peer, handshakeTimeout);
+    const result = await tls.handshake(peer.socket, handshakeTimeout);
     if (!result.ok) {
       // Who goes away has broken no rule.
       return { status: 400, reason: result.reason, rule: "tls", isViolation: result.isLost !== true };
     }
-    handshake.peer = result.socket;
-    handshake.canAnswer = true;
+    peer.socket = result.socket;
+    peer.canAnswer = true;
   }
-  const opening = await readHead(handshake, oldPaths);
-  if (handshake.isIdentified || opening === undefined || !("head" in opening)) return opening;
+  const opening = await readHead(peer, oldPaths);
+  if (peer.isIdentified || opening === undefined || !("head" in opening)) return opening;
   const client = clientAddress(proxy, opening.head.headers.get("x-forwarded-for"), admission.proxies);
-  return identify(handshake, client, admission) ?? opening;
+  return identify(peer, client, admission) ?? opening;
 }
 
 /** Takes the client in, or says why it may not connect now. */
-function identify(handshake: Handshake, address: string, admission: Admission): Refusal | undefined {
-  handshake.address = address;
+function identify(peer: Peer, address: string, admission: Admission): Refusal | undefined {
+  peer.address = address;
   const refusal = admission.check(address);
   if (refusal !== undefined) return refusal;
-  admission.begin(address, handshake);
-  handshake.isIdentified = true;
+  admission.begin(address, peer);
+  peer.isIdentified = true;
   return admission.handshake(address);
 }
 
@@ -131,17 +131,17 @@ function identify(handshake: Handshake, address: string, admission: Admission): 
  * Reads a PROXY preamble and leaves the socket as it is after that. Resolves with the client's address, which is the
  * proxy's where the preamble names nobody, or with what is wrong.
  */
-async function readPreamble(handshake: Handshake): Promise<string | Refusal> {
+async function readPreamble(peer: Peer): Promise<string | Refusal> {
   const bytes = new Uint8Array(MAX_V2_SIZE);
   for (let end = 0;;) {
-    const size = await handshake.peer.read(bytes.subarray(end));
+    const size = await peer.socket.read(bytes.subarray(end));
     if (size === null) return badPreamble("the PROXY preamble is missing");
     const preamble = parseProxyHeader(bytes, 0, end + size, end);
     end += size;
     if (preamble.state === "invalid") return badPreamble(preamble.reason);
     if (preamble.state === "incomplete") continue;
-    handshake.peer = new PrefixedSocket(handshake.peer, bytes.subarray(preamble.size, end));
-    return preamble.source?.address ?? handshake.address;
+    peer.socket = new PrefixedSocket(peer.socket, bytes.subarray(preamble.size, end));
+    return preamble.source?.address ?? peer.address;
   }
 }
 
@@ -151,7 +151,7 @@ function badPreamble(reason: string): Refusal {
 
 /** Reads a request head, each byte once however they come; undefined when the peer ended before it was whole. */
 async function readHead(
-  handshake: Handshake,
+  peer: Peer,
   oldPaths: ReadonlySet<string>,
 ): Promise<Opening | Refusal | undefined> {
   const buffer = new HeadBuffer();
@@ -160,12 +160,12 @@ async function readHead(
     let isLineRead = false;
     for (;;) {
       const from = buffer.end;
-      if (!await buffer.read(handshake.peer)) return buffer.isFull ? TOO_LONG : undefined;
+      if (!await buffer.read(peer.socket)) return buffer.isFull ? TOO_LONG : undefined;
       const { bytes, end } = buffer;
       if (from <= start + 1) start = skipEmptyLines(bytes, start, end);
       const at = Math.max(from, start);
       if (!isLineRead) {
-        handshake.isHead = isHeadRequest(bytes, start, end);
+        peer.isHead = isHeadRequest(bytes, start, end);
         if (!canBeRequest(bytes, at, end, start)) return badRequest("this is not an HTTP/1.1 request");
         isLineRead = bytes.subarray(at, end).includes(LF);
       }

@@ -5,9 +5,9 @@ import type { Admission } from "../admission.ts";
 import { type ByteSocket, closeQuietly, expectLoss, writeAll } from "../byte_socket.ts";
 import { linger } from "../connection/linger.ts";
 
-/** What refusing a peer needs to know of it, as a handshake has it. */
+/** What refusing a peer needs to know of it: a part of `Peer`. */
 export interface Refused {
-  readonly peer: ByteSocket;
+  readonly socket: ByteSocket;
   readonly address: string;
   readonly canAnswer: boolean;
   readonly isIdentified: boolean;
@@ -28,31 +28,31 @@ let lingering = 0;
 
 /** Records why the peer may not connect, counts it against its address if it is a violation, and answers. */
 export async function refuse(
-  handshake: Refused,
+  peer: Refused,
   refusal: Refusal,
   { admission, endpoint }: { readonly admission: Admission; readonly endpoint: string },
 ): Promise<void> {
-  const { address, canAnswer, isIdentified } = handshake;
-  handshake.isRefused = true;
+  const { address, canAnswer, isIdentified } = peer;
+  peer.isRefused = true;
   admission.record(address, endpoint, refusal);
   if (isIdentified && refusal.isViolation) admission.violation(address);
-  if (canAnswer) await answer(handshake, refusal);
+  if (canAnswer) await answer(peer, refusal);
 }
 
 /** Sends a refusal and waits, for a moment, until it has been read. Rejects when the peer is lost. */
-export async function answer({ peer, isHead }: Refused, refusal: Refusal): Promise<void> {
+export async function answer({ socket, isHead }: Refused, refusal: Refusal): Promise<void> {
   const date = new Date().toUTCString();
-  await sendLast(peer, encodeRefusal(refusal, { date, hasBody: !isHead }));
+  await sendLast(socket, encodeRefusal(refusal, { date, hasBody: !isHead }));
 }
 
 /** Sends the last that there is to say and waits, for a moment, until it has been read; then the socket may be closed. */
-export async function sendLast(peer: ByteSocket, bytes: Uint8Array): Promise<void> {
+export async function sendLast(socket: ByteSocket, bytes: Uint8Array): Promise<void> {
   const mayLinger = lingering < MAX_LINGERING;
-  const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
+  const timer = setTimeout(() => closeQuietly(socket), REFUSAL_TIMEOUT_MS);
   if (mayLinger) lingering++;
   try {
-    await writeAll(peer, bytes);
-    if (mayLinger) await linger(peer);
+    await writeAll(socket, bytes);
+    if (mayLinger) await linger(socket);
   } finally {
     clearTimeout(timer);
     if (mayLinger) lingering--;
@@ -60,16 +60,16 @@ export async function sendLast(peer: ByteSocket, bytes: Uint8Array): Promise<voi
 }
 
 /** The same while a read is pending, which the end of the socket ends. Never rejects for the loss of the peer. */
-export async function interrupt(handshake: Refused, refusal: Refusal): Promise<void> {
-  const { peer, canAnswer, isHead } = handshake;
-  const timer = setTimeout(() => closeQuietly(peer), REFUSAL_TIMEOUT_MS);
+export async function interrupt(peer: Refused, refusal: Refusal): Promise<void> {
+  const { socket, canAnswer, isHead } = peer;
+  const timer = setTimeout(() => closeQuietly(socket), REFUSAL_TIMEOUT_MS);
   try {
     const date = new Date().toUTCString();
-    if (canAnswer) await writeAll(peer, encodeRefusal(refusal, { date, hasBody: !isHead }));
+    if (canAnswer) await writeAll(socket, encodeRefusal(refusal, { date, hasBody: !isHead }));
   } catch (error) {
     expectLoss(error);
   } finally {
     clearTimeout(timer);
-    closeQuietly(peer);
+    closeQuietly(socket);
   }
 }

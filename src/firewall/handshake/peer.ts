@@ -1,4 +1,4 @@
-// A peer from its accept on: what there is of it before, and after, it has become a connection.
+// A peer from its accept to its end: what is known of it before it is a connection, and the connection that it becomes.
 
 import { AwakeDeadline } from "../../core/standstill.ts";
 import type { Refusal } from "../../protocol/handshake.ts";
@@ -7,46 +7,46 @@ import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 import type { Connection } from "../connection/connection.ts";
 import { interrupt } from "./refusing.ts";
 
-/** One accepted socket and what is known about it so far. */
-export class Handshake implements Visitor {
-  /** The accepted socket, and later what was put around it. */
-  peer: ByteSocket;
-  /** The peer's address, or, once that is known, the address of the client that a trusted proxy speaks for. */
+/** One accepted socket, and what is known about it so far. */
+export class Peer implements Visitor {
+  /** The accepted socket, and later the TLS or the read bytes around it. */
+  socket: ByteSocket;
+  /** The address of the other end, or, once that is known, of the client that a trusted proxy speaks for. */
   address: string;
   readonly endpoint: string;
   /** Whether `address` is the client's, so that what is done wrong counts against it. */
   isIdentified = false;
-  /** Whether the peer would understand an HTTP response: not before TLS is there. */
+  /** Whether it would understand an HTTP response: on a TLS port, not before the TLS handshake is done. */
   canAnswer = true;
   /** Whether the request was HEAD, to which no answer has a body. */
   isHead = false;
-  /** Whether it is being told why it may not connect, which ends it soon. */
+  /** Whether it is being told why it may not connect; it ends soon after that. */
   isRefused = false;
   /** Whether the 101 is on its way, so that only frames may follow. */
   isWelcomed = false;
   /** The id of the connection, once the endpoint is asked about it. */
   id: string | undefined;
-  /** The private hop, from then on. */
+  /** The private hop to an endpoint in this process, from then on. */
   inner: ByteSocket | undefined;
-  /** The way to somebody else's server, from then on. */
+  /** The way to somebody's own server, from then on. */
   crossing: { cut(): void } | undefined;
   connection: Connection | undefined;
   #limit: { readonly deadline: AwakeDeadline; readonly onLate: () => void } | undefined;
 
-  constructor(peer: ByteSocket, address: string, endpoint: string) {
-    this.peer = peer;
+  constructor(socket: ByteSocket, address: string, endpoint: string) {
+    this.socket = socket;
     this.address = address;
     this.endpoint = endpoint;
   }
 
   expel({ reason }: Refusal): void {
     if (this.connection !== undefined) this.connection.close({ code: 1008, reason });
-    else if (!this.isRefused) closeQuietly(this.peer);
+    else if (!this.isRefused) closeQuietly(this.socket);
   }
 
   makeRoom(refusal: Refusal): void {
     // It has read why, or never will.
-    if (this.isRefused) return closeQuietly(this.peer);
+    if (this.isRefused) return closeQuietly(this.socket);
     this.isRefused = true;
     void interrupt(this, refusal);
   }
@@ -60,7 +60,7 @@ export class Handshake implements Visitor {
     this.#limit = undefined;
   }
 
-  /** Applies the limit; to be called again and again, with the time and how much later than planned that is. */
+  /** Applies the limit. Called again and again, with the time and how much later than planned the call comes. */
   sweep(nowMs: number, lateMs: number): void {
     const limit = this.#limit;
     if (limit === undefined || !limit.deadline.isOver(nowMs, lateMs)) return;
@@ -68,9 +68,9 @@ export class Handshake implements Visitor {
     limit.onLate();
   }
 
-  /** Ends every wait of the handshake at once. */
+  /** Ends it at once, and with it every wait of its handshake. */
   cut(): void {
-    closeQuietly(this.peer);
+    closeQuietly(this.socket);
     if (this.inner !== undefined) closeQuietly(this.inner);
     this.crossing?.cut();
   }
