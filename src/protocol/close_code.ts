@@ -32,7 +32,7 @@ export const CLOSE_CODES: Readonly<Record<number, CloseCodeDeclaration>> = {
   1003: {
     name: "Unsupported Data",
     meaning: "a binary message came where a text message is needed",
-    cause: "a client that sends its token as binary",
+    cause: "a token that was sent as a binary message",
   },
   1007: {
     name: "Invalid frame payload data",

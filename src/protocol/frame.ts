@@ -36,8 +36,8 @@ export function isControl(opcode: number): boolean {
 /**
  * Reads the header that starts at `start`. Checks nothing.
  *
- * @returns Whether the header is whole. If not, the fields of the first two bytes are set all the same when those
- * two are there (`size` is then at least 2, otherwise 0), so that a rule about them can be applied at once.
+ * @returns Whether the header is whole. If not, but its first two bytes are there, their fields are set and `size` is
+ * at least 2 (otherwise 0), so that rules about them can be applied at once.
  */
 export function readFrameHeader(bytes: Uint8Array, start: number, end: number, header: FrameHeader): boolean {
   const available = end - start;
@@ -109,7 +109,7 @@ export function writeFrameHeader(bytes: Uint8Array, at: number, fields: FrameHea
   return at;
 }
 
-/** The masking key for a payload whose first `offset` bytes have gone before (RFC 6455 §5.3). */
+/** The masking key for the rest of a payload after its first `offset` bytes (RFC 6455 §5.3). */
 export function rotateMaskKey(maskKey: number, offset: number): number {
   const bits = (offset & 3) * 8;
   return bits === 0 ? maskKey : ((maskKey << bits) | (maskKey >>> (32 - bits))) >>> 0;

@@ -19,7 +19,7 @@ export interface Refusal {
   readonly limit?: number;
   /** The value that the rule does not allow, as the peer sent it and at most 256 characters of it: for the log only. */
   readonly detail?: string;
-  /** Whether it counts toward a ban: what no client does that means to speak WebSocket. */
+  /** Whether it counts toward a ban: true for what no client does that wants to speak WebSocket. */
   readonly isViolation?: boolean;
   /** Further header lines, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -33,8 +33,8 @@ export interface RequestHead {
   /** The query with its `?`, or the empty text. */
   readonly query: string;
   /**
-   * Values without the blanks around them by names in lower case, several lines joined to one list (RFC 9110 §5.3): those
-   * headers only that somebody here reads.
+   * Trimmed values by name in lower case, repeated lines joined to one list (RFC 9110 §5.3). Only headers that are read
+   * somewhere here.
    */
   readonly headers: ReadonlyMap<string, string>;
   /** Whether it is a request of HTTP/1.0, which need not have a Host and can't be a handshake. */
@@ -65,7 +65,7 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
-/** Headers of which a second one would leave open which of the two is meant. */
+/** Headers that may come only once: with two, it would be open which one counts. */
 const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   "host",
   "origin",
@@ -76,7 +76,7 @@ const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   "sec-websocket-version",
 ]);
 
-/** What joins several lines of one header where it is not a comma: both are lists of their own kind (RFC 6265 §4.2.1, §3). */
+/** What joins repeated lines of a header where it is not a comma (RFC 6265 §4.2.1, §3). */
 const SEPARATORS: ReadonlyMap<string, string> = new Map([["cookie", "; "], ["set-cookie", "\n"]]);
 
 /** The headers that are kept, of requests and of responses. */
@@ -112,8 +112,8 @@ export function skipEmptyLines(bytes: Uint8Array, start: number, end: number): n
 }
 
 /**
- * The offset after the empty line that ends the head, or -1 if it is not there yet. `from` is where to go on looking:
- * the offset at which the last look ended, or the start of the head.
+ * The offset after the empty line that ends the head, or -1 if it is not there yet. `from` is the offset at which the
+ * last look ended, or the start of the head.
  */
 export function findHeadEnd(bytes: Uint8Array, from: number, end: number, start = 0): number {
   for (let at = Math.max(from - 3, start); at + 3 < end; at++) {
@@ -125,11 +125,11 @@ export function findHeadEnd(bytes: Uint8Array, from: number, end: number, start 
 }
 
 /**
- * Whether the first line can still become a request line. Lets junk, a TLS hello or another protocol be refused at once
- * instead of at the deadline.
+ * Whether the first line can still become a request line, so that junk, a TLS hello or another protocol is refused at
+ * once and not at the deadline.
  *
- * @param from The first of the bytes that have not been looked at yet; the line begins at `start`. Once there is a line
- * feed there is nothing left to ask.
+ * @param from The first byte that was not looked at yet; the line begins at `start`. Not to be called once the line
+ * feed has come.
  */
 export function canBeRequest(bytes: Uint8Array, from: number, end: number, start = 0): boolean {
   for (let at = from; at < end; at++) {
@@ -149,8 +149,8 @@ export function canBeRequest(bytes: Uint8Array, from: number, end: number, start
 /**
  * Reads a whole request head, the bytes from `start` to `end` with the empty line at its end.
  *
- * @param kept the names of the headers that are kept, those of a handshake if left out; in lower case
- * @param oldPaths the paths that may be asked for in HTTP/1.0: many health checks do
+ * @param kept names of the headers to keep, in lower case; those of a handshake if left out
+ * @param oldPaths paths that may be asked for in HTTP/1.0, which many health checks speak
  */
 export function parseRequestHead(
   bytes: Uint8Array,
@@ -177,17 +177,18 @@ export function parseRequestHead(
   }
   const headers = parseHeaders(lines, kept);
   if (!(headers instanceof Map)) return refuse(headers);
-  // Whatever Host says, though it must be there (RFC 9112 §3.2 and §3.2.2).
+  // It wins over Host, which must be there all the same (RFC 9112 §3.2 and §3.2.2).
   if (split.authority !== undefined && headers.has("host")) headers.set("host", split.authority);
   return { ok: true, head: { method, path: split.path, query: split.query, headers, isOld } };
 }
 
-/** The parts of a target in origin-form or absolute-form (RFC 9112 §3.2); undefined for another one. */
+/** The parts of a target in origin-form or absolute-form (RFC 9112 §3.2); undefined for any other form. */
 function splitTarget(
   target: string,
 ): { readonly authority: string | undefined; readonly path: string; readonly query: string } | undefined {
   const scheme = target.startsWith("/") ? "" : ABSOLUTE.exec(target)?.[0];
-  // A fragment is no part of a target, and a server behind would cut it off: it would read another path than is allowed here.
+  // A target has no fragment. A server behind this one would cut it off, and read another path than the one that was
+  // allowed.
   if (scheme === undefined || target.includes("#")) return undefined;
   const rest = target.slice(scheme.length);
   const slash = rest.indexOf("/");
@@ -213,8 +214,8 @@ function parseHeaders(lines: readonly string[], kept = KEPT_HEADERS): Map<string
     const value = line.slice(colon + 1);
     // Folded lines, spaces before the colon and control characters are how two readers come to disagree (RFC 9112 §5).
     if (!NAME.test(name) || !VALUE.test(value)) return badRequest(`header line ${i} is malformed`);
-    // A peer can choose names that collide: the runtime hashes those of digits alone without a seed, and puts even what
-    // is only looked up into a table of its own.
+    // A peer can choose names that collide: the runtime hashes names of digits without a seed, and even a look-up puts
+    // the name into its table.
     if (!isLetter(name.charCodeAt(0)) || !kept.has(name)) continue;
     const known = headers.get(name);
     if (known !== undefined && SINGLE_HEADERS.has(name)) {
@@ -253,7 +254,7 @@ export function listElements(value: string | undefined): readonly string[] {
   const elements: string[] = [];
   if (value === undefined) return elements;
   for (let start = 0; start < value.length;) {
-    // Commas in a row are the longest list of nothing.
+    // A head full of commas must not become thousands of empty elements.
     if (value.charCodeAt(start) === COMMA) {
       start++;
       continue;
@@ -267,7 +268,7 @@ export function listElements(value: string | undefined): readonly string[] {
   return elements;
 }
 
-/** The beginning of what a peer sent, for the log; a copy, because a part of a text keeps the whole of it. */
+/** The beginning of what a peer sent, for the log. A copy, because a slice would keep the whole text in memory. */
 export function detailOf(text: string): string {
   let copy = "";
   for (let i = 0; i < Math.min(text.length, MAX_DETAIL_LENGTH); i++) {
@@ -318,7 +319,7 @@ export function checkHandshake(head: RequestHead): Refusal | undefined {
   return undefined;
 }
 
-/** What an answer needs to know besides what it says. */
+/** What an answer needs besides its content. */
 export interface AnswerOptions {
   /** The time as RFC 9110 §5.6.7 writes it. */
   readonly date: string;
@@ -359,7 +360,7 @@ export function encodeAnswer(
   return new TextEncoder().encode(lines.join("\r\n"));
 }
 
-/** Facts about a connection that the endpoint learns through headers which a stranger can't set. */
+/** What the endpoint learns about a connection, through headers that a stranger can't set. */
 export interface ConnectionFacts {
   readonly connection: string;
   readonly address: string;
@@ -377,7 +378,7 @@ const FORWARDED_HEADERS = [
   "sec-websocket-protocol",
 ] as const;
 
-/** The request head for the private hop: made anew, so that nothing the client wrote can mean two things. */
+/** The request head for the private hop, made anew, so that nothing in it can be read in two ways. */
 export function encodeInnerRequest(head: RequestHead, facts: ConnectionFacts): Uint8Array<ArrayBuffer> {
   const lines = [
     `GET ${head.path}${head.query} HTTP/1.1`,
@@ -418,7 +419,7 @@ export function isRefusalStatus(status: number): status is RefusalStatus {
   return status in REFUSAL_STATUSES;
 }
 
-/** Whether a list header has this element, in lower case, in any case. */
+/** Whether a list header has this element; `token` in lower case, compared in any case. */
 export function hasToken(value: string | undefined, token: string): boolean {
   return listElements(value).some((element) => element.toLowerCase() === token);
 }

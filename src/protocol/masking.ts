@@ -2,12 +2,12 @@
 
 import { rotateMaskKey } from "./frame.ts";
 
-/** From this many bytes on, whole words are worth the view that they need. */
+/** From this many bytes on, unmasking by words pays for the view that it needs. */
 const WORDS_FROM = 64;
 
 const keyWord = new Uint32Array(1);
 const keyBytes = new DataView(keyWord.buffer);
-/** The last buffer, as words: one connection after the other uses the same few. */
+/** The last buffer, as words: connections share a few buffers, so the next call often has the same one. */
 let words: Uint32Array<ArrayBufferLike> = keyWord;
 
 /**

@@ -28,7 +28,7 @@ export class Utf8Validator {
     this.#high = 0xbf;
   }
 
-  /** Whether the text may end here, which it may not inside a code point. */
+  /** Whether the text may end here: not inside a code point. */
   get isComplete(): boolean {
     return this.#missing === 0;
   }
@@ -50,7 +50,7 @@ export class Utf8Validator {
         low = 0x80;
         high = 0xbf;
       } else if (byte < 0x80) {
-        // Most text is ASCII, so it is skipped by words as soon as a word begins.
+        // Most text is ASCII: from the next word on it is skipped by words.
         const next = i + 1;
         if (((bytes.byteOffset + next) & 3) === 0 && end - next >= BLOCK_SIZE) {
           i = this.#skipAscii(bytes, next, end, rotateMaskKey(maskKey, next - start)) - 1;
