@@ -1,16 +1,19 @@
-// Reads JSON (RFC 8259) that a stranger wrote: linear in its length, bounded in what it makes, and no number is rounded.
+// Reads JSON (RFC 8259) from strangers: in linear time, bounded in what it makes, and without rounding a number.
 //
 // `JSON.parse` puts each name and each short string into one table of the whole process, under a hash that the sender can
 // choose to collide: 70,000 strings took it a second, and what earlier messages left in the table makes later ones slower.
 // Here strings are pieces of the text and objects are maps of their own, so nothing that was sent gets into that table.
 
-/** What may be in one text. */
+/** The limits on one text. */
 export interface JsonLimits {
   /** How deep objects and lists may be nested in each other; at most a few hundred. */
   readonly maxDepth: number;
   /** How many values there may be in all, objects and lists among them. */
   readonly maxValues: number;
-  /** How many different names the members of all objects may have together: what a map costs grows with its square. */
+  /**
+   * How many different names all objects may have together: the cost of names that collide grows with the square of
+   * their number.
+   */
   readonly maxNames: number;
 }
 
@@ -37,8 +40,8 @@ const { rawJSON, isRawJSON } = JSON as unknown as {
 };
 
 /**
- * Reads JSON. Never throws. Besides what is no JSON, a name that occurs twice in one object is refused, because two readers
- * could understand it differently, and whatever is over the limits.
+ * Reads JSON. Never throws. Refuses what is not JSON, what is over the limits, and a name that occurs twice in one
+ * object, because two readers could understand that differently.
  */
 export function parseBoundedJson(text: string, limits: JsonLimits): JsonReading {
   return new Reader(text, limits).read();
@@ -75,7 +78,7 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["t", "\t"],
 ]);
 
-// Nothing in it can match in two ways, so it never goes back.
+// Nothing in it can match in two ways, so it never backtracks.
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const HEX = /[0-9A-Fa-f]{4}/y;
 const SHORT_INTEGER = /^(?:0|-?[1-9][0-9]{0,14})$/;
@@ -155,7 +158,7 @@ class Reader {
     return code === BACKSLASH ? this.#escaped(start) : undefined;
   }
 
-  /** Reads on at the first backslash of a string. */
+  /** Reads the rest of a string from its first backslash on. */
   #escaped(start: number): string | undefined {
     const text = this.#text;
     let result = text.slice(start, this.#at);
@@ -180,7 +183,7 @@ class Reader {
     }
   }
 
-  /** Goes to what ends the plain characters of a string, and returns it: NaN at the end of the text. */
+  /** Skips the plain characters of a string and returns the one after them: NaN at the end of the text. */
   #skipPlain(): number {
     const text = this.#text;
     let at = this.#at;
@@ -206,7 +209,7 @@ class Reader {
     return undefined;
   }
 
-  /** Goes past white space, and returns the character after it: NaN at the end of the text. */
+  /** Skips white space and returns the character after it: NaN at the end of the text. */
   #skipSpace(): number {
     let code = this.#text.charCodeAt(this.#at);
     while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) {
@@ -233,8 +236,8 @@ function readNumber(source: string): number | RawNumber {
 }
 
 /**
- * The number that was written, if a double holds it: if the shortest decimal that stands for the double is the decimal that
- * was written, however that was done (`1.50`, `15e-1`). Undefined if it would become another one.
+ * The number that was written, if a double holds exactly it, however it was written (`1.50`, `15e-1`); undefined if it
+ * would be rounded.
  */
 export function exactNumber({ rawJSON: source }: RawNumber): number | undefined {
   const value = Number(source);

@@ -1,5 +1,5 @@
-// How the program was built: what stands here is true of a source tree. A build has a module of its own with the same
-// exports, to which the entry "wsward/build" leads in its copy of the import map: `deno bundle --import-map FILE`.
+// How the program was built. These values are for a source tree; a build puts a module of its own in place of this one,
+// by the entry "wsward/build" of its import map.
 
 /** The commit that was built; undefined if the source tree itself may know it. */
 export const COMMIT: string | undefined = undefined;

@@ -2,9 +2,9 @@
 
 import type { Settings } from "./settings/declarations.ts";
 
-/** What a connection may need: the client's socket and both ends of the private one, or of one to an upstream. */
+/** What a connection may need: the client's socket, and both ends of the private hop or one to an upstream. */
 const PER_CONNECTION = 3;
-/** Listeners, files and the runtime's own, about 32, and as many for what is opened for a moment. */
+/** About 32 for listeners, files and the runtime, and as many for what is open for a moment. */
 const OTHER = 64;
 /** How many administrators may be connected at once, and how many machines that ask for metrics. */
 export const MAX_ADMINISTRATORS = 64;
@@ -21,12 +21,12 @@ export function descriptorsForPeers(limit: number, settings: Omit<Needs, "maxCon
   return limit - others(settings);
 }
 
-/** How many connections so many descriptors are enough for; at least one. */
+/** How many connections this many descriptors are enough for; at least one. */
 export function connectionsWithin(descriptors: number): number {
   return Math.max(1, Math.floor(descriptors / PER_CONNECTION));
 }
 
-/** How many descriptors so many connections may need. */
+/** How many descriptors this many connections may need. */
 export function usedDescriptors(connections: number): number {
   return connections * PER_CONNECTION;
 }

@@ -10,8 +10,8 @@ export class UsageError extends Error {
 }
 
 /**
- * The request is sound but the machine refuses it (a port in use, an unreadable file): exit code 1, `code` is `"start"`.
- * The message says what we were doing, a colon, and the state; what was caught goes into `cause`.
+ * What was asked for is right but can't be done here (a port in use, an unreadable file): exit code 1, `code` is
+ * `"start"`. The message says what we were doing, a colon, and the state; what was caught goes into `cause`.
  */
 export class StartError extends Error {
   override readonly name = "StartError";

@@ -1,4 +1,4 @@
-// What can be told about a code, a rule or an event: in the reference, in the terminal, to a reader of the log.
+// What is said about a code, a rule or an event in the reference and by `wsward explain`.
 
 import type { SettingName } from "./settings/declarations.ts";
 

@@ -1,6 +1,8 @@
-// What the system says about a file that can't be used, in words that are the same everywhere.
+// Why a file can't be used, in the same words everywhere.
 
-/** Why a file can't be used, to stand behind a colon: `permission denied`. `missing` is said where there is none. */
+/**
+ * Why a file can't be used, to be put after a colon: `permission denied`. `missing` is returned where there is no file.
+ */
 export function describeFileError(error: unknown, missing = "it does not exist"): string {
   if (error instanceof Deno.errors.NotFound) return missing;
   if (error instanceof Deno.errors.IsADirectory) return "it is a folder";

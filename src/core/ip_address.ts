@@ -13,21 +13,21 @@ const GROUPS = 8;
 const ZONE = /%[0-9a-z.:-]+$/i;
 
 /**
- * Reads an address, or undefined if `text` is none. Strict, because what two readers understand differently gets past
+ * Reads an address; undefined if `text` is not one. Strict, because what two readers understand differently gets past
  * one of them: IPv4 is four decimal numbers without leading zeros; IPv6 is one of the forms of RFC 4291 §2.2, and may
- * have a zone (RFC 4007 §11), which is no part of the numbers.
+ * have a zone (RFC 4007 §11), which is not part of the numbers.
  */
 export function parseIpAddress(text: string): IpAddress | undefined {
   return text.includes(":") ? parseV6(text.replace(ZONE, "")) : parseV4(text);
 }
 
-/** The family of the address that `text` is, or undefined if it is none. */
+/** The family of the address in `text`; undefined if it is not an address. */
 export function ipVersion(text: string): 4 | 6 | undefined {
   if (V4.test(text)) return 4;
   return parseIpAddress(text) === undefined ? undefined : 6;
 }
 
-/** The one spelling of an address: IPv4 dotted, IPv6 as RFC 5952 §4 has it. */
+/** The one spelling of an address: IPv4 dotted, IPv6 by RFC 5952 §4. */
 export function formatIpAddress(address: IpAddress): string {
   if (address.length === V4_LENGTH) return address.join(".");
   const { start, length } = longestZeros(address);

@@ -1,4 +1,4 @@
-// The text form of a key set's address: whether a setting may be that.
+// Which URLs a setting may name for a key set.
 
 /**
  * Whether `text` is a URL that a key set may be fetched from: https anywhere, http only on this machine, because whoever
@@ -11,7 +11,7 @@ export function isKeySetUrl(text: string): boolean {
   return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
 }
 
-// As the URL parser writes it: `127.1` and `0x7f000001` have become `127.0.0.1` by now.
+// `hostname` is as the URL parser writes it: `127.1` and `0x7f000001` are `127.0.0.1` by now.
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }

@@ -1,6 +1,6 @@
-// What the system says about an address that can't be listened on, in words that are the same everywhere.
+// Why an address can't be listened on, in the same words everywhere.
 
-/** Why `address`, such as `127.0.0.1:8765`, can't be listened on, to stand behind a colon: `the address is in use`. */
+/** Why `address`, such as `127.0.0.1:8765`, can't be listened on, to be put after a colon: `the address is in use`. */
 export function describeListenError(error: unknown, address: string): string {
   if (error instanceof Deno.errors.AddrInUse) return "the address is in use";
   if (error instanceof Deno.errors.AddrNotAvailable) return "it is no address of this machine";

@@ -1,4 +1,4 @@
-// What somebody may have meant who typed a name that there is not.
+// Suggests the name that was meant by a mistyped one.
 
 /** The one of `names` that is the fewest letters away from `typed`; `undefined` if all are more than `maxDistance` away. */
 export function findNearest(
@@ -6,14 +6,14 @@ export function findNearest(
   typed: string,
   maxDistance = Infinity,
 ): string | undefined {
-  // What was typed can have any length; the distance need only be right for what is near.
+  // What was typed can have any length, and only small distances need to be right.
   const start = typed.slice(0, 64);
   const nearest = names.map((name) => ({ name, distance: editDistance(name, start) }))
     .sort((a, b) => a.distance - b.distance)[0];
   return nearest !== undefined && nearest.distance <= maxDistance ? nearest.name : undefined;
 }
 
-/** How many letters have to be added, taken away or replaced to make one text of the other. */
+/** How many letters have to be added, removed or replaced to turn one text into the other. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-// Text forms of networks, host names and origins: whether a setting may be that.
+// Which texts a setting may give for networks, host names and origins.
 
 import { ipVersion } from "./ip_address.ts";
 
@@ -12,8 +12,8 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * Whether `text` is a loopback address and a port, `127.0.0.1:9090` or `[::1]:9090`. Names are not: what they stand for
- * is decided elsewhere.
+ * Whether `text` is a loopback address and a port, `127.0.0.1:9090` or `[::1]:9090`. Names are refused: what they
+ * resolve to is decided elsewhere.
  */
 export function isLoopbackAddress(text: string): boolean {
   const [, v4, port] = /^(?:(127\.[\d.]+)|\[::1\]):(0|[1-9]\d{0,4})$/.exec(text) ?? [];
@@ -40,9 +40,9 @@ export function isHostName(text: string): boolean {
 
 /** Whether `text` is an origin as a browser sends it: scheme, host and a port that is not the default (RFC 6454 §6.2). */
 export function isOrigin(text: string): boolean {
-  // A star is a character of host names to the platform, and no pattern to us.
+  // The platform takes a star as a character of a host name, and there are no patterns here.
   if (text.includes("*") || !URL.canParse(text)) return false;
   const { origin, protocol, host } = new URL(text);
-  // Only the well-known schemes have an origin of their own in the platform's eyes; extensions and apps do not.
+  // The platform gives an origin to well-known schemes only, and not to those of extensions and apps.
   return text === (origin === "null" ? `${protocol}//${host}` : origin) && host !== "";
 }

@@ -6,16 +6,16 @@ export interface User {
   readonly gid: number;
 }
 
-/** More links on one way are a circle to the system, too. */
+/** Links to follow on one path; the system takes more than these for a loop, too. */
 const MOST_LINKS = 40;
 
-/** What is looked at of a folder. */
+/** What is needed of a folder's information. */
 export type FolderInfo = Pick<Deno.FileInfo, "isDirectory" | "uid" | "gid" | "mode">;
 
 /**
- * Why other users could enter `path` or put something else in its place; undefined if they can't. It has to be a folder
- * of `user`'s with mode 0700, below folders in which only `user` and root can rename it (the rule of ssh for its files).
- * What the program may not look at (without the permission to read it) counts as safe.
+ * Why other users could enter `path` or replace it; undefined if they can't. It must be a folder of `user` with mode
+ * 0700, and only `user` and root may be able to rename it or a folder above it (ssh's rule for its files). What the
+ * program has no permission to look at counts as safe.
  */
 export function findExposure(path: string, user: User): string | undefined {
   const info = Deno.lstatSync(path);
@@ -23,7 +23,7 @@ export function findExposure(path: string, user: User): string | undefined {
   if (info.uid !== user.uid) return `it belongs to somebody else (user ${info.uid}, not ${user.uid})`;
   if ((info.mode! & 0o077) !== 0) return "it must be a folder that only its user can enter (mode 0700)";
   let folder = look(() => Deno.realPathSync(path));
-  // In a container, root can have another number; whoever owns the top may do anything anyway.
+  // In a container root can have another number. Who owns "/" may do anything anyway.
   const root = look(() => Deno.lstatSync("/").uid) ?? 0;
   const link = findForeignLink(path, user, root);
   if (link !== undefined) return `others can lead to another one, because the link "${link}" is theirs`;
@@ -38,7 +38,7 @@ export function findExposure(path: string, user: User): string | undefined {
   return undefined;
 }
 
-/** The first link on the way to `path` that others could change, as far as the program may look. */
+/** The first link in `path` that others could change, as far as the program may look. */
 function findForeignLink(path: string, user: User, root: number): string | undefined {
   const cwd = path.startsWith("/") ? "" : look(() => Deno.cwd());
   if (cwd === undefined) return undefined;
@@ -72,12 +72,12 @@ export function isSafeAbove({ uid, gid, mode }: FolderInfo, user: User, root = 0
   if (uid !== 0 && uid !== root && uid !== user.uid) return false;
   const isSticky = (mode! & 0o1000) !== 0;
   if (isSticky) return true;
-  // A user's own group has the user's number, on the systems that make one for each user.
+  // On systems that make a group for each user, it has the user's number.
   const mayGroupWrite = gid === user.gid && user.gid === user.uid;
   return (mode! & (mayGroupWrite ? 0o002 : 0o022)) === 0;
 }
 
-/** Who the process is: whose the files are that it makes in `folder`. Undefined where the system has no users. */
+/** Who the process is, read from a file that it makes in `folder`. Undefined where the system has no users. */
 export function ownUser(folder: string): User | undefined {
   // The runtime's own function for it needs a permission that nothing else here needs.
   const probe = Deno.makeTempFileSync({ dir: folder, prefix: "." });

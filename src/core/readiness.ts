@@ -1,6 +1,8 @@
-// Whether the program is ready, as all of its parts see it.
+// Whether the program is ready, and if not, why.
 
-/** Why a part is not ready, each reason a few words without a full stop; empty when it is. Must not throw or wait. */
+/**
+ * The reasons why a part is not ready, each a few words without a full stop; empty when it is. Must not throw or wait.
+ */
 export type ReadinessCheck = () => readonly string[];
 
 /** The checks of all parts, asked in the order in which they were added. */
@@ -13,17 +15,17 @@ export class Readiness {
     this.#checks.push(check);
   }
 
-  /** Adds a check of what does not keep it from being ready, and should be known all the same. */
+  /** Adds a check whose reasons should be known, though the program is ready all the same. */
   addWarning(check: ReadinessCheck): void {
     this.#warnings.push(check);
   }
 
-  /** All that should be known. */
+  /** The reasons of those checks. */
   warnings(): readonly string[] {
     return this.#warnings.flatMap((check) => check());
   }
 
-  /** Every reason of every part; empty when the program is ready. */
+  /** The reasons why the program is not ready; empty when it is. */
   problems(): readonly string[] {
     return this.#checks.flatMap((check) => check());
   }

@@ -1,12 +1,12 @@
-// The text form of where Redis is, with the name and password that it may hold.
+// The URL of Redis, with the name and password that may be in it.
 
 import { ipVersion } from "./ip_address.ts";
 import { isHostName } from "./network_text.ts";
 
-/** Where Redis listens, and as whom to speak to it. */
+/** Where Redis listens, and the user to log in as. */
 export type RedisAddress =
   & {
-    /** Without name and password: what records and pages call it. */
+    /** Without name and password, for the log and the page. */
     readonly name: string;
     /** A user of Redis, undefined for its default one. */
     readonly user: string | undefined;
@@ -72,7 +72,7 @@ function readCredentials(text: string | undefined): Pick<RedisAddress, "user" | 
   const user = decode(at === -1 ? text : text.slice(0, at));
   const password = at === -1 ? undefined : decode(text.slice(at + 1));
   if (user === undefined || (at !== -1 && password === undefined)) return undefined;
-  // A user without a password would be tried as the default one.
+  // A user without a password would be logged in as the default one.
   return password === undefined ? undefined : { user: user === "" ? undefined : user, password };
 }
 

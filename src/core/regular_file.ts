@@ -1,4 +1,4 @@
-// Reads the files that settings name: regular ones, of a size that was foreseen, in one way for all of them.
+// Reads the files that settings name: regular files of a limited size.
 
 import { describeFileError } from "./file_error.ts";
 
@@ -9,13 +9,13 @@ export interface RegularFile {
   readonly mode: number | undefined;
 }
 
-/** A file can't be read; the message is why, to stand behind a colon: `it is a folder`. */
+/** A file can't be read. The message says why, to be put after a colon: `it is a folder`. */
 export class UnreadableFile extends Error {
   override readonly name = "UnreadableFile";
   readonly code = "unreadable_file";
 }
 
-/** The most that a file named by a setting may hold, in bytes, where nothing else is said. */
+/** The largest file, in bytes, unless said otherwise. */
 const MAX_FILE_SIZE_BYTES = 16 * 2 ** 20;
 
 /**
@@ -30,7 +30,7 @@ export function readRegularFile(path: string, maxBytes: number = MAX_FILE_SIZE_B
     if (info.isDirectory) throw new UnreadableFile("it is a folder");
     if (!info.isFile) throw new UnreadableFile("it is not a regular file");
     if (info.size > maxBytes) throw tooLarge(info.size, maxBytes);
-    // One byte more than may be there, because it can grow meanwhile, and some files have no size.
+    // One byte more than allowed: the file can grow meanwhile, and some files report no size.
     const bytes = readSome(path, maxBytes + 1, info.size + 1);
     if (bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     return { bytes, mode: Deno.build.os === "windows" ? undefined : info.mode ?? undefined };
@@ -75,7 +75,7 @@ function tooLarge(size: number, most: number): UnreadableFile {
   return new UnreadableFile(`it is too large (${size} bytes, at most ${most})`);
 }
 
-/** Whether there is anything at `path`, a dangling link included. Throws what else stands in the way of looking. */
+/** Whether there is anything at `path`, a dangling link included. Throws when that can't be found out. */
 export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);

@@ -1,4 +1,4 @@
-// The folder of the private sockets: of one server at a time, and safe from other users.
+// The folder of the private sockets: for one server at a time, and safe from other users.
 
 import { StartError } from "./errors.ts";
 import { findExposure, ownUser } from "./private_folder.ts";
@@ -7,13 +7,13 @@ import { exists } from "./regular_file.ts";
 /** A runtime folder that is ours until it is closed. */
 export interface RuntimeDir {
   readonly path: string;
-  /** Whether there is something of this name in it, as far as that can be told. Never throws. */
+  /** Whether there is something with this name in it, as far as that can be seen. Never throws. */
   holds(name: string): boolean;
   /** Removes the sockets, and the folder if it was made for this start or was empty then. Never throws. */
   close(): void;
 }
 
-/** Holds the number of the process that has locked it; a lock ends with its process, however that ends. */
+/** Holds the id of the process that has locked it. A lock ends with its process, however that ends. */
 const LOCK_NAME = "server.lock";
 
 /**
@@ -70,12 +70,12 @@ async function takeFolder(path: string, isNew: boolean, sockets: readonly string
       try {
         return exists(`${path}/${name}`);
       } catch {
-        // Whatever the system says: who can't look at it can't reach it either.
+        // Whatever the system says: what can't be looked at can't be reached either.
         return false;
       }
     },
     close() {
-      // The lock last: who takes it afterwards finds nothing else here.
+      // The lock last: the next to take it finds nothing else here.
       removeAll(path, [...sockets, LOCK_NAME]);
       held.close();
       if (isOurs) removeQuietly(path);
@@ -96,7 +96,7 @@ function refuseExposed(path: string): void {
   if (exposure !== undefined) throw unusable(path, exposure);
 }
 
-/** Two servers in one folder would take each other's sockets away. */
+/** Two servers in one folder would remove each other's sockets. */
 function takeLock(path: string): Deno.FsFile {
   const lockPath = `${path}/${LOCK_NAME}`;
   const file = Deno.openSync(lockPath, { read: true, write: true, create: true, mode: 0o600 });
@@ -116,7 +116,7 @@ function takeLock(path: string): Deno.FsFile {
 
 const WAY_OUT = "stop that one, or give this one a --runtime-dir of its own";
 
-/** Whether the one that has just stopped has not removed it meanwhile. */
+/** Whether the file is still there: a server that has just stopped may have removed it. */
 function isInPlace(file: Deno.FsFile, path: string): boolean {
   return file.statSync().ino === Deno.statSync(path).ino;
 }
@@ -144,7 +144,7 @@ function removeQuietly(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Not there, not empty, or in a folder that is not ours to change: at the end nobody can do anything about it.
+    // Not there, not empty, or in a folder that is not ours to change: nothing can be done about it at the end.
   }
 }
 

@@ -1,6 +1,6 @@
-// What the nodes of a cluster share, as the parts of one node see it: in this process alone unless Redis is configured.
+// What the nodes of a cluster share, as the parts of one node use it. Without Redis, this process is the only node.
 
-/** A session as other nodes are told of it. */
+/** A session, as other nodes know it. */
 export interface Place {
   readonly id: string;
   readonly user: string;
@@ -14,18 +14,18 @@ export interface Place {
 }
 
 /**
- * What the nodes say about a session or a token: `alone` when nobody but this node decides, `refused` when the others can't be
- * asked and nothing is to be decided without them.
+ * What the nodes say about a session or a token: `alone` when this node decides by itself, `refused` when the others
+ * can't be asked and nothing may be decided without them.
  */
 export type Verdict = "alone" | "ok" | "full" | "used" | "refused";
 
-/** What nodes share. Nothing here throws or rejects, and only what returns a promise waits for anybody. */
+/** What nodes share. Nothing here throws or rejects, and only what returns a promise waits. */
 export interface SharedState {
   /** Whether no session is opened now, because the other nodes can't be asked. */
   readonly isClosed: boolean;
-  /** Asks for a session, and marks its token as used. A promise takes one round trip, and no longer than the time for one. */
+  /** Asks for a session, and marks its token as used. A promise takes one round trip, and at most --redis-timeout. */
   admit(place: Place, jti: string | undefined): Verdict | Promise<Verdict>;
-  /** Marks a token as used that extends a session. */
+  /** Marks the token of a refresh as used. */
   use(sessionId: string, jti: string, expiresAtMs: number): Verdict | Promise<Verdict>;
   /** A session was extended. */
   changed(place: Place): void;
@@ -40,11 +40,11 @@ export interface SharedState {
   unbanned(client: string): void;
   /** A client broke a rule. */
   violated(client: string): void;
-  /** Resolves with whether all that was said until now is known to the others, or will be as soon as they look. */
+  /** Resolves when the others can know all that was said until now; false if they can't. */
   told(): Promise<boolean>;
 }
 
-/** The process by itself: all that there is to know is in its own memory. */
+/** A process without other nodes: everything is in its own memory. */
 export const ALONE: SharedState = {
   isClosed: false,
   admit: () => "alone",

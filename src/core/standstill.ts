@@ -1,14 +1,15 @@
-// Time in which the process did not run: stopped by a signal, a paused container, a suspended machine, a loop that was held.
+// Time in which the process did not run: it was stopped by a signal, its container or machine was paused, or its event
+// loop was blocked.
 
-/** How much later than planned something happens until the loop counts as having stood still, in milliseconds. */
+/** From how late a call on, in milliseconds, the loop counts as having stood still. */
 export const STANDSTILL_MS = 1000;
 
-/** How long peers have after a standstill until what they sent meanwhile counts as not sent, in milliseconds. */
+/** How long after a standstill, in milliseconds, peers are given: what they sent meanwhile has to be read first. */
 export const GRACE_MS = 1000;
 
 /**
- * Measures standstills for something that looks at its deadlines again and again. A deadline that a peer has to keep is
- * shifted by what `tick` returns: what the peer sent meanwhile has arrived, but was not read.
+ * Measures standstills for something that checks deadlines again and again. A peer's deadline is moved by what `tick`
+ * returns: what the peer sent meanwhile has arrived, but was not read.
  */
 export class StandstillMeter {
   readonly #everyMs: number;
@@ -34,7 +35,7 @@ export class StandstillMeter {
   }
 }
 
-/** How a deadline is measured; tests put something else in the place of the machine's time. */
+/** How a deadline is measured; tests use a clock of their own. */
 export interface AwakeTimer {
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -71,15 +72,15 @@ export function afterAwake(delayMs: number, ring: () => void, timer = MACHINE): 
   }
 }
 
-/** How late the end of the last wait may be; later than that, the loop was busy with something else in it. */
+/** How late the last wait may end, in milliseconds; if it is later, the loop was busy and the wait is repeated. */
 const LATE_MS = 250;
 
 /** How often that wait is repeated: a loop that is always late must not keep silent peers for ever. */
 const MAX_GRACES = 10;
 
 /**
- * The same for a deadline that is looked at again and again: many of them need one timer, and the one that is kept in time, which
- * is nearly every one, needs none.
+ * The same for a deadline that is checked again and again: one timer serves many of them, and a deadline that is kept
+ * needs none.
  */
 export class AwakeDeadline {
   readonly #graceMs: number;
@@ -92,7 +93,7 @@ export class AwakeDeadline {
     this.#graceMs = Math.min(delayMs, GRACE_MS);
   }
 
-  /** Whether it is over. `lateMs` is how much later than planned this look comes. */
+  /** Whether it is over. `lateMs` is how much later than planned this call comes. */
   isOver(nowMs: number, lateMs: number): boolean {
     if (lateMs >= LATE_MS && this.#graces > 0 && this.#dueMs < nowMs + this.#graceMs) {
       this.#graces--;

@@ -1,4 +1,4 @@
-// JSON as signed data must be: UTF-8, one object, no name twice, no number that becomes infinite, not nested deeply.
+// JSON strict enough for signed data: UTF-8, one object, no name twice, no infinite number, not nested deeply.
 
 import {
   exactNumber,
@@ -33,10 +33,10 @@ export type StrictMembers =
   | { readonly ok: false; readonly fault: string };
 
 /**
- * Reads bytes that are one JSON object (RFC 8259). Refused is all that two readers could understand differently: a name
- * that occurs twice in one object (RFC 8725 §2.4, RFC 7515 §4), a byte order mark, bytes that are not UTF-8, a number
- * that becomes infinite; and what is over the limits. A number that a double can't hold is a `RawNumber`, which is no
- * `number`, so that nothing is decided by another number than the one that was signed.
+ * Reads bytes that are one JSON object (RFC 8259). Refuses what two readers could understand differently: a name that
+ * occurs twice in one object (RFC 8725 §2.4, RFC 7515 §4), a byte order mark, bytes that are not UTF-8, a number that
+ * becomes infinite; and what is over the limits. A number that a double can't hold becomes a `RawNumber`, so that
+ * nothing is decided by a rounded one.
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON_LIMITS): StrictJson {
   const read = readStrictMembers(bytes, limits);
@@ -47,7 +47,7 @@ export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits = STRICT_J
     : { ok: true, value: value as Record<string, unknown> };
 }
 
-/** Reads bytes as {@linkcode parseStrictJson} does, but makes no object of what may come from anybody. */
+/** As {@linkcode parseStrictJson}, but makes no JavaScript object, for what may come from anybody. */
 export function readStrictMembers(bytes: Uint8Array, limits: JsonLimits): StrictMembers {
   let text: string;
   try {
@@ -64,14 +64,14 @@ export function readStrictMembers(bytes: Uint8Array, limits: JsonLimits): Strict
     : { ok: false, fault: "not a JSON object" };
 }
 
-/** Objects for maps, numbers for the texts that a double holds; undefined if a number is out of range. */
+/** Turns maps into objects, and raw numbers that a double holds into numbers; undefined if a number is out of range. */
 function toPlain(value: JsonValue): unknown {
   if (isJsonObject(value)) {
     const plain: Record<string, unknown> = {};
     for (const [name, inner] of value) {
       const made = toPlain(inner);
       if (made === undefined) return undefined;
-      // Assigned, "__proto__" would be no member.
+      // An assignment to "__proto__" would make no member.
       Object.defineProperty(plain, name, {
         value: made,
         writable: true,

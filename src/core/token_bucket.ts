@@ -27,7 +27,7 @@ export class TokenBucket {
 
   /**
    * Takes `count` tokens, whether they are there or not, and returns the milliseconds until the debt is paid: 0 when
-   * there is none. So what is larger than the burst can pass too, and is paid for by waiting afterwards.
+   * there is none. So even more than the burst can pass, and is paid for by waiting afterwards.
    */
   spend(count: number, nowMs: number): number {
     if (this.#perMs === Infinity) return 0;

@@ -1,4 +1,4 @@
-// What a reader has to type for a command of ours: it depends on how the program runs.
+// How a command of ours is typed, which depends on how the program runs.
 
 import { BUILT_BY } from "wsward/build";
 
@@ -6,8 +6,8 @@ import { BUILT_BY } from "wsward/build";
 const OWN_TASKS: Readonly<Record<string, string>> = { serve: "start", selftest: "selftest" };
 
 /**
- * A text with commands in it, such as `make one with: wsward token create`, as they are typed where the program runs from
- * its source: `deno task wsward token create`. In an executable they stay as they are.
+ * A text whose commands, such as `wsward token create`, are written as they are typed where the program runs from
+ * source: `deno task wsward token create`. In an executable they stay as they are.
  */
 export function typed(text: string, isSource: boolean = BUILT_BY === "deno run"): string {
   if (!isSource) return text;

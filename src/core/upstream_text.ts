@@ -1,4 +1,4 @@
-// Text forms of what the settings of an upstream take: its address, paths, headers and a cookie.
+// Which texts the settings of an upstream take: addresses, paths, headers, a cookie.
 
 import { isHostName } from "./network_text.ts";
 import { ipVersion } from "./ip_address.ts";
@@ -6,7 +6,7 @@ import { ipVersion } from "./ip_address.ts";
 /** Where somebody's own server listens. */
 export type UpstreamAddress =
   & {
-    /** As it was given, which is what records and metrics call it. */
+    /** As it was given; its name in the log and in metrics. */
     readonly name: string;
   }
   & (
@@ -47,7 +47,7 @@ export function isCookieName(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
-/** The headers that the request to an upstream has anyway, and those that mean something to whoever passes it on. */
+/** The headers that a request to an upstream has anyway, and those that have a meaning for proxies. */
 const TAKEN_HEADERS: readonly string[] = [
   ...["host", "upgrade", "connection", "origin", "user-agent", "cookie", "accept-language", "traceparent"],
   ...["tracestate", "x-connection-id", "x-real-ip", "authorization", "expect", "te", "trailer", "forwarded"],

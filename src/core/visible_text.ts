@@ -1,4 +1,4 @@
-// Text that others wrote, made fit to be shown.
+// Text from others, made safe to show.
 
 /** Text without anything that could move a cursor, break a line or reorder what is shown: such characters become `\u{...}`. */
 export function escapeText(text: string): string {
@@ -8,13 +8,13 @@ export function escapeText(text: string): string {
   );
 }
 
-/** As {@linkcode escapeText}, of at most `maxLength` characters; what is cut off is told by its number. */
+/** As {@linkcode escapeText}, at most `maxLength` characters, with the number of those that were cut off. */
 export function escapeShort(text: string, maxLength: number): string {
   if (text.length <= maxLength) return escapeText(text);
   return `${escapeText(text.slice(0, maxLength))}... (${text.length - maxLength} more)`;
 }
 
-/** Bytes in hexadecimal, of at most `maxBytes`; what is cut off is told by its number. */
+/** Bytes in hexadecimal, at most `maxBytes`, with the number of those that were cut off. */
 export function hexOf(bytes: Uint8Array, maxBytes = 32): string {
   const shown = Array.from(bytes.subarray(0, maxBytes), (byte) => byte.toString(16).padStart(2, "0")).join(
     " ",

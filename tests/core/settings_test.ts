@@ -199,7 +199,7 @@ Deno.test("a log can be chained as JSON only", () => {
 });
 
 Deno.test("what needs another setting is refused without it", () => {
-  const alone = "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed";
+  const alone = "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is trusted";
   assertRefused(alone, { proxyProtocol: true });
   assertRefused(alone, { proxyProtocol: true }, { WSWARD_TRUST_PROXY: "" });
   assert.equal(parse({ proxyProtocol: true, trustProxy: ["192.0.2.1"] }).proxyProtocol, true);

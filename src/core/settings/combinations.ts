@@ -1,10 +1,10 @@
-// What settings must not be together.
+// Settings that can't be used together.
 
 import { NO_LOG_FILE, type SettingName, type Settings } from "./declarations.ts";
 
 /** A rule that settings break together. */
 export interface Combination {
-  /** The settings that the rule is about; a mistake is where the first of them is that stands in the file. */
+  /** The settings that the rule is about. In a file, the mistake is reported at the first of them that is there. */
   readonly names: readonly SettingName[];
   isBroken(settings: Settings): boolean;
   readonly mistake: string;
@@ -91,7 +91,7 @@ export const COMBINATIONS: readonly Combination[] = [
   {
     names: ["proxyProtocol", "trustProxy"],
     isBroken: ({ proxyProtocol, trustProxy }) => proxyProtocol && trustProxy.length === 0,
-    mistake: "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is believed",
+    mistake: "Cannot use --proxy-protocol alone: --trust-proxy says whose preamble is trusted",
   },
   {
     names: ["metricsTokenFile", "metricsListen"],

@@ -5,18 +5,18 @@ import type { SettingName, Settings } from "./declarations.ts";
 /** What an endpoint is called: in the log, in metrics, on the page. */
 export type EndpointName = "echo" | "secure" | "upstream";
 
-/** An endpoint that is to be listened for. */
+/** An endpoint that gets a listener. */
 export interface ListedEndpoint {
   readonly name: EndpointName;
   /** The port; 0 for a free one. */
   readonly port: number;
-  /** The setting that says so. */
+  /** The setting of that port. */
   readonly portSetting: SettingName & ("echoPort" | "securePort");
   /** The name of its private socket in the runtime folder; undefined if it is somebody else's server. */
   readonly socket: string | undefined;
 }
 
-/** The private sockets that there can be in a runtime folder. */
+/** The names of all private sockets. */
 export const SOCKET_NAMES: readonly string[] = ["echo.sock", "secure.sock"];
 
 /** The endpoints, in the order in which they are started. */

@@ -6,19 +6,19 @@ import { parseSize } from "../size.ts";
 
 /** What every setting has. */
 interface Described {
-  /** The heading that the setting stands under in the help and in the reference. */
+  /** Its heading in the help and in the reference. */
   readonly group: string;
   /** What it does, in a few words without a full stop. */
   readonly help: string;
 }
 
-/** What every kind says about the values it takes. */
+/** What every kind says about its values. */
 interface Explained {
   /** What the value, or one item of a list, must be, to be read after "it must be": `from 100ms to 10m`. */
   readonly rule: string;
   /** The same for tables and help: `100ms to 10m`. Empty where any plain text will do. */
   readonly range: string;
-  /** The default as a person would write or describe it. */
+  /** The default, as a person would write or describe it. */
   readonly defaultText: string;
 }
 
@@ -32,17 +32,17 @@ export interface ValueSetting<Value> extends Described, Explained {
   readonly defaultGiven: string | undefined;
   /** Whether a file holds it as a bare number, and not as text. */
   readonly isNumber: boolean;
-  /** All values that there are, where they are few and have names. */
+  /** All values, where they are a few words. */
   readonly choices?: readonly string[];
   /** The value that `text` stands for, or `undefined` if it breaks the rule. */
   parse(text: string): Value | undefined;
-  /** What somebody may have meant who wrote `text`, which breaks the rule: `30s` for `30`. */
+  /** What `text`, which breaks the rule, may have been meant to be: `30s` for `30`. */
   suggest?(text: string): string | undefined;
   /** Why `text` must not be given as a flag; undefined if it may. */
   refuseFlag?(text: string): string | undefined;
 }
 
-/** A setting that is on or off; `help` describes the flag, which turns it to what is not the default. */
+/** A setting that is on or off. `help` describes the flag, which sets what is not the default. */
 export interface SwitchSetting extends Described, Explained {
   readonly kind: "switch";
   readonly default: boolean;
@@ -63,13 +63,13 @@ export interface ListSetting extends Described, Explained {
 /** A declared setting of any kind. */
 export type Setting = ValueSetting<unknown> | SwitchSetting | ListSetting;
 
-/** What a setting becomes once it was read. */
+/** The type of a setting's value. */
 export type ValueOf<S> = S extends SwitchSetting ? boolean
   : S extends ListSetting ? readonly string[]
   : S extends ValueSetting<infer Value> ? Value
   : never;
 
-/** What a flag was given: text, what a switch was turned to, or the items of a list. */
+/** What a flag was given: a text, the state of a switch, or the items of a list. */
 export type GivenValue = string | boolean | readonly string[];
 
 /** Looks an environment variable up; `undefined` if it is not set. */
@@ -113,14 +113,14 @@ export function path(options: Described & { readonly default: string }): ValueSe
   return withDefault(options, { placeholder: "path", isNumber: false, ...textRule({}) });
 }
 
-/** A setting that names a file or a folder, or nothing; `unset` tells what happens then. */
+/** A setting that names a file or a folder, or nothing; `unset` says what happens then. */
 export function optionalPath(
   options: Described & { readonly unset: string },
 ): ValueSetting<string | undefined> {
   return optionalText({ ...options, placeholder: "path" });
 }
 
-/** A setting that holds text as it is, or nothing; `unset` tells what happens then. */
+/** A setting that holds text as it is, or nothing; `unset` says what happens then. */
 export function optionalText(
   options: Described & TextRule & { readonly placeholder: string; readonly unset: string },
 ): ValueSetting<string | undefined> {
@@ -283,15 +283,18 @@ export function ruleFor(setting: RuledBy, given: string): string {
 }
 
 /**
- * What was given, for a message: in quotes, and without the name and the password that a URL may hold. Nothing of it where a
- * password belongs, which stands anywhere in a text that breaks the rule.
+ * What was given, for a message: in quotes, and without the name and password of a URL. Nothing of it for a setting
+ * that takes a password, which can be anywhere in a text that breaks the rule.
  */
 export function quoteGiven(given: string, setting: object = {}): string {
   if ("refuseFlag" in setting) return '"..."';
   return JSON.stringify(hideCredentials(given));
 }
 
-/** A text without the name and the password of a URL in it: all between its first `//` and its last `@` becomes `...`. */
+/**
+ * A text without the name and password of a URL in it: everything between its first `//` and its last `@` becomes
+ * `...`.
+ */
 export function hideCredentials(text: string): string {
   const start = text.indexOf("//");
   const end = text.lastIndexOf("@");
@@ -313,7 +316,7 @@ function textRule({ accepts = isPlainText, rule, advise, refuseFlag }: TextRule)
 }
 
 function isPlainText(given: string): boolean {
-  // All of \p{Cc}, which to ask for by its name takes half a millisecond of every start.
+  // This is \p{Cc}, which by its name would take half a millisecond of every start.
   // deno-lint-ignore no-control-regex
   return /^[^\x00-\x1f\x7f-\x9f]+$/.test(given);
 }
@@ -341,7 +344,7 @@ function ranged(
   similar: (text: string) => readonly string[] = () => [],
 ): ValueSetting<number> {
   const { min, max, word } = options;
-  // A declaration that is itself wrong must fail at start, and not compare with undefined and let everything pass.
+  // A wrong declaration must fail at start: compared with undefined, everything would pass.
   const least = read(min) ?? neverDeclared(min);
   const most = read(max) ?? neverDeclared(max);
   function parse(given: string): number | undefined {

@@ -15,7 +15,7 @@ import {
 } from "./setting_types.ts";
 
 /**
- * The file that settings can stand in too. It is no setting itself, because a file cannot say which file is read.
+ * The settings file. Not a setting itself: a file can't say which file to read.
  */
 export const CONFIG_FILE = optionalText({
   group: "Configuration",
@@ -30,12 +30,12 @@ export const CONFIG_FILE = optionalText({
 /** The flag and the variable that name {@linkcode CONFIG_FILE}. */
 export const CONFIG_LABELS = { flag: "--config", variable: "WSWARD_CONFIG" } as const;
 
-/** The declaration of one setting, where it does not matter which one it is. */
+/** The declaration of a setting, as any kind. */
 export function declarationOf(name: SettingName): Setting {
   return SETTINGS[name];
 }
 
-/** Whether there are tokens to judge, and with them keys and revocations. */
+/** Whether tokens are verified, so that there are keys and revocations. */
 export function judgesTokens({ secure, upstream, upstreamAuth, adminListen }: Settings): boolean {
   return secure && (upstream.length === 0 || upstreamAuth === "required") || adminListen !== undefined;
 }
@@ -59,9 +59,9 @@ export function variableOf(name: SettingName): string {
 
 /** What a file says about the settings. */
 export interface FileSettings {
-  /** What it gives, every value of which keeps its setting's rule; labelled with file and line. */
+  /** The values it gives, labelled with file and line; each keeps its setting's rule. */
   readonly given: ReadonlyMap<SettingName, Given>;
-  /** The settings of which it cannot be told what the file gives. */
+  /** The settings for which it is not clear what the file gives. */
   readonly unknown: ReadonlySet<SettingName>;
 }
 
@@ -85,7 +85,7 @@ export function parseSetting<Name extends SettingName>(
   env: Environment,
   file?: FileSettings,
 ): Settings[Name] {
-  // The declaration's type says what its parse returns, but TypeScript cannot follow that through the name.
+  // The type of the declaration says what is returned, but TypeScript can't follow that through the name.
   return readSetting(
     declarationOf(name),
     labelsOf(name),
@@ -110,8 +110,8 @@ export function parseSettings(
 }
 
 /**
- * Reads every setting and tells all that is wrong with the flags and the variables, and with what is given together. Of
- * `settings` those that are wrong are missing.
+ * Reads every setting, and returns all mistakes in flags, variables and combinations. Settings with a mistake are
+ * missing from `settings`.
  */
 export function checkSettings(
   flags: ReadonlyMap<SettingName, GivenValue>,
@@ -136,13 +136,13 @@ export function checkSettings(
       mistakes.push(error.message);
     }
   }
-  // In front of somebody's own server there is no echo beside it, unless that was asked for.
+  // With an upstream there is no echo endpoint, unless it was asked for.
   if (values.get("upstream") instanceof Array && (values.get("upstream") as readonly string[]).length > 0) {
     if (!given.has("echo") && !given.has("echoPort")) values.set("echo", false);
   }
   const settings = Object.fromEntries(values) as Settings;
   for (const { names, isBroken, mistake } of COMBINATIONS) {
-    // What is missing was told already, and the rest says nothing without it.
+    // A missing setting has been reported already, and without it the rule can't be checked.
     if (!names.every((name) => values.has(name)) || !isBroken(settings)) continue;
     const place = names.map((name) => given.get(name)).find((found) => found?.source === "file");
     mistakes.push(place === undefined ? mistake : `${place.label}: ${mistake}`);

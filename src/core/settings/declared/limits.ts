@@ -244,7 +244,7 @@ export const LIMITS = {
   trustProxy: list({
     group: "Who may connect",
     placeholder: "cidr",
-    help: "address or network of a proxy whose X-Forwarded-For and PROXY preamble are believed",
+    help: "address or network of a proxy whose X-Forwarded-For and PROXY preamble are trusted",
     accepts: isNetwork,
     rule: "an address or a network such as 192.0.2.0/24 or 2001:db8::/32",
   }),

@@ -75,7 +75,7 @@ export const OPERATION = {
   }),
   readyLines: choice({
     group: "Log",
-    help: "whether the addresses are printed on stdout too once they are listened on; auto: not with " +
+    help: "whether the addresses are printed on stdout when the server listens; auto: not with " +
       "--log-format json, whose first record has them",
     choices: ["auto", "on", "off"],
     default: "auto",
@@ -115,14 +115,14 @@ export const OPERATION = {
   }),
   redisPrefix: text({
     group: "Many nodes",
-    help: "beginning of all keys in Redis; nodes with the same one belong together",
+    help: "prefix of all keys in Redis; nodes with the same one belong together",
     accepts: (given) => /^[\w.-]{1,64}$/.test(given),
     rule: "1 to 64 letters, digits, dots, dashes or underscores",
     default: "wsward",
   }),
   redisTimeout: duration({
     group: "Many nodes",
-    help: "how long Redis may take to answer; later than that it is lost, and nobody waits for it any more",
+    help: "how long Redis may take to answer; after that it counts as lost, and nobody waits for it",
     default: "250ms",
     min: "10ms",
     max: "5s",
@@ -130,13 +130,13 @@ export const OPERATION = {
   redisCa: optionalPath({
     group: "Many nodes",
     help:
-      "certificate authority in PEM to believe besides the usual ones, for rediss; read for each connection",
+      "certificate authority in PEM to trust besides the usual ones, for rediss; read for each connection",
     unset: "the usual ones",
   }),
   nodeName: optionalText({
     group: "Many nodes",
     placeholder: "name",
-    help: "what this node is called in lists and records",
+    help: "name of this node in lists and records",
     accepts: (given) => /^[\w.-]{1,64}$/.test(given),
     rule: "1 to 64 letters, digits, dots, dashes or underscores",
     unset: "node- and something random",

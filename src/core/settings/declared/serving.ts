@@ -45,7 +45,7 @@ export const SERVING = {
   }),
   echoPrefix: text({
     group: "Endpoints",
-    help: "what stands before an echoed text, empty for a verbatim echo",
+    help: "text put before an echoed text; empty for a verbatim echo",
     accepts: () => true,
     rule: "any text",
     default: "Server received: ",
@@ -72,7 +72,7 @@ export const SERVING = {
   }),
   upstreamTimeout: duration({
     group: "Your own server",
-    help: "how long it may take to be connected to, TLS and its answer and all tries included",
+    help: "how long connecting to it may take, with TLS, its answer and all tries",
     default: "5s",
     min: "100ms",
     max: "1m",
@@ -95,7 +95,7 @@ export const SERVING = {
   upstreamHost: optionalText({
     group: "Your own server",
     placeholder: "name",
-    help: "the header Host that it is sent",
+    help: "header Host to send to it",
     accepts: (given) => isHostName(given.replace(/:\d{1,5}$/, "")),
     rule: "a host name, with or without a port",
     unset: "what the client sent for ws and unix, the name in the URL for wss",
@@ -103,7 +103,7 @@ export const SERVING = {
   upstreamClaim: list({
     group: "Your own server",
     placeholder: "claim=header",
-    help: "claim of the token that it is sent in a header",
+    help: "claim of the token to send to it in a header",
     accepts: isClaimHeader,
     rule: "a claim, = and a header such as X-Role that has no meaning of its own",
   }),
@@ -122,7 +122,7 @@ export const SERVING = {
   }),
   upstreamCa: optionalPath({
     group: "Your own server",
-    help: "certificate authority in PEM to believe besides the usual ones, for wss; read again at SIGHUP",
+    help: "certificate authority in PEM to trust besides the usual ones, for wss; read again at SIGHUP",
     unset: "the usual ones",
   }),
   upstreamServerName: optionalText({

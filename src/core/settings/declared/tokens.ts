@@ -76,13 +76,13 @@ export const TOKENS = {
   }),
   insecureTokenInQuery: toggle({
     group: "Sessions",
-    help: "take a token out of the query too, where proxies, logs and browser histories keep it",
+    help: "accept a token in the query too, where proxies, logs and browser histories keep it",
     default: false,
   }),
   tokenCookie: optionalText({
     group: "Sessions",
     placeholder: "name",
-    help: "cookie in which a token may be too; whoever sends one must send an Origin that may connect",
+    help: "cookie that may hold the token; who sends it must send an Origin that may connect",
     accepts: isCookieName,
     rule: "a cookie name: letters, digits and !#$%&'*+-.^_`|~",
     unset: "none",
