@@ -1,6 +1,6 @@
-// The chain of a log: each record names the SHA-256 of what stands before it, so that nothing can change unseen.
+// The chain of a log: each record has the SHA-256 of what is before it, so that a change is noticed.
 
-/** What the very first record of a chain names instead of a hash. */
+/** What the first record of a chain has in place of a hash. */
 export const GENESIS = "0".repeat(64);
 
 const LINE_BREAK = 0x0a;
@@ -10,19 +10,19 @@ const RECORD = /^\{"prev":"([0-9a-f]{64})",/;
 const SEAL_SIZE = 75;
 
 /**
- * A chain of lines, up to one of them. A record restarts the hash: the next one names the SHA-256 of its line. Any other
- * line (the rest of a record that a full disk or a crash has cut off) is hashed together with what came before it, so
- * such a line is covered too.
+ * The state of a chain after a line. A record restarts the hash: the next one has the SHA-256 of its line. Any other
+ * line (what is left of a record that a full disk or a crash cut off) is hashed together with what came before it, and
+ * so is covered too.
  */
 export class Chain {
-  /** What the next record has to name: 64 hex digits. */
+  /** The hash for the next record: 64 hex digits. */
   prev: string;
 
   constructor(prev: string = GENESIS) {
     this.prev = prev;
   }
 
-  /** Goes on behind a line, given without its line break. */
+  /** Takes the next line, without its line break. */
   add(line: Uint8Array): void {
     const hash = createSha256();
     if (readPrev(line) === undefined) hash.update(this.prev).update("\n");
@@ -30,8 +30,8 @@ export class Chain {
   }
 }
 
-// Web Crypto hashes asynchronously, and a process that dies can't wait. The module is loaded by the first chain and not
-// at every start, because that takes long.
+// Web Crypto hashes asynchronously, and a process that dies can't wait. The module takes long to load, so only a chain
+// loads it.
 function createSha256() {
   return globalThis.process.getBuiltinModule("node:crypto").createHash("sha256");
 }
@@ -41,7 +41,7 @@ export function sealLine(line: string, prev: string): string {
   return `{"prev":"${prev}",${line.slice(1)}`;
 }
 
-/** The hash that a record names, or undefined if the line, without its line break, is no whole record of a chain. */
+/** The hash in a record, given without its line break; undefined if the line is not a whole record of a chain. */
 export function readPrev(line: Uint8Array): string | undefined {
   const [, prev] = RECORD.exec(new TextDecoder("latin1").decode(line.subarray(0, SEAL_SIZE))) ?? [];
   if (prev === undefined) return undefined;
@@ -54,7 +54,7 @@ export function readPrev(line: Uint8Array): string | undefined {
   }
 }
 
-/** The lines of a file, without their line breaks; the last one may have had none. */
+/** The lines of a file without their line breaks, which the last one need not have. */
 export function* splitLines(bytes: Uint8Array<ArrayBuffer>): Generator<Uint8Array<ArrayBuffer>> {
   for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(LINE_BREAK, start);

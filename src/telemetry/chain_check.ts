@@ -1,4 +1,4 @@
-// Verifies the chain over a log's files: the first record that was changed, removed, inserted or moved.
+// Verifies the chain over a log's files, and finds the first record that was changed, removed, inserted or moved.
 
 import { Chain, GENESIS, readPrev, splitLines } from "./chain.ts";
 
@@ -19,29 +19,29 @@ export type ChainCheck =
   | {
     readonly ok: true;
     readonly records: number;
-    /** Whether the first record of all is there: otherwise older files are missing, or were removed by rotation. */
+    /** Whether the chain begins in these files. If not, older files are missing or were removed by rotation. */
     readonly isFromStart: boolean;
-    /** The SHA-256 of the last record; whoever has noted it sees later whether that one has changed or is gone. */
+    /** The SHA-256 of the last record. Keep it, and you can see later whether that record was changed or removed. */
     readonly last: string;
   }
   | { readonly ok: false; readonly place: Place; readonly problem: string };
 
 interface Line extends Place {
   readonly bytes: Uint8Array;
-  /** What it names as the hash before it; undefined if it is no whole record. */
+  /** The hash in it; undefined if it is not a whole record. */
   readonly prev: string | undefined;
-  /** The chain behind it, if it is a record. */
+  /** The hash that the next record must have, if this is a record. */
   readonly hash: string;
 }
 
 /**
- * Verifies a chain over `files`, given in any order. What a chain can't prove: that the last record is as it was and that
- * none came after it, that none came before the first, and that the rest was not made anew by somebody who may write.
+ * Verifies a chain over `files`, in any order. A chain can't prove that the last record is unchanged and none came
+ * after it, that none came before the first, or that the rest was not made anew by somebody who may write the files.
  */
 export function checkChain(files: readonly ChainedFile[]): ChainCheck {
   const lines = sortFiles(files.map(readLines).filter((lines) => lines.length > 0)).flat();
   const [first] = lines;
-  // A log without errors is as it was.
+  // An empty log is intact.
   if (first === undefined) return { ok: true, records: 0, isFromStart: true, last: GENESIS };
   const chain = new Chain(first.prev);
   for (const [index, line] of lines.entries()) {
@@ -49,7 +49,7 @@ export function checkChain(files: readonly ChainedFile[]): ChainCheck {
     chain.add(line.bytes);
   }
   const last = lines.at(-1)!;
-  if (last.prev === undefined) return fail(last, "it is no whole record: cut off, or not written by wsward");
+  if (last.prev === undefined) return fail(last, "it is not whole: cut off, or not written by wsward");
   const records = lines.filter((line) => line.prev !== undefined).length;
   return { ok: true, records, isFromStart: first.prev === GENESIS, last: chain.prev };
 }
@@ -62,7 +62,7 @@ function readLines({ name, bytes }: ChainedFile): Line[] {
   });
 }
 
-/** By the chain where it leads from the end of one file to the start of another, and by time where it does not. */
+/** In the order of the chain where it leads from one file to another, and otherwise by time. */
 function sortFiles(files: Line[][]): Line[][] {
   const left = new Set(files.toSorted((a, b) => compare(timeOf(a), timeOf(b))));
   const sorted: Line[][] = [];
@@ -101,7 +101,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Says what the other records tell about the line that does not follow the one before it. */
+/** Finds out from the other records why a line does not follow the one before it. */
 function describeBreak(lines: readonly Line[], index: number): ChainCheck {
   const line = lines[index]!;
   const before = lines[index - 1]!;
@@ -110,11 +110,11 @@ function describeBreak(lines: readonly Line[], index: number): ChainCheck {
   const original = lines.find((other) => other !== line && other.hash === line.hash);
   if (original !== undefined) return fail(line, `it was inserted, as a copy of ${describePlace(original)}`);
   if (beforeThat !== undefined && line.prev === beforeThat.hash) return fail(before, "it was inserted");
-  if (before.prev === undefined) return fail(before, "it is no record of this chain");
+  if (before.prev === undefined) return fail(before, "it is not a record of this chain");
   if (line.prev === GENESIS) return fail(line, `a new chain begins here, after ${describePlace(before)}`);
   const home = lines.find((other) => other.hash === line.prev);
   if (home !== undefined) return fail(line, `it was moved: its place is after ${describePlace(home)}`);
-  // Without it the chain goes on.
+  // Without this line the chain goes on.
   if (next !== undefined && next.prev === before.hash) return fail(line, "it was inserted");
   return fail(
     line,

@@ -4,28 +4,28 @@ import { StartError } from "../core/errors.ts";
 import { Chain, readPrev, splitLines } from "./chain.ts";
 import { rotatedPath } from "./rotation.ts";
 
-/** How far back from its end a file is searched for the last record; a record is never that long. */
+/** How much of the end of a file is searched for the last record, in bytes; records are shorter. */
 const TAIL_SIZE = 2 ** 20;
 
 const LINE_BREAK = 0x0a;
 
 /**
- * The chain at the end of the log file `path`, or of the newest full file if that one is empty or not there; a new chain
- * if neither has any.
+ * The chain at the end of the log file `path`, or of the newest full file if `path` is empty or missing; a new chain if
+ * both are.
  *
- * @throws {StartError} when a file can't be read, or ends with something else than a chain
+ * @throws {StartError} when a file can't be read, or does not end with a chain
  */
 export function resumeChain(path: string): Chain {
   return chainAtEnd(path, () => chainAtEnd(rotatedPath(path, 1), () => new Chain()));
 }
 
-/** Whether a file ends in the middle of a line; false if that can't be told. */
+/** Whether a file ends in the middle of a line; false if that can't be found out. */
 export function isTorn(path: string): boolean {
   try {
     const last = readTail(path, 1).bytes.at(-1);
     return last !== undefined && last !== LINE_BREAK;
   } catch {
-    // Without the permission to read it, or on a file that can only be written: whatever the system says.
+    // Whatever the system says: the file may be for writing only.
     return false;
   }
 }

@@ -1,19 +1,19 @@
-// The one place for faults of our own that nobody expected: they are recorded, and the program goes on.
+// Where unexpected faults of our own end: they are recorded, and the program goes on.
 
 import type { Log } from "./log.ts";
 
-/** How long a fault that comes again is only counted, in milliseconds. */
+/** How long repetitions of a fault are only counted, in milliseconds. */
 export const QUIET_MS = 10_000;
-/** How many different faults are told apart; a stranger who can make more of them makes no more records. */
+/** How many different faults are told apart: more of them make no more records. */
 const MAX_FAULTS = 100;
 
 interface Fault {
   toldMs: number;
-  /** How often it has come since it was told of. */
+  /** How often it came since its last record. */
   untold: number;
 }
 
-/** Records faults: each with its stack at its first time, and then every ten seconds at most, with how often it came. */
+/** Records each fault with its stack when it first comes, then at most every ten seconds with how often it came. */
 export class Containment {
   readonly #log: Log;
   readonly #now: () => number;
@@ -29,7 +29,7 @@ export class Containment {
   record(thrown: unknown): boolean {
     const { error, calls } = describe(thrown);
     const nowMs = this.#now();
-    // By the innermost calls: by how many ways a fault is come to does not make it another.
+    // By the innermost calls: the same fault may be reached in many ways.
     const place = calls.slice(0, 2).join();
     const key = this.#faults.has(place) || this.#faults.size < MAX_FAULTS ? place : "others";
     const fault = this.#faults.get(key);
@@ -51,7 +51,7 @@ function describe(thrown: unknown): { error: string; calls: readonly string[] } 
     const calls = String(thrown.stack).split("\n").filter((line) => /^ +at /.test(line));
     return { error, calls: calls.map((line) => line.trim()) };
   } catch {
-    // A getter of what was thrown, or its toString, throws itself.
+    // A getter, or toString, of what was thrown throws itself.
     return { error: "what was thrown can't be described", calls: [] };
   }
 }

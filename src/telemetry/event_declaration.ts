@@ -13,7 +13,7 @@ export type LogLevel = typeof LOG_LEVELS[number];
 export interface EventDeclaration extends Explanation {
   readonly level: LogLevel;
   readonly text: string;
-  /** In the order in which they are best read; a field without a value is left out of the record. */
+  /** In the order in which they are shown; a field without a value is left out of the record. */
   readonly fields: readonly FieldName[];
   /** Whether a stranger can cause it again and again: then repetitions are only counted (see `RecordBrake`). */
   readonly isBraked?: true;

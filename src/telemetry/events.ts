@@ -1,4 +1,4 @@
-// Every event that the log can hold, declared once: its name, its level, its fields and what it says to a person.
+// Every event of the log, declared once: its name, level, fields and meaning.
 
 import type { FieldValues } from "./fields.ts";
 import { PEER_EVENTS } from "./peer_events.ts";

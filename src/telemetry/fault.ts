@@ -1,6 +1,6 @@
 // A fault of the program for the log: what was thrown and where, without what a peer sent.
 
-/** Where a fault was thrown is told by this many frames of its stack: a value of a record is cut at 256 characters. */
+/** How many frames of a stack are recorded: longer values of a record are cut off. */
 const MAX_FRAMES = 5;
 const MAX_STACK_LENGTH = 8192;
 /** A frame as V8 writes it: the function, if it has a name, and the place. */
@@ -29,7 +29,7 @@ export function describeFault(fault: unknown): FaultFields {
   }
 }
 
-/** Leaves out everything from the first to the last quotation mark: messages of the runtime quote their input. */
+/** Cuts out everything from the first to the last quotation mark: messages of the runtime quote their input. */
 function withoutQuotes(message: string): string {
   const first = message.search(/["'`]/);
   if (first < 0) return message;

@@ -1,4 +1,4 @@
-// Appends log lines to a file: buffered, written synchronously, rotated, and never a reason to stop.
+// Appends log lines to a file: buffered, written synchronously and rotated. Its failures never stop the program.
 
 import { StartError } from "../core/errors.ts";
 import { describeFileError } from "../core/file_error.ts";
@@ -6,36 +6,36 @@ import { Chain, sealLine } from "./chain.ts";
 import { isTorn, resumeChain } from "./chain_end.ts";
 import { rotateFiles } from "./rotation.ts";
 
-/** How many UTF-8 bytes are held back at most before they are written. */
+/** How many bytes of UTF-8 may be buffered before they are written. */
 export const BUFFER_SIZE_BYTES = 64 * 1024;
 
-/** How long a line is held back at most, in milliseconds, while the event loop turns. */
+/** How long a line may be buffered, in milliseconds, while the event loop runs. */
 export const FLUSH_AFTER_MS = 200;
 
 /**
- * After a write by itself the file rests so many times as long as that took, if that was noticeable: a slow disk may
- * hold up the event loop for a twentieth of the time.
+ * After a slow write nothing is written for this many times as long as it took: a slow disk may hold up the event loop
+ * for a twentieth of the time.
  */
 const REST_FACTOR = 19;
-/** What is noticeable, and the longest rest, in milliseconds. */
+/** From how long on a write is slow, and the longest rest after one, in milliseconds. */
 const NOTICEABLE_MS = 5;
 const MAX_REST_MS = 30_000;
-/** How much is held back during a rest, in UTF-8 bytes; beyond that, all of it is dropped and counted. */
+/** How many bytes of UTF-8 may be buffered during a rest; beyond that, all of them are dropped and counted. */
 const MAX_HELD_BYTES = 4 * BUFFER_SIZE_BYTES;
 
 const NEWLINE = 0x0a;
 
-/** What is used of an open file. */
+/** The part of an open file that is used. */
 export type LogFile = Pick<Deno.FsFile, "writeSync" | "statSync" | "close">;
 
 /** What a file sink is made of. */
 export interface FileSinkOptions {
   readonly path: string;
-  /** The line, without its line break, that says that `count` lines before it are missing. */
+  /** Makes the line, without its line break, that says that `count` lines before it are missing. */
   readonly describeLoss: (count: number) => string;
-  /** Called once per outage, at its first failure: to write, which loses lines, or to rotate, which does not. */
+  /** Called once for each outage, at its first failure: to write, which loses lines, or to rotate, which does not. */
   readonly onFailure: (error: unknown, what: "write" | "rotate") => void;
-  /** Bytes that a file may have before it is rotated; more only if one line has more. `Infinity` if left out. */
+  /** The size at which a file is rotated, in bytes; only a longer line makes a larger file. `Infinity` if left out. */
   readonly maxSize?: number;
   /** How many rotated files are kept; 5 if left out. */
   readonly maxFiles?: number;
@@ -51,25 +51,27 @@ export interface FileSink {
   readonly lost: number;
   /** Takes one line without its line break; it must contain none. */
   write(line: string): void;
-  /** Writes what is held back before it returns: safe in signal, exit and error handlers. */
+  /** Writes what is buffered before it returns: safe in signal, exit and error handlers. */
   flush(): void;
-  /** Flushes and opens the file by its name again, for those who rename it from outside; keeps the old one if it can't. */
+  /**
+   * Flushes and opens the file again by its name, after it was renamed from outside; keeps the old one if that fails.
+   */
   reopen(): void;
   /** Flushes and closes the file. */
   close(): void;
 }
 
 /**
- * Opens a file for appending; a new one gets mode 0640. While it can't be written (full disk, removed folder), lines are
- * dropped and counted, and the first write that works says how many. A file that was renamed or removed is created again
- * under its name, so rotation from outside needs no signal; to notice it takes the permission to read the file, and so
- * does rotating it. A chain is sealed as it is written, so that lost lines leave no gap in it.
+ * Opens a file for appending; a new one gets mode 0640. While it can't be written (full disk, removed folder), lines
+ * are dropped and counted, and the first write that works says how many. A file that was renamed or removed is created
+ * again under its name, so rotation from outside needs no signal. Noticing that, and rotating, needs the permission to
+ * read the file. A chain is sealed as it is written, so that lost lines leave no gap in it.
  *
  * @throws {StartError} when the file can't be opened, or its chain can't be continued
  */
 export function openFileSink(options: FileSinkOptions): FileSink {
   const { open = openForAppending, maxSize = Infinity, maxFiles = 5, chain = false } = options;
-  // Before the file is created: what was there last decides.
+  // Before the file is created: the chain goes on from what is there.
   const resumed = chain ? resumeChain(options.path) : undefined;
   let file: LogFile;
   try {
@@ -91,7 +93,7 @@ class BufferedFile implements FileSink {
   #lines: string[] = [];
   #bufferedBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Lines lost that the file does not tell of yet, and those that it does. */
+  /** Lost lines that the file does not report yet, and those that it does. */
   #lost = 0;
   #reportedLost = 0;
   #failing = { write: false, rotate: false };
@@ -100,7 +102,7 @@ class BufferedFile implements FileSink {
   /** Bytes written to it since it was opened. */
   #written = 0;
   #closed = false;
-  /** Until then, by `performance.now()`, nothing is written but on request. */
+  /** Until then, by `performance.now()`, only `flush` writes. */
   #restUntilMs = 0;
 
   constructor(file: LogFile, chain: Chain | undefined, options: Required<FileSinkOptions>) {
@@ -166,7 +168,7 @@ class BufferedFile implements FileSink {
     this.#closed = true;
   }
 
-  /** Writes the lines; the first of them is the report of a loss if there was one. */
+  /** Writes the lines, after a report if some were lost. */
   #append(lines: string[]): void {
     const count = lines.length;
     try {
@@ -218,7 +220,7 @@ class BufferedFile implements FileSink {
     return records;
   }
 
-  /** Takes note of what is in the file now; returns how many of the records are whole. */
+  /** Notes what is in the file now; returns how many of the records are whole. */
   #account(records: readonly Uint8Array[], written: Uint8Array): number {
     this.#written += written.length;
     const newlines = written.filter((byte) => byte === NEWLINE).length;
@@ -231,7 +233,7 @@ class BufferedFile implements FileSink {
     return complete;
   }
 
-  /** Whether there is a new file now. If not, the old one grows on: that loses nothing. */
+  /** Whether there is a new file now. If not, the old one grows, and nothing is lost. */
   #rotate(): boolean {
     try {
       rotateFiles(this.#options.path, this.#options.maxFiles);
@@ -249,7 +251,7 @@ class BufferedFile implements FileSink {
     try {
       this.#options.onFailure(error, what);
     } catch {
-      // Whatever it is: the log is the last place that could tell about it.
+      // Whatever it is, there is no other place to report it.
     }
   }
 
@@ -308,7 +310,7 @@ function closeQuietly(file: LogFile): void {
   try {
     file.close();
   } catch {
-    // Some file systems report a failed write only here; the lines are gone and there is nobody left to tell.
+    // Some file systems report a failed write only now: the lines are lost, and nothing can be done.
   }
 }
 
@@ -317,13 +319,13 @@ function openForAppending(path: string): LogFile {
   return Deno.openSync(path, { append: true, create: true, mode: 0o640 });
 }
 
-/** What somebody has to read before more can be written would stop the program; already to open it may. */
+/** Writing to a pipe waits for its reader, which would stop the program; even opening it may. */
 function refuseBlocking(path: string): void {
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    // Not there yet; or what is there can't be looked at, and to open it will say why.
+    // Not there yet, or not to be looked at: opening it will say why.
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return;
     if (error instanceof Deno.errors.NotCapable) return;
     throw error;

@@ -1,17 +1,17 @@
-// Holds records back until the one that has to be first is there.
+// Holds records back until the one that must be first has been written.
 
 import type { EventName, LogFields } from "./events.ts";
 import type { Log } from "./log.ts";
 
-/** A log whose records wait until they are let go. */
+/** A log whose records wait until they are released. */
 export interface HeldLog {
-  /** Takes records all the time. */
+  /** Takes records before and after that. */
   readonly log: Log;
   /** Passes on all that waits, in order; from then on nothing waits. Harmless when done twice. */
   release(): void;
 }
 
-/** Puts a hold before `log`. */
+/** Makes a held log in front of `log`. */
 export function holdBack(log: Log): HeldLog {
   let held: [EventName, LogFields | undefined][] | undefined = [];
   return {

@@ -29,7 +29,7 @@ export const LATENCY_BOUNDS: readonly number[] = [
   1,
 ];
 
-/** A histogram with bounds of one's own. */
+/** A histogram with any bounds. */
 export class Histogram implements Buckets {
   readonly bounds: readonly number[];
   readonly counts: number[];
@@ -60,7 +60,7 @@ export class SizeHistogram implements Buckets {
 
   /** Counts one size, a whole number from 0 to 4 GiB. */
   observe(bytes: number): void {
-    // Half the number of bits of the largest size that the next smaller range holds.
+    // Half the number of bits of `bytes - 1`, rounded up.
     const index = bytes <= 1 ? 0 : (33 - Math.clz32(bytes - 1)) >> 1;
     this.counts[index < 14 ? index : 14]! += 1;
     this.sum += bytes;

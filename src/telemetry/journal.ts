@@ -1,8 +1,8 @@
-// The journal of systemd: whether stderr goes there, and how severe a line is in its terms. See sd-daemon(3).
+// The journal of systemd: whether stderr goes there, and the priorities of its lines. See sd-daemon(3).
 
 import type { LogLevel } from "./event_declaration.ts";
 
-/** Numbers of syslog, in brackets, for the beginning of a line. */
+/** Syslog priorities in angle brackets, to be put before a line. */
 export const PRIORITIES: Readonly<Record<LogLevel, string>> = {
   debug: "<7>",
   info: "<6>",
@@ -12,12 +12,12 @@ export const PRIORITIES: Readonly<Record<LogLevel, string>> = {
 };
 
 /**
- * Whether stderr is the stream that `journalStream`, the variable JOURNAL_STREAM, names by its device and inode: a program
- * that was started from a service inherits the variable too, but has another stderr.
+ * Whether stderr is the stream that `journalStream`, the variable JOURNAL_STREAM, names by device and inode. A program
+ * that a service has started inherits the variable, but may have another stderr.
  */
 export function isJournal(journalStream: string | undefined): boolean {
   if (journalStream === undefined || Deno.stderr.isTerminal()) return false;
-  // The runtime's own functions can't look at an open stream. Loaded late: it takes long.
+  // Deno's own functions can't inspect an open stream. Loaded late: it takes long.
   const { dev, ino } = globalThis.process.getBuiltinModule("node:fs").fstatSync(2);
   return journalStream === `${dev}:${ino}`;
 }

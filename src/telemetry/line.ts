@@ -1,11 +1,11 @@
-// Turns one log record into one line of text that nobody outside can forge or colour.
+// Turns a log record into one line that nobody outside can forge or colour.
 
 import type { LogLevel } from "./event_declaration.ts";
 
 /** A value of a field: a number, a flag or a short text. */
 export type Value = string | number | boolean;
 
-/** One record before it has a form. `time`, `event` and `text` are ours; the fields may come from a peer. */
+/** A record before it is formatted. `time`, `event` and `text` are ours; the fields may come from a peer. */
 export interface LineRecord {
   readonly time: string;
   readonly level: LogLevel;
@@ -15,10 +15,10 @@ export interface LineRecord {
   readonly fields: Readonly<Record<string, Value | undefined>>;
 }
 
-/** The longest part of a value that is shown, in UTF-16 code units. What is cut off is marked by `...` after the quote. */
+/** How much of a value is shown, in UTF-16 code units. Where it was cut off, `...` follows the quote. */
 export const MAX_VALUE_LENGTH = 256;
 
-/** The longest part of a stack that is shown: it is ours, and a part of it tells nothing. */
+/** How much of a stack is shown: it is ours, and a short part of it would say nothing. */
 export const MAX_STACK_LENGTH = 4096;
 
 const BARE = /^[A-Za-z0-9._:/@-]+$/;
@@ -30,8 +30,8 @@ const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu;
 const TOKEN_START = "eyJ";
 
 /**
- * One line without its line break: `time LEVEL event text key=value ...`, without the text where that would only repeat
- * the event. `time`, `event` and `text` are taken as they are; keys and values are escaped.
+ * One line without its line break: `time LEVEL event text key=value ...`, without the text if it only repeats the
+ * event. `time`, `event` and `text` are taken as they are; keys and values are escaped.
  *
  * @param paint puts a part of ours, or a number, in the colours of a terminal; nothing is painted if left out
  */
@@ -71,7 +71,7 @@ const LEVEL_STYLES: Readonly<Record<LogLevel, string>> = {
 /** The fields that say how something ended. */
 const CODES: ReadonlySet<string> = new Set(["code", "status"]);
 
-/** What was found out about each event: their names are few, and ours. */
+/** The results for events seen so far, which are few. */
 const told = new Map<string, boolean>();
 const EMPTY_WORDS: ReadonlySet<string> = new Set(["a", "an", "the", "was"]);
 
@@ -143,7 +143,7 @@ export function hideTokens(text: string, isCut = false): string {
     }
     const isToken = dots >= 2 || (isCut && end === text.length);
     hidden += text.slice(done, start) + (isToken ? "[token]" : text.slice(start, end));
-    // Nothing that begins in what was passed over has more dots.
+    // Nothing that begins within what was passed over can have more dots.
     done = end;
   }
   return hidden + text.slice(done);

@@ -10,9 +10,9 @@ import { Terminal } from "./terminal.ts";
 export type { LogFields };
 
 /**
- * Records that an event happened, with fields that its declaration names. Never throws. An event whose level is off costs
- * one look-up, but the caller has built `fields` by then. Values may come from a peer: they are escaped, cut at 256
- * characters and cleaned of tokens.
+ * Records that an event happened, with fields from its declaration. Never throws. An event whose level is off costs one
+ * look-up, besides making `fields`. Values may come from a peer: they are escaped, cut at 256 characters and cleaned of
+ * tokens.
  */
 export interface Log {
   <Event extends EventName>(event: Event, fields?: LogFields<Event>): void;
@@ -35,31 +35,34 @@ export interface LogOptions {
   /** Whether the records of the file become a chain (see `Chain`), which takes the format json; false if left out. */
   readonly chain?: boolean;
   /**
-   * Whether stderr is a journal that reads priorities; asked before the first line. Not if left out.
+   * Whether stderr is a journal that reads priorities; called before the first line. Not if left out.
    */
   readonly isJournal?: () => boolean;
   /** Takes one line without its line break; stderr, see `Terminal`, if left out. */
   readonly writeTerminal?: (line: string) => void;
 }
 
-/** A log and the ways to put its lines on disk. None of them throws. */
+/** An open log. None of its methods throws. */
 export interface OpenLog {
   readonly log: Log;
-  /** How many records the file and the terminal could not be given. */
+  /** How many records were lost, by the file and by the terminal. */
   lost(): number;
-  /** Writes what the file still lacks, before it returns: call it in signal and error handlers. */
+  /** Writes what is buffered for the file before it returns: call it in signal and error handlers. */
   flush(): void;
-  /** Writes what the file and the terminal still lack, before it returns: for the very last handler. */
+  /** Writes what is buffered for the file and the terminal before it returns: for the very last handler. */
   flushAll(): void;
   /** Opens the file by its name again: for a log rotation that sends a signal after it has renamed the file. */
   reopen(): void;
-  /** Flushes and lets go of the file; events after that are ignored. */
+  /** Flushes and closes the file; events after that are ignored. */
   close(): void;
-  /** As `close`, and resolves when the terminal has everything too, or has not taken it in time: half a second if left out. */
+  /**
+   * As `close`, and resolves when the terminal has everything too, or when the time for that (half a second if left
+   * out) is over.
+   */
   finish(withinMs?: number): Promise<void>;
 }
 
-/** Levels that the file keeps: this one and above, whatever the terminal shows. */
+/** The file keeps this level and above, whatever the terminal shows. */
 const FILE_LEVEL: LogLevel = "error";
 
 /**
@@ -114,7 +117,7 @@ export function openLog(options: LogOptions): OpenLog {
     const isKept = inFile.has(event);
     if (!isShown && !isKept) return;
     const timeMs = Date.now();
-    // A record that can't be written in one place must not end the process, nor be missing in the other.
+    // A record that can't be written to one place must not end the process, nor be missing in the other.
     if (isShown) attempt(() => writeTerminal(formatShown(event, fields, timeMs)));
     if (isKept) attempt(() => file.write(formatEvent(event, fields, isoTime(timeMs))));
   };
@@ -155,11 +158,11 @@ function attempt(write: () => void): void {
   try {
     write();
   } catch {
-    // Whatever it is, a getter of a field included: the log is the last place that could tell about it.
+    // Whatever it is, even a field's getter: there is no other place to report it.
   }
 }
 
-/** Full date in UTC: a file is read later and elsewhere. */
+/** Date and time in UTC: a file is read later and elsewhere. */
 function isoTime(timestamp: number): string {
   return new Date(timestamp).toISOString();
 }

@@ -1,7 +1,7 @@
-// How late the event loop is: what everything that waits in it has to wait besides.
+// How late the event loop is.
 
 const INTERVAL_MS = 250;
-/** How many measurements count: those of the last five seconds. */
+/** How many measurements are kept: those of the last five seconds. */
 const SAMPLES = 20;
 
 /** Measures from when it is made until it is stopped. */

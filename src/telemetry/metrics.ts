@@ -16,7 +16,7 @@ const SIZE_BOUNDS = new SizeHistogram().bounds;
 /** The closed set of metrics, by name: base units, and `_total` for what only grows. */
 export const METRICS = {
   wsward_build_info: gauge("What is running, as labels; always 1", "version", "deno"),
-  wsward_ready: gauge("Whether new connections are accepted at all endpoints: 1 or 0"),
+  wsward_ready: gauge("Whether all endpoints accept new connections: 1 or 0"),
   wsward_sockets_accepted_total: counter("Sockets accepted, whatever became of them", "endpoint"),
   wsward_connections_open: gauge("WebSocket connections that are open", "endpoint"),
   wsward_connections_total: counter("WebSocket connections that were opened", "endpoint"),
@@ -46,14 +46,14 @@ export const METRICS = {
   ),
   wsward_violations_total: counter("Rules broken and limits reached by peers", "endpoint", "rule"),
   wsward_throttled_seconds_total: counter(
-    "Time in which peers were not read because of their rates",
+    "Time for which peers were not read because of their rates",
     "endpoint",
   ),
   wsward_bans_total: counter("Bans that have begun"),
   wsward_bans_active: gauge("Bans in force"),
-  wsward_send_queue_bytes: gauge("Bytes that wait to be sent to peers, at the endpoint", "endpoint"),
+  wsward_send_queue_bytes: gauge("Bytes waiting to be sent to peers", "endpoint"),
   wsward_buffered_bytes: gauge("Bytes held because of peers, as --max-buffered-memory counts them"),
-  wsward_upstream_connections_open: gauge("Connections to upstreams, with those being made", "upstream"),
+  wsward_upstream_connections_open: gauge("Connections to upstreams, including those being made", "upstream"),
   wsward_upstream_connects_total: counter(
     "Attempts to connect to upstreams by result: ok, or why not",
     "upstream",
@@ -68,9 +68,9 @@ export const METRICS = {
   wsward_upstream_retries_total: counter("Attempts to connect beyond the first one of a handshake"),
   wsward_sessions_open: gauge("Sessions that are open"),
   wsward_session_duration_seconds: histogram("How long ended sessions were open", LIFETIME_BOUNDS),
-  wsward_authentications_total: counter("Decisions about peers by result: ok, or why not", "result"),
+  wsward_authentications_total: counter("Authentications by result: ok, or why not", "result"),
   wsward_token_verification_seconds: histogram(
-    "How long the verification of a token took, with the wait for its turn",
+    "How long the verification of a token took, including the wait for its turn",
     LATENCY_BOUNDS,
   ),
   wsward_revocations_active: gauge("Revocations in force"),
@@ -80,7 +80,7 @@ export const METRICS = {
   wsward_redis_losses_total: counter("How often Redis was lost"),
   wsward_event_loop_lag_seconds: gauge("Longest delay of a timer within the last five seconds"),
   wsward_heap_bytes: gauge("Heap that the program uses"),
-  wsward_log_records_total: counter("Log records by level, also those that are not shown", "level"),
+  wsward_log_records_total: counter("Log records by level, including those not shown", "level"),
   wsward_log_records_lost_total: counter("Log records that could not be written to the file or the terminal"),
   process_resident_memory_bytes: gauge("Resident memory of the process"),
   process_start_time_seconds: gauge("Start of the process, in seconds since the Unix epoch"),

@@ -17,7 +17,7 @@ export function formatMetrics(samples: Samples, form: MetricsForm): string {
   for (const [name, { type, help }] of Object.entries<MetricDeclaration>(METRICS)) {
     const series = samples[name as MetricName] ?? [];
     if (series.length === 0) continue;
-    // OpenMetrics knows a counter by its name without the suffix, and its samples by the whole name.
+    // OpenMetrics names a counter without the suffix, and its samples with it.
     const family = form === "openMetrics" && type === "counter" ? name.slice(0, -"_total".length) : name;
     lines.push(`# HELP ${family} ${escape(help)}`, `# TYPE ${family} ${type}`);
     for (const { labels, value } of series) {

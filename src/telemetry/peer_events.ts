@@ -5,7 +5,7 @@ import type { EventDeclaration } from "./event_declaration.ts";
 const CONNECTION = ["connection", "peer", "endpoint"] as const;
 const SESSION = [...CONNECTION, "session", "user"] as const;
 
-/** What happens because of peers, and on their behalf. */
+/** What peers do, and what is done for them. */
 export const PEER_EVENTS = {
   "connection.opened": {
     level: "info",
@@ -32,7 +32,7 @@ export const PEER_EVENTS = {
   },
   "connection.fault": {
     level: "error",
-    text: "A fault of the server's own ended a connection",
+    text: "A fault of the server ended a connection",
     fields: [...CONNECTION, "error", "stack", "count"],
     isBraked: true,
     cause: "a fault in wsward itself: the peer gets 500 or the code 1011, no other connection notices",
@@ -74,7 +74,7 @@ export const PEER_EVENTS = {
     text: "Handshake refused",
     fields: ["peer", "endpoint", "status", "rule", "reason", "limit", "detail", "dry_run", "count"],
     isBraked: true,
-    // Nothing costs a stranger less.
+    // Nothing is cheaper for a stranger to cause.
     mostAtOnce: 1,
     cause:
       "the client may not connect, or did not send a WebSocket handshake; the rule says which, see that; a token " +
@@ -142,7 +142,7 @@ export const PEER_EVENTS = {
     text: "A revocation, or its end, could not be stored",
     fields: ["kind", "target", "revocation", "error"],
     cause:
-      "the state file can't be written: what was revoked is, but only until the server stops, and what was to be taken back stays",
+      "the state file can't be written: a new revocation holds only until the server stops, and one that was to be taken back stays",
     settings: ["stateFile"],
   },
   "revocation.removed": {
@@ -188,7 +188,7 @@ export const PEER_EVENTS = {
     text: "An upstream can't be connected to",
     fields: ["connection", "endpoint", "upstream", "status", "reason", "error", "hint", "count"],
     cause:
-      "nobody listens there, TLS failed, it did not answer in time, or not with a WebSocket handshake; at most a record a second",
+      "nobody listens there, TLS failed, it did not answer in time, or not with a WebSocket handshake; at most one record a second",
     settings: ["upstream", "upstreamTimeout", "upstreamCa", "upstreamServerName"],
   },
   "upstream.refused": {
@@ -196,7 +196,7 @@ export const PEER_EVENTS = {
     text: "An upstream refused a handshake",
     fields: ["connection", "endpoint", "upstream", "status", "count"],
     cause:
-      "its own status, which the client gets too: 404 for a path, 403 for an origin; at most a record a second",
+      "its own status, which the client gets too: 404 for a path, 403 for an origin; at most one record a second",
     settings: ["upstream", "upstreamPath"],
   },
   "upstream.lost": {

@@ -1,20 +1,20 @@
-// Records that a stranger can cause again and again: a few at once, and then how many more there were.
+// Slows down records that a stranger can cause again and again: a few are logged at once, then only their number.
 
 import type { EventDeclaration } from "./event_declaration.ts";
 import { type EventName, EVENTS } from "./events.ts";
 import type { Log, LogFields } from "./log.ts";
 
-/** How many records of one kind are logged before they are only counted, unless the event is declared with another number. */
+/** How many records of one kind are logged before they are only counted, unless the event declares another number. */
 export const MOST_AT_ONCE = 5;
-/** How long they are counted until that is logged, in milliseconds. */
+/** How long they are counted before the number is logged, in milliseconds. */
 const COUNTING_MS = 10_000;
-/** How many kinds of one event are told apart within that time: the client that caused it and why, each. */
+/** How many kinds of one event are told apart within that time; a kind is a client and a reason. */
 export const MAX_KINDS = 512;
 /** All other kinds of an event. */
 const OTHERS = "others";
 
 interface Kind {
-  /** Those of the last one. */
+  /** The fields of the last one. */
   fields: LogFields;
   logged: number;
   /** How many have not been logged. */
@@ -22,10 +22,9 @@ interface Kind {
 }
 
 /**
- * Stands before a log. Repetitions of an event that is declared as a stranger's are counted, and logged as one record of that
- * event with the `count` of those left out, every ten seconds as long as there are any. With more than {@linkcode MAX_KINDS} kinds of
- * an event, the others are counted together. So the log grows at a bounded speed, whoever does what, and who floods it
- * with one event hides no other.
+ * Sits in front of a log. Repetitions of an event that is declared with `isBraked` are counted, and every ten seconds
+ * logged as one record with the `count` of those left out. With more than {@linkcode MAX_KINDS} kinds of an event, the
+ * rest are counted together. So the log grows at a bounded speed, and a flood of one event hides no other.
  */
 export class RecordBrake {
   readonly #log: Log;
@@ -33,7 +32,7 @@ export class RecordBrake {
   readonly #kinds = new Map<EventName, Map<string, Kind>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param clientOf what the addresses of one client have in common */
+  /** @param clientOf gives the same text for all addresses of one client */
   constructor(log: Log, clientOf: (address: string) => string) {
     this.#log = log;
     this.#clientOf = clientOf;
@@ -54,7 +53,7 @@ export class RecordBrake {
     this.#startTimer();
   };
 
-  /** Logs what has been counted; to be called at the end, too. */
+  /** Logs what was counted; also called at the end. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -72,7 +71,7 @@ export class RecordBrake {
   #kindOf(event: EventName, fields: LogFields): Kind {
     const { peer, endpoint, upstream, rule, status, code, reason, method } = fields;
     const client = peer === undefined ? undefined : this.#clientOf(peer);
-    // What a peer chooses freely is not looked at.
+    // What a peer can choose freely is not part of it.
     let key = [client, endpoint, upstream, rule, status, code, reason, method].join(" ");
     let kinds = this.#kinds.get(event);
     if (kinds === undefined) this.#kinds.set(event, kinds = new Map());

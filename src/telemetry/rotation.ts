@@ -8,8 +8,8 @@ export function rotatedPath(path: string, number: number): string {
 }
 
 /**
- * Frees the name `path` and keeps at most `maxFiles` full files. Throws as `Deno.renameSync` does; nothing is lost then,
- * however often it is tried again, because only the files up to the first free number move.
+ * Frees the name `path` and keeps at most `maxFiles` full files. Throws as `Deno.renameSync` does; then nothing is
+ * lost, however often it is tried again, because only the files up to the first free number move.
  */
 export function rotateFiles(path: string, maxFiles: number): void {
   let free = 1;

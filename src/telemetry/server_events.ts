@@ -2,7 +2,7 @@
 
 import type { EventDeclaration } from "./event_declaration.ts";
 
-/** What happens whether or not there are peers. */
+/** What happens with or without peers. */
 export const SERVER_EVENTS = {
   "server.started": {
     level: "info",
@@ -20,7 +20,7 @@ export const SERVER_EVENTS = {
   },
   "server.few_descriptors": {
     level: "warning",
-    text: "The limit of open files is lower than the connections that are allowed need",
+    text: "The limit of open files is too low for the connections that are allowed",
     fields: ["limit", "value", "hint"],
     cause:
       "ulimit -n, or LimitNOFILE of the unit, is below what --max-connections can take; there will be as many connections " +
@@ -29,7 +29,7 @@ export const SERVER_EVENTS = {
   },
   "server.not_migrated": {
     level: "warning",
-    text: "Connections that wait to be accepted are reset when one of the processes on a port ends",
+    text: "Connections waiting to be accepted are reset when one of the processes on a port ends",
     fields: ["hint"],
     cause: "--reuse-port, while the system setting net.ipv4.tcp_migrate_req is 0, as it is by default",
     settings: ["reusePort"],
@@ -117,7 +117,7 @@ export const SERVER_EVENTS = {
   },
   "keys.doubtful": {
     level: "warning",
-    text: "Something about the key file may not be as it is meant",
+    text: "Something about the key file may not be what was meant",
     fields: ["file", "reason"],
     cause: "a secret that other programs may read in another encoding, or a key of a set that can't be used",
     settings: ["keyFile", "keyEncoding"],
@@ -242,7 +242,7 @@ export const SERVER_EVENTS = {
     level: "info",
     text: "An administrator changed something",
     fields: ["user", "detail"],
-    cause: "a request to the admin listener that was no mere question",
+    cause: "a request to the admin listener that was not only a question",
     settings: ["adminListen", "adminScope"],
   },
   "log.write_failed": {
@@ -269,7 +269,7 @@ export const SERVER_EVENTS = {
     level: "error",
     text: "Cannot rotate the log file, it grows on",
     fields: ["error"],
-    cause: "a full file can't be renamed, for want of a permission; on the terminal, once per outage",
+    cause: "a full file can't be renamed: a permission is missing; on the terminal, once per outage",
     settings: ["logFile", "logMaxSize", "logMaxFiles"],
   },
 } as const satisfies Record<string, EventDeclaration>;

@@ -1,18 +1,18 @@
 // Writes log lines to stderr, and never waits for whoever reads it.
 
-/** How many characters may wait for a reader; what comes beyond them is dropped and counted. */
+/** How many characters may wait for a reader; more are dropped and counted. */
 export const MAX_WAITING = 256 * 1024;
 
-/** How long the end of the program waits for what was not read yet, in milliseconds. */
+/** How long the end of the program waits for the reader, in milliseconds. */
 export const FINISH_MS = 500;
 
-/** A write that takes longer than this has nobody at its other end. */
+/** A write that takes longer than this, in milliseconds, has no reader. */
 const STUCK_AFTER_MS = 100;
 
-/** Where another program has made stderr non-blocking, a full one is tried again after this time. */
+/** Where another program has made stderr non-blocking, a full pipe is tried again after this time, in milliseconds. */
 const RETRY_MS = 50;
 
-/** A thread of the runtime needs some time to begin with a write, on a machine that has much to do. */
+/** How long a thread of the runtime may take to begin a write on a busy machine, in milliseconds. */
 const HANDOVER_MS = 100;
 
 /** What a terminal is made of. */
@@ -21,7 +21,7 @@ export interface TerminalOptions {
   readonly describeLoss: (count: number) => string;
   /** Called once per outage, at its first lost line, with why. */
   readonly onFailure: (reason: string) => void;
-  /** What is written to; stderr if left out. */
+  /** Where to write; stderr if left out. */
   readonly output?: Pick<typeof Deno.stderr, "write" | "writeSync">;
 }
 
@@ -32,14 +32,14 @@ export interface TerminalOptions {
 export class Terminal {
   readonly #options: Required<TerminalOptions>;
   #lines: string[] = [];
-  /** Characters that wait, those that are being written included. */
+  /** Characters that wait, including those being written. */
   #waiting = 0;
   /** When the write under way began, by `performance.now()`. */
   #writingSinceMs: number | undefined;
   #pumping: Promise<void> | undefined;
   #isGivenUp = false;
   #lost = 0;
-  /** Of those, the ones that no line has told of. */
+  /** How many of them no line has reported yet. */
   #untold = 0;
 
   constructor(options: TerminalOptions) {
@@ -56,13 +56,14 @@ export class Terminal {
     if (this.#waiting + line.length > MAX_WAITING) return this.#lose(1, "it is not read");
     this.#lines.push(line);
     this.#waiting += line.length;
-    // Not at once: what is logged in one turn becomes one write, and an end within this turn writes it synchronously.
+    // Not at once: what is logged in one turn becomes one write; if the program ends in this turn, it is written
+    // synchronously.
     this.#pumping ??= Promise.resolve().then(() => this.#pump());
   }
 
   /**
-   * Writes what waits before it returns, for the last handler before the end. It waits for a reader that has just been
-   * reading; for one that has not, the lines are given up.
+   * Writes what waits before it returns, for the last handler before the end. It waits for a reader that was reading
+   * until now; otherwise the lines are given up.
    */
   flush(): void {
     if (this.#isGivenUp) return;
@@ -71,16 +72,16 @@ export class Terminal {
       if (performance.now() - sinceMs > STUCK_AFTER_MS) return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANDOVER_MS);
     } else if (this.#lines.length === 0) return;
-    // The runtime lets a synchronous write begin when the one on its thread has ended, so the order stays.
+    // The runtime begins a synchronous write when the one on its thread has ended, so the order is kept.
     let bytes = encode(this.#take());
     try {
       do bytes = bytes.subarray(this.#options.output.writeSync(bytes)); while (bytes.length > 0);
     } catch {
-      // Whatever the system says: the program ends, and there is no place left that could tell.
+      // Whatever the system says: the program ends, and there is no other place to report it.
     }
   }
 
-  /** Resolves when all is written, or when that has taken `withinMs`; then what is left is given up. */
+  /** Resolves when all is written, or after `withinMs`; then the rest is given up. */
   async finish(withinMs = FINISH_MS): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLate = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
@@ -91,7 +92,7 @@ export class Terminal {
 
   async #pump(): Promise<void> {
     let isRead = true;
-    // What is lost while the last lines are written is told of without waiting for another line.
+    // What is lost while the last lines are written is reported without waiting for another line.
     while (this.#lines.length > 0 || (this.#untold > 0 && isRead)) isRead = await this.#writeBatch();
     this.#pumping = undefined;
   }
@@ -102,7 +103,7 @@ export class Terminal {
     const size = this.#waiting;
     const lines = this.#take();
     const count = lines.length;
-    // After those that were waiting when it was lost.
+    // The report comes after the lines that were waiting at the loss.
     if (told > 0) lines.push(this.#options.describeLoss(told));
     this.#writingSinceMs = performance.now();
     try {
@@ -110,7 +111,7 @@ export class Terminal {
       this.#untold -= told;
       return true;
     } catch (error) {
-      // A reader that has gone, a full disk: whatever the system says, the next line tries again.
+      // The reader is gone, or a disk is full: whatever the system says, the next line tries again.
       this.#lose(count, error instanceof Error ? error.message : String(error));
       return false;
     } finally {

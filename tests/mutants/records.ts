@@ -37,7 +37,7 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/peer_events.ts", ["tests/telemetry/record_brake_test.ts"], [
     [
       "refusals are recorded without limit",
-      'isBraked: true,\n    // Nothing costs a stranger less.\n    mostAtOnce: 1,\n    cause:\n      "the client may not connect',
+      'isBraked: true,\n    // Nothing is cheaper for a stranger to cause.\n    mostAtOnce: 1,\n    cause:\n      "the client may not connect',
       'cause:\n      "the client may not connect',
     ],
   ]),

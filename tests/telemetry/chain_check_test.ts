@@ -90,7 +90,7 @@ Deno.test("a moved record is found", () => {
 
 Deno.test("a record of which the end was cut off is found at the end too", () => {
   for (let length = 1; length < LINES[11]!.length; length++) {
-    assertBroken(check(LINES.with(11, LINES[11]!.slice(0, length))), "log.0", 12, /no whole record/);
+    assertBroken(check(LINES.with(11, LINES[11]!.slice(0, length))), "log.0", 12, /it is not whole/);
   }
   assert.ok(check(LINES.slice(0, 11)).ok, "what a chain can't tell");
 });
@@ -98,7 +98,7 @@ Deno.test("a record of which the end was cut off is found at the end too", () =>
 Deno.test("a record that is none any more is found", () => {
   for (let index = 0; index < 11; index++) {
     const broken = LINES.with(index, LINES[index]!.replace('{"prev"', '["prev"'));
-    assertBroken(check(broken), "log.0", index + 1, /no record of this chain/);
+    assertBroken(check(broken), "log.0", index + 1, /not a record of this chain/);
   }
 });
 
