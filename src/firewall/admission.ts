@@ -26,20 +26,20 @@ export type AdmissionSettings =
   & IpRuleSettings
   & Pick<Settings, "maxConnections" | "trustProxy" | "proxyProtocol" | "firewallDryRun">;
 
-/** Somebody who has come, until the end of the connection that becomes of it. */
+/** Somebody who has connected, from the accept to the end. */
 export interface Visitor {
-  /** The address that is known of it so far. */
+  /** Its address, as far as it is known. */
   readonly address: string;
   readonly endpoint: string;
-  /** Ends it, because its address is not welcome any more: called at most once, with why. */
+  /** Ends it, because its address is not welcome any more: called at most once, with the reason. */
   expel(refusal: Refusal): void;
-  /** Gives its place to another: called at most once, and not while it is being joined to the endpoint or after that. */
+  /** Gives its place to another: called at most once, and not once it is being joined to the endpoint. */
   makeRoom(refusal: Refusal): void;
 }
 
-/** What is known of the descriptors that peers may have. */
+/** The descriptors that peers may use. */
 export interface DescriptorLimits {
-  /** How many there are for them; `NaN` if that is not known. */
+  /** How many; `NaN` if that is not known. */
   readonly most: number;
   /** A file or a folder that may be read: descriptors of it are kept in reserve until the limit is known. */
   readonly reservePath: string;
@@ -58,16 +58,16 @@ const SWEEP_INTERVAL_MS = 1000;
 const RESERVED_DESCRIPTORS = 8;
 /** How many are left free when it is, besides those that connections may need. */
 const SPARE_DESCRIPTORS = 16;
-/** From how many sockets without a place on nobody is accepted: as many as come at once would take all there are. */
+/** With this many sockets without a place, nobody is accepted: a flood would take all descriptors otherwise. */
 const MOST_LEAVING = 8;
-/** The share of the places that one client may have where there are few. */
+/** The share of the places that one client may have where places are few. */
 const CLIENT_SHARE = 3 / 4;
-/** Of those that are refused before they have asked, how many a second are told why. */
+/** How many peers a second that are refused before they send anything are told why. */
 const MOST_EXPLAINED = 1000;
-/** How long it takes until those that were let go are free, in milliseconds. */
+/** How long it takes until descriptors that were let go are free, in milliseconds. */
 const LACK_INTERVAL_MS = 100;
 
-/** One for the whole process. Addresses are in canonical form. */
+/** There is one for the whole process. Addresses are in canonical form. */
 export class Admission {
   readonly #settings: AdmissionSettings;
   readonly #log: Log;
@@ -76,11 +76,11 @@ export class Admission {
   readonly #clients: ClientTable;
   readonly #networks: NetworkBans;
   readonly #proxies: NetworkSet;
-  /** Whom each address rule must be asked about again when it changes, and each ban. */
+  /** Those to check again when an address rule or a ban changes. */
   readonly #admitted = new Map<Visitor, { readonly address: string; readonly key: string }>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
   readonly #refusalCounts = new Map<string, Map<RefusalRule, number>>();
-  /** Everybody who has a place, and of those who could lose it. */
+  /** Everybody who has a place, and those of them who could lose it. */
   readonly #visitors = new Set<Visitor>();
   readonly #newcomers = new Newcomers<Visitor>();
   /** How many have no place and are not closed yet. */
@@ -114,7 +114,7 @@ export class Admission {
     this.#proxies = createNetworkSet(settings.trustProxy);
   }
 
-  /** The addresses whose word about a client is believed. */
+  /** The proxies whose word about a client is trusted. */
   get proxies(): NetworkSet {
     return this.#proxies;
   }
@@ -124,7 +124,10 @@ export class Admission {
     return this.#settings.proxyProtocol && this.#proxies.has(address);
   }
 
-  /** Whether one more of those that are refused before they have asked is told why: an answer costs as much as five accepts. */
+  /**
+   * Whether one more peer that is refused before it sends anything is told why: an answer costs as much as five
+   * accepts.
+   */
   mayExplain(): boolean {
     return this.#explanations.take(1, performance.now());
   }
@@ -132,13 +135,13 @@ export class Admission {
   /**
    * Gives an accepted socket its place, or says why there is none. Each must be given to `leave` when it is closed.
    *
-   * When all places are taken, the newcomer that came first goes, of the client that has most of them. A head that is sent at
-   * once is read before as many others can come, so those who hold places only take them from each other.
+   * When all places are taken, the client with most newcomers loses its oldest one. A head that is sent at once is read
+   * before that many others can come, so those who only hold places take them from each other.
    */
   enter(visitor: Visitor): Refusal | undefined {
     this.#begin();
     const { maxConnections, firewallDryRun } = this.#settings;
-    // A dry run has no more descriptors than any other.
+    // A dry run has no more descriptors than a real one.
     const most = firewallDryRun ? this.#places : Math.min(maxConnections, this.#places);
     if (this.#visitors.size >= most && !this.#makeRoom(most)) {
       this.#leaving++;
@@ -151,8 +154,8 @@ export class Admission {
   }
 
   /**
-   * From now on the visitor keeps its place: it is about to be a connection. Or it may not be one: where there are fewer places
-   * than there may be connections, one client has only a share of them.
+   * From now on the visitor keeps its place: it is about to be a connection. Refused where there are fewer places than
+   * there may be connections, and its client has its share of them already.
    */
   settle(visitor: Visitor): Refusal | undefined {
     const key = clientKey(visitor.address);
@@ -165,7 +168,7 @@ export class Admission {
     return undefined;
   }
 
-  /** It is none, and only has to read why: what has a better use for its place may have it. */
+  /** It is not becoming a connection and only has to read why: others may have its place. */
   unsettle(visitor: Visitor): void {
     if (this.#visitors.has(visitor)) this.#newcomers.add(visitor, clientKey(visitor.address));
   }
@@ -176,14 +179,14 @@ export class Admission {
     this.#newcomers.delete(visitor);
   }
 
-  /** Whether so many have to go that nobody may be accepted before some have: each still has a socket. */
+  /** Whether too many sockets without a place are still open to accept another one. */
   get isCrowded(): boolean {
     return this.#leaving >= MOST_LEAVING;
   }
 
   /**
-   * To be called when a socket could not be had for want of descriptors: from now on there are places for as many as there turned
-   * out to be, and who has none goes. Returns whether there may be some soon.
+   * To be called when there was no descriptor for a socket: from now on there are only as many places as descriptors
+   * were found, and peers beyond that go. Returns whether there may be descriptors soon.
    */
   lackDescriptors(): boolean {
     const nowMs = performance.now();
@@ -204,7 +207,7 @@ export class Admission {
     return files.length > 0;
   }
 
-  /** Lets a newcomer go, if there is one: no more than `limit` can have places. */
+  /** Lets a newcomer go, if there is one: no more than `limit` may have places. */
   #makeRoom(limit: number): boolean {
     const refusal = { ...TOO_MANY, limit };
     const worst = this.#newcomers.takeWorst();
@@ -216,7 +219,7 @@ export class Admission {
     return true;
   }
 
-  /** Not before somebody comes: there is nothing to sweep, and the runtime's first timer takes time that a start does not have. */
+  /** Not before somebody comes: there is nothing to sweep, and the runtime's first timer would slow down the start. */
   #begin(): void {
     if (this.#sweeper !== undefined) return;
     this.#sweeper = setInterval(() => this.#clients.sweep(performance.now()), SWEEP_INTERVAL_MS);
@@ -226,7 +229,8 @@ export class Admission {
         this.#reserve.push(Deno.openSync(this.#reservePath));
       }
     } catch {
-      // There are no others now, or the folder may not be read: without a reserve the first lack of them costs more.
+      // There are none left, or the folder may not be read: without a reserve, running out of them costs more the first
+      // time.
     }
   }
 
@@ -239,16 +243,16 @@ export class Admission {
     );
   }
 
-  /** Counts a client's connection, which each rule passed, until `end`. */
+  /** Counts a client's connection, which has passed all rules, until `end`. */
   begin(address: string, admitted: Visitor): void {
     const key = clientKey(address);
     this.#admitted.set(admitted, { address, key });
     this.#clients.open(key);
-    // What a proxy says about it may be new.
+    // A proxy may have named another client for it.
     this.#newcomers.move(admitted, key);
   }
 
-  /** Counts a client's connection out. */
+  /** Ends the count of a client's connection. */
   end(admitted: Visitor): void {
     const known = this.#admitted.get(admitted);
     if (known === undefined) return;
@@ -256,12 +260,12 @@ export class Admission {
     this.#clients.close(known.key);
   }
 
-  /** Counts a handshake, or says that the client makes too many. */
+  /** Counts a handshake, or returns the refusal if the client makes too many. */
   handshake(address: string): Refusal | undefined {
     return this.enforce(address, this.#clients.handshake(clientKey(address), performance.now()));
   }
 
-  /** Counts a violation or a failed authentication; too many of them ban the client. Of a dry run no other node hears. */
+  /** Counts a violation or a failed authentication; too many of them ban the client. A dry run tells no other node. */
   violation(address: string): void {
     const key = clientKey(address);
     const { banTime, firewallDryRun } = this.#settings;
@@ -290,9 +294,9 @@ export class Admission {
     return true;
   }
 
-  /** Bans a client or a network by its key because another node did; 0 for a ban that is over. */
+  /** Bans a client or a network by its key because another node did; `forMs` is 0 for a ban that is over. */
   followBan(key: string, forMs: number): void {
-    // It comes from elsewhere.
+    // The key comes from elsewhere, so it is checked.
     if (isNetworkKey(key) && banKey(key) !== key) return;
     const table = this.#tableOf(key);
     if (forMs <= 0) table.unban(key, performance.now());
@@ -310,7 +314,7 @@ export class Admission {
   /** Bans a client by its key, for what it did here and on other nodes together. */
   banForViolations(key: string): void {
     const { banTime } = this.#settings;
-    // It may have been banned meanwhile, and for longer.
+    // It may be banned already, and for longer.
     if (this.#clients.isBanned(key, performance.now())) return;
     if (this.#clients.ban(key, banTime, performance.now())) this.#bannedHere(key, banTime);
   }
@@ -342,12 +346,12 @@ export class Admission {
     let counts = this.#refusalCounts.get(endpoint);
     if (counts === undefined) this.#refusalCounts.set(endpoint, counts = new Map());
     countUp(counts, refusal.rule ?? "handshake");
-    // The endpoint has recorded what is wrong with the token itself, and knows more about it.
+    // The endpoint has recorded what is wrong with the token, and knows more about it.
     if (refusal.rule === "endpoint" && refusal.status === 401) return;
     this.#log("handshake.refused", { peer: address, endpoint, ...this.#fieldsOf(refusal) });
   }
 
-  /** Passes a refusal on, or in a dry run only records it. */
+  /** Returns a refusal, or in a dry run only records it. */
   enforce(address: string, refusal: Refusal | undefined): Refusal | undefined {
     if (refusal === undefined || !this.#settings.firewallDryRun) return refusal;
     this.#log("handshake.refused", { peer: address, ...this.#fieldsOf(refusal), dry_run: true });
@@ -389,9 +393,9 @@ export class Admission {
     this.#bansBegun++;
     this.#log("client.banned", { peer: key, duration: Math.round(forMs) / 1000 });
     if (isNetworkKey(key)) return this.#expel(({ address }) => this.#banOfNetwork(address));
-    // Of the thousands that a flood brings, also from other nodes, few have a connection here.
+    // A flood can bring thousands of bans, also from other nodes, and few of those clients have a connection here.
     if (this.#clients.connectionsOf(key) === 0) return;
-    // The keys are not made anew: that takes a third of a second for ten thousand IPv6 addresses.
+    // The keys are kept: making them again takes a third of a second for ten thousand IPv6 addresses.
     this.#expel((known) => known.key === key ? BANNED : undefined);
   }
 

@@ -8,11 +8,11 @@ export interface ByteSocket {
   write(bytes: Uint8Array): Promise<number>;
   /** Ends the writing side (FIN); the other side can still be read. */
   closeWrite(): Promise<void>;
-  /** Frees the descriptor; what is pending rejects. */
+  /** Frees the descriptor; pending reads and writes reject. */
   close(): void;
-  /** The same, where `close` throws when it is done twice: the runtime's own sockets have it. */
+  /** As `close`, for sockets whose `close` throws when called twice, as the runtime's own does. */
   [Symbol.dispose]?(): void;
-  /** Bytes of memory that it holds while it is open, besides those of a plain connection; none if left out. */
+  /** Bytes of memory that it takes beyond a plain connection while it is open; none if left out. */
   readonly overheadBytes?: number;
 }
 
@@ -24,12 +24,12 @@ const LOST_CLASSES: readonly (new () => Error)[] = [
   Deno.errors.UnexpectedEof,
   Deno.errors.TimedOut,
   Deno.errors.NetworkUnreachable,
-  // What is pending on a socket when this side closes it, and what is begun on it afterwards.
+  // Reads and writes that are pending when this side closes the socket, or begin afterwards.
   Deno.errors.Interrupted,
   Deno.errors.BadResource,
 ];
 
-/** The same where it comes without a class of its own: from node:tls and its streams, and from the system. */
+/** Codes of errors without a class of their own: from node:tls, its streams and the system. */
 const LOST_CODES: ReadonlySet<unknown> = new Set([
   "ECONNRESET",
   "ECONNABORTED",
@@ -46,8 +46,8 @@ const LOST_CODES: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Whether a failed read or write means no more than that the connection is over: the peer or the network ended it, broke
- * TLS, or this program closed it. All else is a fault of the program and not to be taken for the peer's.
+ * Whether a failed read or write only means that the connection is over: the peer or the network ended it or broke TLS,
+ * or this program closed it. Everything else is a fault of the program, and must not be taken for the peer's.
  */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
@@ -56,7 +56,7 @@ export function isConnectionLost(error: unknown): boolean {
   return LOST_CODES.has(code) || typeof code === "string" && code.startsWith("ERR_SSL_");
 }
 
-/** For a `catch` of I/O whose loss is of no matter there: throws again what is no loss. */
+/** For a `catch` of I/O where a lost connection does not matter: throws every other error again. */
 export function expectLoss(error: unknown): void {
   if (!isConnectionLost(error)) throw error;
 }
@@ -73,7 +73,7 @@ export async function writeAll(
 
 /** Closes `socket` whether or not it is closed already. */
 export function closeQuietly(socket: ByteSocket): void {
-  // An error that is thrown and caught, with its trace, would cost more than any other step of an end.
+  // Throwing and catching an error, with its stack, would cost more than all else at the end of a connection.
   if (socket[Symbol.dispose] === undefined) socket.close();
   else socket[Symbol.dispose]!();
 }

@@ -7,7 +7,7 @@ import type { Violation } from "./violation.ts";
 
 /** The counters of one endpoint, since the start of the firewall. */
 export class EndpointCounters {
-  /** Sockets that were accepted, whatever became of them. */
+  /** Sockets that were accepted, refused ones included. */
   sockets = 0;
   /** Connections that were admitted, and those of them that have ended. */
   opened = 0;
@@ -15,7 +15,7 @@ export class EndpointCounters {
   /** Bytes on the wire after the handshake, frame headers included. */
   bytesIn = 0;
   bytesOut = 0;
-  /** For how long peers were not read because of their rates, all together. */
+  /** For how long peers were not read because of their rates, in milliseconds, added up. */
   throttledMs = 0;
   /** Sizes of whole data messages, in bytes of payload. */
   readonly messagesIn = new SizeHistogram();
@@ -32,12 +32,12 @@ export function countUp<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** All that a firewall can tell in numbers, as of now. */
+/** All numbers of a firewall, as of now. */
 export interface FirewallMetrics {
   readonly endpoints: readonly {
     readonly name: string;
     readonly counters: EndpointCounters;
-    /** Refused handshakes by status. */
+    /** Refused handshakes by rule. */
     readonly refusals: ReadonlyMap<RefusalRule, number>;
     /** Bytes that wait to be sent to its peers. */
     readonly sendQueueBytes: number;
@@ -47,6 +47,6 @@ export interface FirewallMetrics {
   readonly bansInForce: number;
   /** Bytes that are held because of peers, as --max-buffered-memory counts them. */
   readonly bufferedBytes: number;
-  /** Somebody else's servers, if there are any. */
+  /** The upstreams, if there are any. */
   readonly upstreams?: Pool | undefined;
 }

@@ -1,4 +1,4 @@
-// The outside as one thing: the public listeners and all that they share.
+// The firewall: the public listeners and all that they share.
 
 import { StartError } from "../core/errors.ts";
 import { describeListenError } from "../core/listen_error.ts";
@@ -20,12 +20,12 @@ import type { Gate } from "./upstream/gate.ts";
 import { Upstream } from "./upstream/route.ts";
 import type { Served } from "./ways/served.ts";
 
-/** An endpoint to stand in front of. */
+/** An endpoint behind the firewall. */
 export interface GuardedEndpoint {
   readonly name: string;
   /** The public port; 0 for a free one. */
   readonly port: number;
-  /** The Unix socket on which the endpoint accepts, or who decides about the clients of somebody else's server. */
+  /** The Unix socket of the endpoint, or the gate that decides about the clients of an upstream. */
   readonly inside: string | Gate;
 }
 
@@ -35,7 +35,7 @@ export interface FirewallOptions {
   readonly endpoints: readonly GuardedEndpoint[];
   /** Whether all parts of the server are ready. */
   readonly isReady: () => boolean;
-  /** Without it, there is no limit until one is found. */
+  /** If left out, there is no limit until descriptors run out. */
   readonly descriptors?: DescriptorLimits;
   readonly log: Log;
   /** What other nodes know; this process is alone if left out. */
@@ -55,7 +55,7 @@ export interface BannedClient {
   readonly leftMs: number;
 }
 
-/** Accepts from when it is started until it is drained. */
+/** Accepts connections until it is drained. */
 export class Firewall {
   /** One for each endpoint, with the port that was bound. */
   readonly addresses: readonly PublicAddress[];
@@ -120,12 +120,12 @@ export class Firewall {
   static async start(options: FirewallOptions): Promise<Firewall> {
     const identity = readIdentity(options.settings, options.log);
     if (identity === undefined) return new Firewall(options, undefined);
-    // Loaded late: without TLS, none of the libraries for it is needed.
+    // Loaded late: without TLS, its libraries are not needed.
     const { TlsAcceptor } = await import("./tls/tls_acceptor.ts");
     return new Firewall(options, new TlsAcceptor(identity, options.log));
   }
 
-  /** What ties an endpoint in this process to a connection; undefined when there is none. */
+  /** The link of an endpoint in this process to a connection; undefined if there is none. */
   link(connection: string): Served | undefined {
     for (const listener of this.#listeners) {
       const link = listener.link(connection);
@@ -139,7 +139,7 @@ export class Firewall {
     this.#admission.violation(address);
   }
 
-  /** Reads the files that the settings name again; what can't be used is logged and changes nothing. */
+  /** Reads the files of the settings again; a file that can't be used is logged and changes nothing. */
   reload(): void {
     this.#admission.reload();
     this.#upstream?.reload();
@@ -167,7 +167,7 @@ export class Firewall {
     return this.#admission.unban(key);
   }
 
-  /** As of {@linkcode Admission}: a socket could not be had for want of descriptors. */
+  /** As {@linkcode Admission} has it: there was no descriptor for a socket. */
   lackDescriptors(): boolean {
     return this.#admission.lackDescriptors();
   }
@@ -197,7 +197,7 @@ export class Firewall {
     return this.#admission.size;
   }
 
-  /** Why nobody can be served by somebody else's servers, if there are any. */
+  /** Why no upstream can serve anybody, if there are upstreams. */
   problems(): readonly string[] {
     return this.#upstream?.pool.problems() ?? [];
   }
@@ -218,7 +218,7 @@ export class Firewall {
     };
   }
 
-  /** Stops accepting, closes every connection with `close` and cuts those that are left after `timeoutMs`. */
+  /** Stops accepting, closes every connection with `close` and cuts those still open after `timeoutMs`. */
   async drain(close: CloseReason, timeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.drain(close, timeoutMs)));
     this.#admission.stop();

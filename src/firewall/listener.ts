@@ -24,22 +24,22 @@ import type { TlsAcceptor } from "./tls/tls_acceptor.ts";
 import type { Crossing, Upstream } from "./upstream/route.ts";
 import { Served } from "./ways/served.ts";
 
-/** Pause after a failed accept, in milliseconds: what made it fail is seldom over at once. */
+/** Pause after a failed accept, in milliseconds: the reason seldom goes away at once. */
 const ACCEPT_RETRY_MS = 100;
 
-/** The same where descriptors have been let go, which are free in a moment. */
+/** The same where descriptors were let go, which are free in a moment. */
 const ACCEPT_ROOM_MS = 10;
 
-/** How many of those that wait are accepted before the runtime looks for what else has arrived: about 50 microseconds each. */
+/** How many peers are accepted before the runtime polls for other I/O: each takes about 50 microseconds. */
 const MOST_ACCEPTED_AT_ONCE = 64;
 
-/** How long after the last connection the next one is closed at a drain, in milliseconds, unless there is less time. */
+/** The pause between closing one connection and the next at a drain, in milliseconds; less if there is less time. */
 const CLOSE_STEP_MS = 10;
 
-/** How long what was cut at the end of a drain may take to end, in milliseconds. */
+/** How long connections that were cut at the end of a drain may take to end, in milliseconds. */
 const DRAIN_GRACE_MS = 1000;
 
-/** What a listener holds its peers to; times in milliseconds. */
+/** The limits on a listener's peers; times in milliseconds. */
 export type ListenerLimits = JoiningLimits;
 
 /** What a listener is made of. */
@@ -52,14 +52,14 @@ export interface ListenerOptions {
   readonly tls?: TlsAcceptor | undefined;
   /** Where the endpoint is: the Unix socket of one in this process, or somebody else's server. */
   readonly inside: string | Upstream;
-  /** Where everybody may know whether the server is ready; nowhere if left out. */
+  /** The public health path; none if left out. */
   readonly health?: Health | undefined;
   /** Applied to each head that is a handshake. */
   readonly requestRules: readonly RequestRule[];
   readonly limits: ListenerLimits;
   /** Shared by all listeners of the process. */
   readonly admission: Admission;
-  /** What all listeners of the process may hold together. */
+  /** The memory of all listeners of the process together. */
   readonly budget: MemoryBudget;
   readonly log: Log;
 }
@@ -80,13 +80,13 @@ const FAULT: Refusal = { status: 500, reason: "a failure on the server's side" }
 
 /** Accepts until it is drained. */
 export class FirewallListener {
-  /** Its own; read by whoever wants to know. */
+  /** The counters of this listener. */
   readonly counters = new EndpointCounters();
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   /** Peers that are no connection yet. */
   readonly #newcomers = new Set<Peer>();
-  /** The ways to the endpoint, by connection, from when that is asked to the end. */
+  /** The ways to the endpoint, by connection, from the question to the endpoint to the end. */
   readonly #ways = new Map<string, Served | Crossing>();
   readonly #joining: JoiningOptions;
   readonly #opening: OpeningOptions;
@@ -115,7 +115,7 @@ export class FirewallListener {
     return this.#connections.size;
   }
 
-  /** What there is to know about each of them, the oldest first. */
+  /** The connections, oldest first. */
   *connectionFacts(): Iterable<ConnectionFacts> {
     for (const { facts } of this.#connections) yield facts;
   }
@@ -137,15 +137,18 @@ export class FirewallListener {
     return bytes;
   }
 
-  /** What ties an endpoint in this process to a connection, from when it is asked about it; undefined when there is none. */
+  /**
+   * The link of an endpoint in this process to a connection, from the question to the endpoint on; undefined if there
+   * is none.
+   */
   link(connection: string): Served | undefined {
     const way = this.#ways.get(connection);
     return way instanceof Served ? way : undefined;
   }
 
   /**
-   * Stops accepting, sends `close` to every open connection and cuts those that are left after `timeoutMs`. Resolves
-   * when all have ended, or a second later: what is not over by then is a fault, and ends with the process.
+   * Stops accepting, sends `close` to every open connection and cuts those still open after `timeoutMs`. Resolves when
+   * all have ended, or a second later: what is open then is a fault, and ends with the process.
    */
   drain(close: CloseReason, timeoutMs: number): Promise<void> {
     return this.#drained ??= this.#drain(close, timeoutMs);
@@ -174,8 +177,8 @@ export class FirewallListener {
   }
 
   /**
-   * Closes one after the other, over the first half of the time at the most: all clients at once would all come back at once, to
-   * whoever serves them next.
+   * Closes one connection after the other, within the first half of the time: clients closed all at once would all
+   * reconnect at once.
    */
   #closeAll(close: CloseReason, timeoutMs: number): ReturnType<typeof setInterval> {
     const startedMs = performance.now();
@@ -223,15 +226,15 @@ export class FirewallListener {
         const socket = await listener.accept();
         if (isFailing) log("server.accepting", { endpoint });
         isFailing = false;
-        // Not before: there is nothing to sweep, and the runtime's first timer takes time that a start does not have.
+        // Not before: there is nothing to sweep, and the runtime's first timer would slow down the start.
         if (this.#sweeper === undefined) this.#startSweeping(sweepIntervalMs(limits));
         void this.#serve(socket);
-        // An accept that need not wait gives the turn of the event loop to nobody else.
+        // An accept that does not have to wait lets nothing else run.
         if (++accepted % MOST_ACCEPTED_AT_ONCE === 0) await pause(0);
         while (this.#options.admission.isCrowded) await pause(0);
       } catch (error) {
         if (this.#isDraining) return;
-        // A peer that was gone before it was accepted is nobody's trouble.
+        // The peer was gone before it was accepted.
         if (isConnectionLost(error) && !(error instanceof Deno.errors.BadResource)) continue;
         if (!isFailing) log("server.accept_failed", { endpoint, ...describeAcceptFailure(error) });
         isFailing = true;
@@ -251,7 +254,7 @@ export class FirewallListener {
     if (refusal !== undefined) {
       admission.record(peer.address, endpoint, refusal);
       peer.canAnswer = tls === undefined && admission.mayExplain();
-      // It has no place, so it may not linger; most peers see the answer all the same.
+      // It has no place, so nothing waits until it has read the answer; most peers see it all the same.
       await interrupt(peer, refusal);
       return admission.leave(peer);
     }
@@ -283,7 +286,7 @@ export class FirewallListener {
   async #admit(peer: Peer): Promise<Connection | undefined> {
     const { admission, budget, health, requestRules } = this.#options;
     const opening = await open(peer, this.#opening);
-    // Who lost the place to another has been answered.
+    // A peer that lost its place to another has been answered.
     if (opening === undefined || peer.isRefused) return undefined;
     if (!("head" in opening)) return void await refuse(peer, opening, this.#options);
     const { head } = opening;
@@ -300,7 +303,7 @@ export class FirewallListener {
     const joined = await join(peer, opening, this.#joining);
     if (!("status" in joined)) return joined;
     admission.unsettle(peer);
-    // What a drain has cut is not the endpoint's failure.
+    // If a drain has cut it, it is not the endpoint's failure.
     return void await refuse(peer, this.#isDraining ? STOPPING : joined, this.#options);
   }
 
@@ -330,7 +333,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** How often the limits in time are looked at: often enough for the shortest of them, and too seldom to cost anything. */
+/** How often time limits are checked: often enough for the shortest, and seldom enough to cost nothing. */
 function sweepIntervalMs(limits: ListenerLimits): number {
   const shortest = Math.min(
     limits.handshakeTimeout,

@@ -1,20 +1,20 @@
-// What peers make the process hold, all together: who has to wait, and who is let go, when it becomes too much.
+// The memory that peers make the process hold: who has to wait, and who is let go, when it becomes too much.
 
 /** Something that holds memory on a peer's behalf. */
 export interface Holder {
-  /** Bytes that it holds now and could let go. */
+  /** Bytes that it holds now and could free. */
   readonly heldBytes: number;
-  /** Bytes that it has taken in or got rid of so far; only grows, and shows whether it makes progress. */
+  /** Bytes received and sent so far, which show whether it makes progress; only grows. */
   readonly movedBytes: number;
-  /** Lets go of what it holds: at once, or soon if that is being written. Called once. */
+  /** Frees what it holds: at once, or soon if it is being written. Called once. */
   shed(): void;
   /** Called when a wait that `mayGrow` has asked for may be over. */
   resume(): void;
 }
 
-/** A message up to this many bytes is never held up by what others hold. */
+/** A message of up to this many bytes never waits because of what others hold. */
 export const SMALL_MESSAGE = 65_536;
-/** The share of the limit that connections may cost by being there; at least the rest is left for what they hold. */
+/** The share of the limit that idle connections may cost; the rest is for what they hold. */
 const FIXED_SHARE = 3 / 4;
 /** The share of what is left from which on larger messages take turns, and who makes no progress is let go. */
 const TIGHT_SHARE = 3 / 4;
@@ -39,9 +39,9 @@ interface Account {
 /**
  * A limit on the bytes that all holders together may hold.
  *
- * Near the limit large holders take turns in the order in which they asked: as many at once as there is room for, from one sweep
- * to the next. Who sits on memory without progress is shed meanwhile, and first of all when the limit is reached. It is not
- * held back before that: only of one that may grow is it known that it does not.
+ * Near the limit large holders take turns in the order in which they asked: as many at once as there is room for, from
+ * one sweep to the next. Holders without progress are shed meanwhile, and are the first to go when the limit is
+ * reached. They are not held back before that: only of a holder that may grow can it be known that it does not.
  */
 export class MemoryBudget {
   readonly #limitBytes: number;
@@ -50,7 +50,7 @@ export class MemoryBudget {
   readonly #waiting = new Set<Holder>();
   /** Those whose turn it is. */
   readonly #leaders = new Set<Holder>();
-  /** Bytes that those held when their turn began. */
+  /** Bytes that they held when their turns began. */
   #leaderBytes = 0;
   /** Those that were shed and have not been removed yet. */
   readonly #leaving = new Set<Holder>();
@@ -70,7 +70,7 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Whether another connection may be let in that costs `fixedBytes`. */
+  /** Whether there is room for another connection that costs `fixedBytes`. */
   hasPlaceFor(fixedBytes: number): boolean {
     return this.#fixedBytes + fixedBytes <= this.#limitBytes * FIXED_SHARE;
   }
@@ -85,14 +85,14 @@ export class MemoryBudget {
     return fixed + (this.#limitBytes - fixed) * TIGHT_SHARE;
   }
 
-  /** Counts a holder in: it holds nothing yet, but costs `fixedBytes` until it is removed. */
+  /** Adds a holder, which holds nothing yet but costs `fixedBytes` until it is removed. */
   add(holder: Holder, fixedBytes = 0): void {
     this.#holders.set(holder, { fixedBytes, moved: holder.movedBytes, stalledSweeps: 0 });
     this.#fixedBytes += fixedBytes;
     this.change(fixedBytes);
   }
 
-  /** Counts a holder out, with what it still holds. */
+  /** Removes a holder, with what it still holds. */
   remove(holder: Holder): void {
     const account = this.#holders.get(holder);
     if (account === undefined) return;
@@ -104,7 +104,9 @@ export class MemoryBudget {
     this.change(-holder.heldBytes - account.fixedBytes);
   }
 
-  /** A holder holds `bytes` more, or less if negative; sheds until the limit is kept or nothing is left to let go. */
+  /**
+   * A holder holds `bytes` more, or less if negative. Sheds holders until the limit is kept or nothing is left to free.
+   */
   change(bytes: number): void {
     this.#usedBytes += bytes;
     while (this.#usedBytes > this.#limitBytes && this.#stayingBytes() > this.#limitBytes) {
@@ -115,7 +117,7 @@ export class MemoryBudget {
     if (bytes < 0 && this.#waiting.size > 0 && !this.isTight) this.#resumeAll();
   }
 
-  /** Whether a holder may hold more now. If not, it is resumed when it may ask again. */
+  /** Whether a holder may hold more now. If not, its `resume` is called when it may ask again. */
   mayGrow(holder: Holder): boolean {
     if (!this.isTight || !isLarge(holder) || this.#leaders.has(holder)) return true;
     if (this.#holders.get(holder)!.stalledSweeps > 0) return true;
@@ -124,7 +126,7 @@ export class MemoryBudget {
     return false;
   }
 
-  /** To be called again and again with the time in milliseconds: turns end, and who makes no progress is let go. */
+  /** Ends turns, and sheds holders without progress. Called again and again with the time in milliseconds. */
   sweep(nowMs: number): void {
     if (nowMs - this.#sweptMs < SWEEP_MS) return;
     this.#sweptMs = nowMs;
@@ -134,7 +136,7 @@ export class MemoryBudget {
     const stuck: Holder[] = [];
     for (const [holder, account] of this.#holders) {
       const moved = holder.movedBytes;
-      // Who has to wait for a turn can't make progress.
+      // A holder that waits for its turn can't make progress.
       const isStalled = moved - account.moved < minProgress && !this.#waiting.has(holder);
       account.moved = moved;
       account.stalledSweeps = isStalled ? account.stalledSweeps + 1 : 0;
@@ -157,7 +159,7 @@ export class MemoryBudget {
     }
   }
 
-  /** Gives it a turn if there is room for all leaders to hold twice as much, or if there is none yet. */
+  /** Gives it a turn if all leaders could hold twice as much, or if it is the only one. */
   #mayLead(holder: Holder): boolean {
     const bytes = this.#leaderBytes + holder.heldBytes;
     if (this.#leaders.size > 0 && bytes > this.#limitBytes - this.#usedBytes) return false;
@@ -166,14 +168,14 @@ export class MemoryBudget {
     return true;
   }
 
-  /** Bytes held without those of who was shed, which go when what is being written is dropped. */
+  /** Bytes held, without those of holders being shed, which are freed when their write is dropped. */
   #stayingBytes(): number {
     let bytes = this.#usedBytes;
     for (const holder of this.#leaving) bytes -= holder.heldBytes;
     return bytes;
   }
 
-  /** Of those that have made no progress since the last sweep, or else of all, the one that holds most. */
+  /** The largest of the holders without progress since the last sweep, or else of all. */
   #worst(): Holder | undefined {
     let worst: Holder | undefined;
     let most = 0;

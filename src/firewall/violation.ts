@@ -1,10 +1,10 @@
-// A rule broken by a peer: what the log, the counters and the Close frame are made from.
+// Rules that a peer can break and limits that it can reach, with their close codes.
 
 import type { Explanation } from "../core/explanation.ts";
 
 /** What is fixed about a rule. */
 export interface RuleDeclaration extends Explanation {
-  /** The close code for whoever breaks it. */
+  /** The close code for a peer that breaks it. */
   readonly code: number;
   /** What it asks for. */
   readonly meaning: string;
@@ -25,7 +25,7 @@ export const FRAME_RULES = {
   reserved_opcode: {
     code: 1002,
     meaning: "the opcode is one that RFC 6455 §5.2 defines",
-    cause: "a broken client, or a stream that is no WebSocket stream any more",
+    cause: "a broken client, or a stream that is not WebSocket any more",
   },
   control_frame: {
     code: 1002,
@@ -112,7 +112,7 @@ export const LIMITS = {
   },
   buffered_memory: {
     code: 1013,
-    meaning: "what peers make the process hold stays within the budget",
+    meaning: "the memory that peers make the process hold stays within the budget",
     cause:
       "this peer held much and made no progress, or held the most, when the budget of all was used up: unfinished messages or " +
       "unread replies",
@@ -130,7 +130,7 @@ interface ViolationOf<Name extends FrameRuleName | LimitName> {
   readonly rule: Name;
   readonly code: (typeof FRAME_RULES & typeof LIMITS)[Name]["code"];
   readonly reason: string;
-  /** What is allowed and what was measured, where there is something to measure: bytes, seconds or a count. */
+  /** What is allowed and what was measured: bytes, seconds or a count. */
   readonly limit?: number;
   readonly value?: number;
 }

@@ -189,7 +189,7 @@ export const UPSTREAM = [
     ["a first message is spent", "          this.#giveBack(1006);\n", ""],
     [
       "a token is given back too late",
-      "      // Before the client hears of it, who may try again at once.\n      this.#giveBack(1006);\n",
+      "      // Before the client is answered, because it may try again at once.\n      this.#giveBack(1006);\n",
       "",
     ],
   ]),

@@ -12,15 +12,15 @@ export type ClientLimits = Pick<
   "maxConnectionsPerIp" | "handshakeRate" | "banAfter" | "banWindow" | "banTime" | "banLoopback"
 >;
 
-/** One ban: the client's key and when it ends, in milliseconds of the clock that the table is called with. */
+/** One ban: the client's key and when it ends, in milliseconds of the table's clock. */
 export interface Ban {
   readonly key: string;
   readonly untilMs: number;
 }
 
 /**
- * Most clients that are remembered while they have no connection: who owns many networks must not fill the memory.
- * Clients with connections are remembered in any case; --max-connections bounds them.
+ * How many clients without a connection are remembered: an owner of many networks must not fill the memory. Clients
+ * with connections are always remembered; --max-connections bounds them.
  */
 const MAX_IDLE_CLIENTS = 65_536;
 
@@ -48,16 +48,16 @@ interface Client extends Shelved<Client> {
   violations: number;
   earlierViolations: number;
   windowStartMs: number;
-  /** 0 when there is no ban; a ban that is over is left until the sweep or the next violation. */
+  /** 0 without a ban. A ban that is over stays until the sweep or the next violation. */
   bannedUntilMs: number;
-  /** Where the client waits to be forgotten; undefined while it has connections. */
+  /** The list in which the client waits to be forgotten; undefined while it has connections. */
   shelf: Shelf<Client> | undefined;
 }
 
 /**
- * All clients, by the key that `clientKey` gives for an address. Every time must come from one clock that does not go
- * back. With more than {@linkcode MAX_IDLE_CLIENTS} clients without a connection, the one that has been idle longest
- * is forgotten: first those with a clean record, then those with violations, and bans last.
+ * All clients, by the `clientKey` of their addresses. All times are of one clock that does not go back. With more than
+ * {@linkcode MAX_IDLE_CLIENTS} clients without a connection, the longest idle is forgotten: first those with a clean
+ * record, then those with violations, and banned ones last.
  */
 export class ClientTable {
   readonly #limits: ClientLimits;
@@ -85,7 +85,7 @@ export class ClientTable {
     return client.connections >= this.#limits.maxConnectionsPerIp ? TOO_MANY_CONNECTIONS : undefined;
   }
 
-  /** Counts a new connection; each must be given back by {@linkcode close}. */
+  /** Counts a new connection; {@linkcode close} must be called at its end. */
   open(key: string): void {
     const client = this.#remember(key);
     client.connections++;
@@ -115,8 +115,8 @@ export class ClientTable {
   }
 
   /**
-   * Counts a violation or a failed authentication and returns whether it has brought a ban. Violations in one
-   * --ban-window from the first count in full; after it they fade away over the next, evenly.
+   * Counts a violation or a failed authentication; returns whether it brought a ban. Violations within a --ban-window
+   * of the first count in full; over the next window they fade away evenly.
    */
   violation(key: string, nowMs: number): boolean {
     const { banAfter, banTime } = this.#limits;
@@ -167,9 +167,9 @@ export class ClientTable {
     return bans;
   }
 
-  /** Forgets those of whom there is nothing left to remember. To be called about once a second. */
+  /** Forgets clients with nothing left to remember. To be called about once a second. */
   sweep(nowMs: number): void {
-    // A bucket is full again within a second, so whoever waits behind one that is not will be found soon.
+    // A bucket is full again within a second, so clients behind one that is not yet full are found soon.
     this.#sweepShelf(this.#clean, nowMs, true);
     this.#sweepShelf(this.#marked, nowMs);
     this.#sweepShelf(this.#banned, nowMs);
@@ -190,7 +190,7 @@ export class ClientTable {
     return this.#limits.banLoopback || !isLoopback(key);
   }
 
-  /** The violations that count now. Moves the window on. */
+  /** The violations that count now. Moves the window. */
   #violations(client: Client, nowMs: number): number {
     const { banWindow } = this.#limits;
     if (client.violations === 0 && client.earlierViolations === 0) return 0;
@@ -228,7 +228,9 @@ export class ClientTable {
     return client;
   }
 
-  /** Puts a client at the end of the shelf where it belongs now, and makes room: every change of a client ends here. */
+  /**
+   * Puts a client at the end of the shelf where it belongs now, and makes room. Called after every change of a client.
+   */
   #shelve(client: Client): void {
     client.shelf?.delete(client);
     if (client.connections > 0) return;

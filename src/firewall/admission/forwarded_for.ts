@@ -1,4 +1,4 @@
-// Who is at the other end when trusted proxies are in between: X-Forwarded-For, read from the right.
+// The address of a client behind trusted proxies: X-Forwarded-For, read from the right.
 
 import { ipVersion } from "../../core/ip_address.ts";
 import { canonicalAddress, type NetworkSet } from "./network_set.ts";
@@ -11,10 +11,10 @@ const V4_WITH_PORT = /^([0-9.]{7,15}):\d{1,5}$/;
 const BRACKETED = /^\[([0-9a-fA-F:.]{2,45})\](?::\d{1,5})?$/;
 
 /**
- * The address of the client, in canonical form. Each proxy appends the address that it was called from, so only what
- * stands to the right of the first address that is not `trusted` is more than a claim: that address is the client.
- * The header counts for nothing when `peerAddress` itself is not trusted. An entry that is no address ends the walk at
- * the last trusted proxy. `xForwardedFor` is all such headers, joined by commas in the order of the head.
+ * The address of the client, in canonical form. Each proxy appends the address that called it, so from the right, the
+ * first address that is not `trusted` is the client; what is left of it is only its claim. The header is ignored if
+ * `peerAddress` itself is not trusted. An entry that is not an address ends the walk at the last trusted proxy.
+ * `xForwardedFor` is all such headers, joined by commas in the order of the head.
  */
 export function clientAddress(
   peerAddress: string,

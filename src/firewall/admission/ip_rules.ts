@@ -10,7 +10,7 @@ import { createNetworkSet, type NetworkSet } from "./network_set.ts";
 /** The settings that the rules come from. */
 export type IpRuleSettings = Pick<Settings, "allowIp" | "denyIp" | "rulesFile">;
 
-/** Mistakes of a rules file that one message tells of: more of them mean that it is another file. */
+/** How many mistakes of a rules file one message lists: with more, it is probably the wrong file. */
 const MAX_MISTAKES = 20;
 
 const DENIED: Refusal = { status: 403, reason: "this address may not connect", rule: "ip_rules" };
@@ -28,13 +28,16 @@ export class IpRules {
     if (problem !== undefined) throw new StartError(problem);
   }
 
-  /** Why `address`, in any spelling, may not connect, or undefined when it may. What is no address is in no network. */
+  /**
+   * Why `address`, in any spelling, may not connect; undefined if it may. A text that is not an address is in no
+   * network.
+   */
   check(address: string): Refusal | undefined {
     if (this.#deny.has(address)) return DENIED;
     return this.#allow.size === 0 || this.#allow.has(address) ? undefined : DENIED;
   }
 
-  /** Reads the rules file again. What is wrong with it is returned, and then the rules stay as they were. */
+  /** Reads the rules file again. Returns what is wrong with it, and then keeps the old rules. */
   reload(): string | undefined {
     const { allowIp, denyIp, rulesFile } = this.#settings;
     const allow = [...allowIp];

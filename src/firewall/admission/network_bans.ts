@@ -3,10 +3,10 @@
 import type { Ban } from "./client_table.ts";
 import { createNetworkSet, isLoopback, type NetworkSet } from "./network_set.ts";
 
-/** How many there may be; of more, the one that ends first is forgotten. */
+/** How many there may be; with more, the one that ends first is forgotten. */
 export const MAX_NETWORK_BANS = 1024;
 
-/** Times are of one clock that does not go back. */
+/** The banned networks. Times are of one clock that does not go back. */
 export class NetworkBans {
   readonly #banLoopback: boolean;
   /** When each ends, by the network as `banKey` writes it. */
@@ -48,7 +48,7 @@ export class NetworkBans {
       .filter(({ untilMs }) => untilMs > nowMs);
   }
 
-  /** Forgets what is over, and what is too much. */
+  /** Forgets bans that are over, and the first to end if there are too many. */
   #update(nowMs: number): void {
     for (const [network, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(network);
     const ends = [...this.#untilMs].sort(([, a], [, b]) => a - b);

@@ -9,11 +9,11 @@ import {
 } from "../../core/ip_address.ts";
 import { isNetwork } from "../../core/network_text.ts";
 
-/** Networks that are asked whether an address is in one of them. */
+/** A set of networks. */
 export interface NetworkSet {
   /** How many networks were given. */
   readonly size: number;
-  /** Whether `address`, in any spelling, is in one of the networks; what is no address is in none. Never throws. */
+  /** Whether `address`, in any spelling, is in one of the networks; false if it is not an address. Never throws. */
   has(address: string): boolean;
 }
 
@@ -23,13 +23,13 @@ interface Range {
   readonly last: bigint;
 }
 
-/** How many of the 8 groups of an IPv6 address name the network of one client. */
+/** How many of the 8 groups of an IPv6 address are the network of one client. */
 const CLIENT_GROUPS = 4;
 
 /**
  * The one spelling of an address that everything else compares: IPv4 dotted; IPv6 in lower case, compressed, without
  * its zone (RFC 5952); an IPv4-mapped address, which is how a socket for both families shows an IPv4 peer, as IPv4.
- * Undefined for what is no address.
+ * Undefined for what is not an address.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (!text.includes(":")) return ipVersion(text) === 4 ? text : undefined;
@@ -37,19 +37,21 @@ export function canonicalAddress(text: string): string | undefined {
   return address === undefined ? undefined : formatIpAddress(address);
 }
 
-/** Whether `address`, in any spelling, is of the machine itself: 127.0.0.0/8 or ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+/**
+ * Whether `address`, in any spelling, is a loopback address: 127.0.0.0/8 or ::1 (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+ */
 export function isLoopback(address: string): boolean {
   const canonical = canonicalAddress(address);
   return canonical !== undefined && (canonical.startsWith("127.") || canonical === "::1");
 }
 
 /**
- * What limits for each client count by: an IPv4 address, or the /64 of an IPv6 address, written as a network. One
- * IPv6 host is given a whole /64 (RFC 4291 §2.5.4), so it can have a new address for every connection at no cost.
- * `::1` is its own key, and what is no address too.
+ * The key that limits on one client go by: an IPv4 address, or the /64 of an IPv6 address, written as a network. An
+ * IPv6 host has a whole /64 (RFC 4291 §2.5.4), and so a new address for every connection at no cost. `::1`, and what is
+ * not an address, is its own key.
  */
 export function clientKey(address: string): string {
-  // Each step of a handshake asks about the same one.
+  // Each step of a handshake asks about the same address.
   if (address !== lastAddress) {
     lastKey = keyOf(address);
     lastAddress = address;
@@ -57,12 +59,12 @@ export function clientKey(address: string): string {
   return lastKey;
 }
 
-/** Wider networks than these can't be banned: a typing error must not lock everybody out. */
+/** The widest networks that can be banned: a typing error must not lock everybody out. */
 const WIDEST_BAN = { 4: 8, 6: 16 };
 
 /**
- * What a ban of an address or a network is kept under: the key of a client, or a network as `192.0.2.0/24`. Undefined for
- * what is neither, for a network that is too wide, and for one of IPv6 that is narrower than a client's /64.
+ * The key of a ban: that of a client, or a network such as `192.0.2.0/24`. Undefined for what is neither, for a network
+ * that is too wide, and for an IPv6 network narrower than a client's /64.
  */
 export function banKey(text: string): string | undefined {
   if (!text.includes("/")) return canonicalAddress(text) === undefined ? undefined : clientKey(text);
@@ -169,7 +171,7 @@ function toNumber(address: IpAddress): bigint {
   return address.reduce((number, part) => number << bits | BigInt(part), 0n);
 }
 
-/** In ascending order, without those that are in another one: networks that overlap are nested. */
+/** The ranges in ascending order, without those inside another one: networks that overlap are nested. */
 function withoutNested(ranges: readonly Range[]): readonly Range[] {
   const sorted = ranges.toSorted((a, b) => compare(a.first, b.first) || compare(b.last, a.last));
   const outer: Range[] = [];
@@ -184,7 +186,7 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A search by halves: a list may be long, and everyone who connects is looked up in it. */
+/** A binary search: a list may be long, and every peer is looked up in it. */
 function isInOne(ranges: readonly Range[], number: bigint): boolean {
   let low = 0;
   let high = ranges.length;

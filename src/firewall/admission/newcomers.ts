@@ -1,4 +1,4 @@
-// Who has come and is no connection yet, and whom of them to let go when there is no place for another.
+// Peers that are no connection yet, and which of them to let go when there is no place for another.
 
 import { Shelf, type Shelved } from "./shelf.ts";
 
@@ -13,12 +13,12 @@ interface Client<Newcomer> extends Shelved<Client<Newcomer>> {
 }
 
 /**
- * Newcomers by client. Each call takes the same time, however many there are: they come when there is none to lose.
+ * Newcomers by client. Each call takes constant time: most calls come in a flood.
  */
 export class Newcomers<Newcomer> {
   readonly #places = new Map<Newcomer, Place<Newcomer>>();
   readonly #clients = new Map<string, Client<Newcomer>>();
-  /** The clients that have so many, by that number. */
+  /** Clients by how many newcomers they have. */
   readonly #shelves = new Map<number, Shelf<Client<Newcomer>>>();
   #most = 0;
 
@@ -44,7 +44,7 @@ export class Newcomers<Newcomer> {
     this.#most = Math.max(this.#most, client.places.size);
   }
 
-  /** One that is there belongs to this client, and is its newest if it did not before. */
+  /** A newcomer belongs to this client from now on, and is its newest if that is another client than before. */
   move(newcomer: Newcomer, key: string): void {
     const before = this.#places.get(newcomer)?.client.key;
     if (before === undefined || before === key) return;
@@ -65,7 +65,7 @@ export class Newcomers<Newcomer> {
     return true;
   }
 
-  /** Takes out the oldest of the client that has most, and returns it. */
+  /** Removes the oldest newcomer of the client that has most, and returns it. */
   takeWorst(): Newcomer | undefined {
     const oldest = this.#shelves.get(this.#most)?.oldest?.places.oldest;
     if (oldest === undefined) return undefined;
@@ -73,7 +73,7 @@ export class Newcomers<Newcomer> {
     return oldest.newcomer;
   }
 
-  /** Moves a client that had `before` newcomers to the others that have as many as it has now. */
+  /** Moves a client that had `before` newcomers to the shelf for its number now. */
   #shelve(client: Client<Newcomer>, before: number): void {
     const old = client.shelf;
     old?.delete(client);

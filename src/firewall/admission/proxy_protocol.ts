@@ -1,4 +1,4 @@
-// The preamble of the PROXY protocol, versions 1 and 2 (HAProxy, proxy-protocol.txt), read on its strictest terms. No I/O.
+// The preamble of the PROXY protocol, versions 1 and 2 (HAProxy, proxy-protocol.txt), read strictly. No I/O.
 
 import { ipVersion } from "../../core/ip_address.ts";
 import { latin1 } from "../../core/latin1.ts";
@@ -60,7 +60,7 @@ const TCP6 = 0x21;
 
 /**
  * Reads the preamble that the bytes from `start` to `end` begin with. Extensions (TLVs) are skipped. A Unix or datagram
- * address is no address of a TCP client, so it counts as unknown.
+ * address can't be a TCP client's, so it counts as unknown.
  *
  * @param from Where to go on looking for the end: where the last look ended, or `start`.
  */
@@ -114,7 +114,7 @@ function parseV2(bytes: Uint8Array, start: number, end: number): ProxyHeader {
   if (size > MAX_V2_SIZE) return LONG_HEADER;
   const isLocal = command === 0x20;
   if (!isLocal && command !== 0x21) return BAD_COMMAND;
-  // A local connection's family and addresses mean nothing and must be passed over (§2.2).
+  // The family and addresses of a local connection mean nothing and must be skipped (§2.2).
   if (!isLocal) {
     const addressSize = V2_ADDRESS_SIZES.get(family);
     if (addressSize === undefined) return BAD_FAMILY;

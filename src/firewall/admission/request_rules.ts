@@ -10,7 +10,7 @@ export type RequestRule = (head: RequestHead) => Refusal | undefined;
 
 /** What the rules of one listener are made from. */
 export interface RequestRuleOptions {
-  /** The paths that there are: exactly, or the beginning of some with a `*` at its end; any if there are none. */
+  /** The paths to serve, each exact, or a prefix with a `*` at its end; any path if the list is empty. */
   readonly paths: readonly string[];
   /** Whether the listener is bound to a loopback address, so that every peer is on this machine. */
   readonly isLoopbackListener: boolean;
@@ -27,7 +27,8 @@ interface HostAndPort {
   readonly port: number | undefined;
 }
 
-// RFC 9110 §7.2, where the port may be empty. Underscores are in no host name, but containers are often called so; one dot may end a name.
+// RFC 9110 §7.2: the port may be empty. Underscores are not legal in host names, but names of containers have them; a
+// name may end with a dot.
 const HOST_AND_PORT = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[([0-9a-f:.]+)\])(?::(\d{0,5}))?$/;
 const WEB_ORIGIN = /^https?:\/\/(.+)$/;
 
@@ -111,7 +112,7 @@ export function createRequestRules(options: RequestRuleOptions): readonly Reques
   return settings.insecureAllowAnyOrigin ? rules : [...rules, checkOrigin];
 }
 
-/** Whether a server may take a path for another one than it begins like: by its dots, or by what it decodes to. */
+/** Whether a server may read a path as another one: because of dots, or of what it decodes to. */
 function leadsElsewhere(path: string): boolean {
   return /(?:^|\/)\.{1,2}(?:[/;]|$)|\\|%(?:2e|2f|5c|00)/i.test(path);
 }

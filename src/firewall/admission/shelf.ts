@@ -1,19 +1,19 @@
-// Things in the order in which they came, of which each can be taken out: every call takes the same time.
+// A queue from whose middle things can be removed, too: every call takes constant time.
 
-/** What can be on a shelf, on one at a time; only the shelf changes these. */
+/** What can be on a shelf, one at a time. Only the shelf changes these fields. */
 export interface Shelved<Item extends Shelved<Item>> {
   shelf: Shelf<Item> | undefined;
   older: Item | undefined;
   newer: Item | undefined;
 }
 
-/** The oldest comes first. A `Set` takes ever longer to find its first when that is taken out again and again. */
+/** The oldest comes first. A `Set` takes ever longer to find its first item when that is removed again and again. */
 export class Shelf<Item extends Shelved<Item>> {
   size = 0;
   oldest: Item | undefined;
   #newest: Item | undefined;
 
-  /** Puts one there that is on no shelf. */
+  /** Adds an item that is on no shelf. */
   add(item: Item): void {
     item.shelf = this;
     item.older = this.#newest;
@@ -24,7 +24,7 @@ export class Shelf<Item extends Shelved<Item>> {
     this.size++;
   }
 
-  /** Takes one away that is there. */
+  /** Removes an item that is here. */
   delete(item: Item): void {
     const { older, newer } = item;
     if (older === undefined) this.oldest = newer;

@@ -1,13 +1,13 @@
-// The buffers of connections, used again and again: garbage of this kind is collected late, and looks like a leak until then.
+// The buffers of connections, which are reused: the garbage collector is slow to free them, which looks like a leak.
 
-/** Bytes of the buffer of an idle peer: it waits with one for as long as it has nothing to say. */
+/** Bytes of the buffer with which a connection waits for an idle peer. */
 export const TINY_SIZE = 512;
 /** Bytes of a small buffer: enough for what most peers send or are sent at once. */
 export const SMALL_SIZE = 4096;
-/** Room for a message of 16 KiB at once; with more, a hundred stalled peers would hold megabytes. */
+/** Has room for a message of 16 KiB; with larger ones, a hundred stalled peers would hold megabytes. */
 export const LARGE_SIZE = 24_576;
 
-/** How many large buffers may be in use at once, over all connections; who gets none goes on with a small one. */
+/** How many large buffers may be in use, over all connections; beyond that, small ones are used. */
 const MAX_LARGE = 256;
 
 /** A stock of buffers of one size. */
@@ -30,7 +30,7 @@ export class BufferStock {
     return this.#taken < this.#mostTaken;
   }
 
-  /** A buffer with anything in it; to be given back when nothing refers to it any more. */
+  /** A buffer with old bytes in it; to be given back when nothing refers to it any more. */
   take(): Uint8Array<ArrayBuffer> {
     this.#taken++;
     return this.#spare.pop() ?? new Uint8Array(this.sizeBytes);

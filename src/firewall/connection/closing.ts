@@ -1,4 +1,4 @@
-// How far a connection is on its way to the end: one state, and every transition there is. No I/O, no clock.
+// The state of a connection, from open to closed, with all its transitions. No I/O, no clock.
 
 import { ABNORMAL_CLOSURE, type CloseReason } from "../../protocol/close_code.ts";
 
@@ -20,12 +20,12 @@ export type ClosingState =
  * | closing … | the peer's Close                                          | the same                  | nothing more           |
  * | closing … | both sides are done, the peer is lost or its time is over | closed                    |                        |
  *
- * Only the first of the four ways to begin counts: from then on nothing that the peer sends reaches the endpoint, and what is
- * owed goes out after the answers to all that came before.
+ * Only the first of the four beginnings counts: from then on nothing that the peer sends reaches the endpoint, and what
+ * is owed goes out after the answers to all that came before.
  */
 export class Closing {
   #state: ClosingState = "open";
-  /** The Close that is owed to the peer, or was sent. */
+  /** The Close that is owed, or was sent, to the peer. */
   #own: CloseReason | undefined;
   #received: CloseReason | undefined;
 
@@ -48,12 +48,12 @@ export class Closing {
     return this.#received;
   }
 
-  /** What the end is known by: what the peer said, or else what we said, or else 1006 (RFC 6455 §7.1.5). */
+  /** The code and reason of the end: the peer's, or else ours, or else 1006 (RFC 6455 §7.1.5). */
   get result(): CloseReason {
     return this.#received ?? this.#own ?? { code: ABNORMAL_CLOSURE, reason: "" };
   }
 
-  /** Begins to close; returns false, and changes nothing, when that had begun. */
+  /** Begins to close; returns false, and changes nothing, if it has begun already. */
   begin(by: "us" | "the peer" | "the endpoint", owed: CloseReason | undefined): boolean {
     if (this.#state !== "open") return false;
     this.#state = `closing by ${by}`;

@@ -1,4 +1,4 @@
-// One accepted connection: its peer, its way to an endpoint, and every way in which it can end.
+// One open connection: its peer, its way to an endpoint, and its end.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { describeFault } from "../../telemetry/fault.ts";
@@ -21,12 +21,12 @@ import { Watch } from "./watch.ts";
 
 const INTERNAL_ERROR = { code: 1011, reason: "internal error" };
 
-/** Those of all connections. */
+/** The turns of all connections. */
 const turns = new Turns();
 
 /** How long a peer may take to end a connection that is closed on both sides, in milliseconds. */
 const LINGER_MS = 1000;
-/** How long an endpoint may take to end when its peer has been cut, in milliseconds: less than a drain waits after that. */
+/** How long an endpoint may take to end after its peer was cut, in milliseconds: less than a drain waits for that. */
 const ENDPOINT_GRACE_MS = 200;
 
 /**
@@ -43,19 +43,19 @@ export class Connection implements Holder, Host {
   readonly #rates: Rates;
   readonly #closing = new Closing();
   readonly #watch: Watch;
-  /** When the peer, and later the endpoint, is cut. */
+  /** When the peer, and after it the endpoint, is cut. */
   #deadlineMs = Infinity;
   /** Whether the peer can't be read or written any more. */
   #isPeerGone = false;
   /** Cuts the endpoint soon after the peer was cut. */
   #endpointTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether what is owed to the peer is in the outbox. */
+  /** Whether the Close that is owed to the peer is in the outbox. */
   #isSaid = false;
   #lostReason: string | undefined;
   #bytesIn = 0;
   /** For how long it was not read because of its rates. */
   #throttledMs = 0;
-  /** What of the way's bytes the budget knows. */
+  /** How many of the way's bytes the budget has counted. */
   #countedBytes = 0;
   readonly #pause = new Pause();
 
@@ -77,7 +77,7 @@ export class Connection implements Holder, Host {
     return this.#closing.isOpen;
   }
 
-  /** What the end is known by, once it has ended. */
+  /** Code and reason of the end, once it has ended. */
   get result(): CloseReason {
     return this.#closing.result;
   }
@@ -92,7 +92,7 @@ export class Connection implements Holder, Host {
     return this.#bytesIn + this.#outbox.sentBytes;
   }
 
-  /** What an administrator may know of it now. */
+  /** What administrators are shown of it. */
   get facts(): ConnectionFacts {
     const { id, endpoint, address } = this.#options;
     const { check, messagesOut } = this.#way;
@@ -111,7 +111,7 @@ export class Connection implements Holder, Host {
     };
   }
 
-  /** Lives until the connection has ended; both sides are closed then. Never rejects. */
+  /** Runs the connection; resolves when it has ended and both sides are closed. Never rejects. */
   async run(): Promise<void> {
     const { budget, counters, fixedBytes, peer } = this.#options;
     budget.add(this, fixedBytes);
@@ -147,7 +147,7 @@ export class Connection implements Holder, Host {
     });
   }
 
-  /** Lets the loop look again whether it may go on. */
+  /** Wakes the loop to check again whether it may go on. */
   resume(): void {
     this.#pause.end();
   }
@@ -162,7 +162,7 @@ export class Connection implements Holder, Host {
     this.resume();
   }
 
-  /** Lets go of what is held for the peer, by closing. */
+  /** Frees what is held for the peer, by closing. */
   shed(): void {
     this.#contain(() => {
       const value = this.heldBytes;
@@ -207,14 +207,14 @@ export class Connection implements Holder, Host {
     try {
       if (this.#closing.begin("us", INTERNAL_ERROR)) this.#begun(this.#limits.closeTimeout);
     } catch {
-      // The same fault on the way out, most likely, and recorded: it ends without a word.
+      // Most likely the same fault again, which is recorded: the connection ends without a Close.
       this.#isPeerGone = true;
       closeQuietly(this.#options.peer);
       this.resume();
     }
   }
 
-  /** What others call is not done in the loop of this connection: a fault in it would be theirs. */
+  /** What others call does not run in this connection's loop: a fault in it must not reach them. */
   #contain(work: () => void): void {
     try {
       work();
@@ -223,14 +223,14 @@ export class Connection implements Holder, Host {
     }
   }
 
-  /** The process has stood still for this long, and may not hold it against the peer. */
+  /** The process has stood still for this long, which must not count against the peer. */
   excuse(byMs: number): void {
     excuse(this.#watch.times, byMs);
     this.#way.excuse(byMs);
     this.#deadlineMs += byMs;
   }
 
-  /** Applies everything that depends on time; to be called again and again with the time of `performance.now()`. */
+  /** Applies the time limits. Called again and again with the time of `performance.now()`. */
   sweep(nowMs: number): void {
     try {
       this.#sweep(nowMs);
@@ -256,7 +256,7 @@ export class Connection implements Holder, Host {
     if (due.rule === "send_timeout") this.cut();
   }
 
-  /** Reads until nothing more of the peer matters: it has closed or ended, broken a rule, or its time is over. */
+  /** Reads until nothing more from the peer matters: it has closed, ended, broken a rule or run out of time. */
   async #readAll(): Promise<void> {
     const { peer, counters } = this.#options;
     const way = this.#way;
@@ -295,7 +295,7 @@ export class Connection implements Holder, Host {
       }
       if (outbox.isBehind) continue;
       const room = way.room(buffer, rates.bytes());
-      // The room may be new, and may be too much.
+      // The buffer may have grown, perhaps over the budget.
       const wasOpen = this.#closing.isOpen;
       this.#count();
       if (wasOpen && !this.#closing.isOpen) continue;
@@ -315,11 +315,11 @@ export class Connection implements Holder, Host {
     }
   }
 
-  /** Waits until a rate that is used up has something again, or for the next turn. Returns whether the reading goes on. */
+  /** Waits until a used-up rate has something again, or for the next turn. Returns whether to read on. */
   async #slowDown(): Promise<boolean> {
     const usedUp = this.#rates.usedUp();
     if (usedUp === undefined) {
-      // What was written is no reason to go on: those of all others have been written too.
+      // Written answers are no reason to go on before the turn: those of all others are written too.
       await this.#pause.untilTurn(turns, () => this.#isPeerGone);
       this.#rates.beginTurn();
       return true;
@@ -340,7 +340,7 @@ export class Connection implements Holder, Host {
     this.resume();
   }
 
-  /** The peer has ended its stream, or half of it; a Close had not come. */
+  /** The peer has ended its side of the stream without a Close. */
   #ended(): void {
     if (!this.#closing.begin("the peer", undefined)) return;
     this.#lostReason = "the peer ended the connection without a Close frame";
@@ -359,7 +359,7 @@ export class Connection implements Holder, Host {
     this.#deadlineMs = performance.now() + timeoutMs;
     this.#way.discard();
     this.#count();
-    // The endpoint's own Close has its place already.
+    // The endpoint's own Close is in the outbox already.
     const isOwed = this.#closing.state !== "closing by the endpoint" && !this.#isPeerGone;
     const answered = isOwed ? this.#way.answered() : undefined;
     if (answered === undefined) this.#sayClose();
@@ -377,7 +377,10 @@ export class Connection implements Holder, Host {
     this.resume();
   }
 
-  /** What is in the outbox goes out, then both sides end: first ours, for the peer may still be reading (RFC 6455 §7.1.1). */
+  /**
+   * Writes what is in the outbox, then ends both sides: ours first, because the peer may still be reading (RFC 6455
+   * §7.1.1).
+   */
   async #finish(): Promise<void> {
     const outbox = this.#outbox;
     while (!this.#isPeerGone && (!outbox.isEnded || outbox.isWriting)) await this.#pause.wait();
@@ -386,7 +389,10 @@ export class Connection implements Holder, Host {
     await linger(this.#options.peer);
   }
 
-  /** First the Close goes out whatever is unfinished, then the peer is cut; the endpoint has the same time again to end. */
+  /**
+   * At the deadline the Close goes out, whatever is unfinished, and then the peer is cut; the endpoint gets the same
+   * time again.
+   */
   #passDeadline(nowMs: number): void {
     if (!this.#isSaid) {
       this.#deadlineMs = nowMs + LINGER_MS;
@@ -443,7 +449,7 @@ export class Connection implements Holder, Host {
   }
 }
 
-/** A short account of an I/O error: the runtime's words, which hold nothing that a peer has written. */
+/** An I/O error in the runtime's words, which quote nothing that a peer has written. */
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

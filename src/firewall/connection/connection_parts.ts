@@ -10,9 +10,9 @@ import type { TimeLimits } from "./liveness.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RateLimits } from "./rates.ts";
 
-/** What a connection is held to: times in milliseconds, rates per second, `Infinity` for no limit. */
+/** The limits of a connection: times in milliseconds, rates per second, `Infinity` for no limit. */
 export interface ConnectionLimits extends FrameLimits, TimeLimits, RateLimits {
-  /** From the beginning of the end to the cut of a peer that does not do its part. */
+  /** How long a closing handshake may take before the peer is cut. */
   readonly closeTimeout: number;
 }
 
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
   readonly address: string;
   /** The public side; the connection owns and closes it. */
   readonly peer: ByteSocket;
-  /** What goes to it, after the response head; the connection starts it. */
+  /** The way to the peer, after the response head; the connection starts it. */
   readonly outbox: Outbox;
   /** The way to the endpoint; the connection starts and ends it. */
   readonly way: Way;
@@ -41,7 +41,7 @@ export interface ConnectionOptions {
   readonly log: Log;
 }
 
-/** What there is to know about a connection at one moment; bytes as they are on the wire. */
+/** A connection at one moment; bytes are counted on the wire. */
 export interface ConnectionFacts {
   readonly id: string;
   readonly endpoint: string;

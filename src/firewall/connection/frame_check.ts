@@ -1,4 +1,4 @@
-// What is the same on both ways to an endpoint: a client's frame headers, held to the rules, and its Close. No I/O.
+// Checks a client's frame headers and its Close; the same on both ways to an endpoint. No I/O.
 
 import { CloseReason, isValidCloseCode, NO_STATUS_RECEIVED } from "../../protocol/close_code.ts";
 import { FrameHeader, OPCODE, readFrameHeader } from "../../protocol/frame.ts";
@@ -34,7 +34,10 @@ const BAD_CLOSE_CODE: Violation = {
   reason: "the close code must not be sent",
 };
 
-/** Follows the frames of one client, or of one server. Whoever reads the payloads says when a frame is taken and a message is whole. */
+/**
+ * Follows the frames of one client, or of one server. The reader of the payloads calls it when a frame is taken and
+ * when a message is whole.
+ */
 export class FrameCheck {
   /** The last header that was read. */
   readonly header = new FrameHeader();
@@ -42,7 +45,7 @@ export class FrameCheck {
   readonly message: MessageState = { opcode: 0, bytes: 0, fragments: 0 };
   /** The rule that was broken, if any; nothing more may be read after that. */
   violation: Violation | undefined;
-  /** The client's Close frame, if it came; whatever follows it is ignored. */
+  /** The client's Close frame, if it came; what follows it is ignored. */
   close: CloseReason | undefined;
   /** Frames accepted so far, of every kind: this is what a rate counts. */
   frames = 0;
@@ -66,7 +69,7 @@ export class FrameCheck {
   /**
    * Reads the header at `at` into `header`.
    *
-   * @returns Whether it is whole and keeps the rules. If not, `violation` says whether it broke one; otherwise more is to come.
+   * @returns Whether it is whole and keeps the rules. If not, either `violation` is set, or more bytes are needed.
    */
   readHeader(bytes: Uint8Array, at: number, end: number): boolean {
     const { header, message } = this;

@@ -1,9 +1,9 @@
-// What a client's, or a server's, frame header may be (RFC 6455 §5). A new rule is one function and one line in a list.
+// The rules for frame headers of clients and servers (RFC 6455 §5). A new rule is one function and one line in a list.
 
 import { FrameHeader, isControl, MAX_CONTROL_PAYLOAD, OPCODE } from "../../protocol/frame.ts";
 import type { Violation } from "../violation.ts";
 
-/** The message that is being received, as far as its frames have been accepted. */
+/** The message that is being received, so far. */
 export interface MessageState {
   /** `OPCODE.text` or `OPCODE.binary` while a fragmented message is unfinished, otherwise 0. */
   opcode: number;
@@ -68,7 +68,7 @@ const INTERLEAVED: Violation = {
   reason: "a new message began before the last one was finished",
 };
 
-/** What is the same for both sides. */
+/** The rules for both sides. */
 const COMMON_RULES: readonly FrameRule[] = [
   // RFC 6455 §5.2: no extension is ever negotiated here, so all three bits must be 0.
   (header) => header.rsv === 0 ? undefined : RESERVED_BITS,
@@ -95,7 +95,7 @@ export const FIRST_BYTES_RULES: readonly FrameRule[] = [
   ...COMMON_RULES,
 ];
 
-/** The same for the frames of a server, which a client must close upon a masked one. */
+/** The same for the frames of a server, which must not be masked. */
 export const SERVER_FIRST_BYTES_RULES: readonly FrameRule[] = [
   (header) => header.masked ? MASKED : undefined,
   ...COMMON_RULES,
@@ -109,7 +109,7 @@ export const WHOLE_HEADER_RULES: readonly FrameRule[] = [
       ? undefined
       : LONG_ENCODING,
   (header) => header.payloadLength < 2 ** 63 ? undefined : HUGE_LENGTH,
-  // RFC 6455 §10.4: refused before a byte of it is read, for the length is only the peer's claim.
+  // RFC 6455 §10.4: refused before a byte of it is read, because the length is only the peer's claim.
   (header, message, limits) => {
     if (isControl(header.opcode)) return undefined;
     const size = message.bytes + header.payloadLength;

@@ -1,4 +1,4 @@
-// What the passing of time means for a connection: a function of times, and no clock.
+// What time limits mean for a connection: a function of times, without a clock.
 
 import type { Violation } from "../violation.ts";
 
@@ -12,27 +12,30 @@ export interface TimeLimits {
   readonly maxLifetime: number;
 }
 
-/** When what happened last, in milliseconds on one clock. */
+/** When things last happened, in milliseconds of one clock. */
 export interface Times {
   openedMs: number;
-  /** The last byte from the peer, while it was read. */
+  /** The last byte from the peer, or the last time it was not being read. */
   heardMs: number;
   /** The last message in either direction, or progress of one from the peer. */
   dataMs: number;
-  /** The last byte that the peer took, or that nothing was waiting for it. */
+  /** The last byte that the peer took, or the last time nothing was waiting for it. */
   sentMs: number;
   /** When the peer's unfinished message last grew by `MESSAGE_PROGRESS`, `Infinity` without one. */
   messageMs: number;
-  /** When the Ping was sent that has had no answer, `Infinity` without one. */
+  /** When the unanswered Ping was sent, `Infinity` without one. */
   pingMs: number;
   /** Whether it is not read now, so that its silence says nothing. */
   isUnread: boolean;
 }
 
-/** An unfinished message makes progress when it has grown by this many bytes: 17 bytes a second with the default. */
+/**
+ * An unfinished message makes progress when it has grown by this many bytes: 17 bytes a second with the default
+ * timeout.
+ */
 export const MESSAGE_PROGRESS = 1024;
 
-/** What is to be done: send a Ping, or end the connection for a limit that was reached, or nothing. */
+/** What to do now: send a Ping, end the connection for a limit, or nothing. */
 export function judgeTimes(times: Times, limits: TimeLimits, nowMs: number): "ping" | Violation | undefined {
   if (nowMs - times.sentMs >= limits.sendTimeout) {
     return late("send_timeout", "the peer does not read", limits.sendTimeout, nowMs - times.sentMs);
@@ -49,15 +52,15 @@ export function judgeTimes(times: Times, limits: TimeLimits, nowMs: number): "pi
     return late("idle_timeout", "no message came in time", limits.idleTimeout, nowMs - times.dataMs);
   }
   if (nowMs - times.pingMs >= limits.pingTimeout) {
-    // Its answer waits behind what has not been read. But who is gone answers what is sent with a reset, which the next that is sent
-    // runs into.
+    // Its answer waits behind what was not read. But the system of a peer that is gone answers with a reset, at which
+    // the next write fails.
     if (times.isUnread) return "ping";
     return late("ping_timeout", "no answer to a Ping", limits.pingTimeout, nowMs - times.pingMs);
   }
   return nowMs - times.heardMs >= limits.pingInterval && times.pingMs === Infinity ? "ping" : undefined;
 }
 
-/** Moves all times on: for `byMs` the process stood still, and heard nothing of what peers did meanwhile. */
+/** Moves all times by `byMs`, for which the process stood still and could not see what peers did. */
 export function excuse(times: Times, byMs: number): void {
   times.openedMs += byMs;
   times.heardMs += byMs;

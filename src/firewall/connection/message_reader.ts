@@ -1,38 +1,39 @@
-// The bytes of a client as whole messages, for an endpoint in this process. No I/O.
+// Turns the bytes of a client into whole messages, for an endpoint in this process. No I/O.
 
 import { isControl, OPCODE, rotateMaskKey } from "../../protocol/frame.ts";
 import { unmask } from "../../protocol/masking.ts";
 import { Utf8Validator } from "../../protocol/utf8.ts";
 import { BAD_TEXT, type FrameCheck } from "./frame_check.ts";
 
-/** Room for the first piece of a message that does not come at once; then it doubles with what has really come. */
+/** Room for the first piece of a message that comes in pieces; it doubles with what has come. */
 const FIRST_ROOM = 1024;
-/** From this many bytes to come on, they are read to where they belong instead of through the read buffer. */
+/** If at least this many bytes of a message are still to come, they are read into its own buffer directly. */
 const DIRECT_FROM = 16_384;
 
-// A byte order mark belongs to the message (RFC 6455 §5.6 knows none). Not a fatal decoder: that one is eight times slower, and
+// A byte order mark belongs to the message (RFC 6455 §5.6 knows none). Not `fatal`: that is eight times slower, and
 // makes strings of twice the size.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-/** What the decoder puts in place of what is not UTF-8, unless it was in the text already. */
+/** What the decoder puts in place of invalid UTF-8; it may also be in the text itself. */
 const REPLACEMENT = "\ufffd";
 const whole = new Utf8Validator();
 
-/** What `MessageReader.next` found: one of these for each frame, or that there is no further whole one. */
+/** What `MessageReader.next` found: one of the first three for each frame, or no further whole frame. */
 export type Found = "message" | "ping" | "frame" | "nothing";
 
 /**
- * Reads frames, takes off their masks in place and joins fragments. A text that is there at once is decoded in one go, which checks
- * it; of one that is not, each piece is checked as it comes, so that a bad byte is refused before its end (RFC 6455 §8.1).
+ * Reads frames, unmasks them in place and joins fragments. A text that is there at once is decoded in one go, which
+ * checks it; otherwise each piece is checked as it comes, so that a bad byte is refused before the end of the text (RFC
+ * 6455 §8.1).
  */
 export class MessageReader {
   /** Offset of the next byte to be read; the caller sets it back when it moves the bytes. */
   at = 0;
-  /** After "message": the message. Whoever takes it owns the buffer. */
+  /** After "message": the message. Its taker owns the buffer. */
   message: string | ArrayBuffer = "";
   /** After "ping": its payload, unmasked, in the bytes that were given. */
   pingStart = 0;
   pingEnd = 0;
-  /** Whether payloads are thrown away: nothing reaches the endpoint after a Close of ours, and only the peer's Close counts. */
+  /** Whether payloads are dropped: after our Close nothing reaches the endpoint, and only the peer's Close counts. */
   isDiscarding = false;
 
   readonly #check: FrameCheck;
@@ -40,7 +41,7 @@ export class MessageReader {
   #payload: Uint8Array<ArrayBuffer> | undefined;
   #size = 0;
   #utf8: Utf8Validator | undefined;
-  /** The data frame that is not all there: payload bytes to come, its FIN, its mask for the next byte. */
+  /** The unfinished data frame: payload bytes to come, its FIN, its mask for the next byte. */
   #bytesLeft = 0;
   #fin = false;
   #maskKey = 0;
@@ -60,8 +61,8 @@ export class MessageReader {
   }
 
   /**
-   * Reads the next frame, or the next piece of one, from `at` to `end`. After "nothing", the bytes from `at` to `end` must be
-   * put before the next ones, or a rule was broken, or the Close came: see the `FrameCheck`.
+   * Reads the next frame, or the next piece of one, from `at` to `end`. After "nothing", a rule was broken or the Close
+   * came (see the `FrameCheck`), or the bytes from `at` to `end` must be put before the next ones.
    */
   next(bytes: Uint8Array<ArrayBuffer>, end: number): Found {
     const check = this.#check;
@@ -92,14 +93,14 @@ export class MessageReader {
     return this.#finish(bytes.subarray(start, frameEnd), false);
   }
 
-  /** Where the next bytes are to be read to, when a large part of the message is still to come; `taken` must follow. */
+  /** Where to read the next bytes to, if a large part of the message is still to come; `taken` must follow. */
   directRoom(): Uint8Array<ArrayBuffer> | undefined {
     if (this.#bytesLeft < DIRECT_FROM || this.isDiscarding) return undefined;
     const payload = this.#makeRoom(DIRECT_FROM);
     return payload.subarray(this.#size, this.#size + this.#bytesLeft);
   }
 
-  /** Takes `size` bytes that were read to `directRoom`. */
+  /** Takes `size` bytes that were read into `directRoom`. */
   taken(size: number): Found {
     const payload = this.#payload;
     const start = this.#size;
@@ -113,7 +114,7 @@ export class MessageReader {
     return this.#tookFrom(start);
   }
 
-  /** Lets go of the unfinished message. A read into it that is under way ends as if there had been none. */
+  /** Drops the unfinished message, even while a read into it is under way. */
   release(): void {
     if (this.#payload !== undefined) free(this.#payload);
     this.#payload = undefined;
@@ -146,7 +147,7 @@ export class MessageReader {
     return "ping";
   }
 
-  /** Takes a piece of the message that is not the whole of it. */
+  /** Takes a part of the message. */
   #take(bytes: Uint8Array, start: number, end: number, maskKey: number): Found {
     const from = this.#size;
     if (end > start && !this.isDiscarding) {
@@ -172,7 +173,7 @@ export class MessageReader {
     return "nothing";
   }
 
-  /** The message is whole; `isOwn` if it is in `#payload` and not in a buffer that is used again. */
+  /** The message is whole; `isOwn` if it is in `#payload` and not in a buffer that is reused. */
   #finish(payload: Uint8Array<ArrayBuffer>, isOwn: boolean): Found {
     const check = this.#check;
     this.#payload = undefined;
@@ -198,7 +199,7 @@ export class MessageReader {
     const needed = this.#size + sizeBytes;
     const payload = this.#payload;
     if (payload !== undefined && payload.length >= needed) return payload;
-    // The last frame says how much there is to come at the most; a message in many frames grows by doubling.
+    // In the last frame it is known how much is still to come; before that, the buffer doubles.
     const most = this.#fin ? needed + this.#bytesLeft : Infinity;
     const room = new Uint8Array(Math.max(needed, Math.min(most, Math.max(FIRST_ROOM, 2 * this.#size))));
     if (payload !== undefined) {
@@ -214,10 +215,10 @@ function isUtf8(bytes: Uint8Array): boolean {
   return whole.accepts(bytes, 0, bytes.length, 0) && whole.isComplete;
 }
 
-/** From this many bytes on it is worth the time. */
+/** From this many bytes on, freeing a buffer at once is worth the time. */
 const FREE_FROM = 65_536;
 
-/** Gives memory back at once: until garbage is collected, what many have let go looks as if it were still held. */
+/** Gives memory back at once, instead of when garbage is collected. */
 function free(bytes: Uint8Array<ArrayBuffer>): void {
   if (bytes.length >= FREE_FROM) bytes.buffer.transfer(0);
 }

@@ -1,4 +1,4 @@
-// What is on its way to one peer, in order: joined into few writes, and counted until it is gone.
+// What is to be sent to one peer, in order: joined into few writes, and counted until it is written.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose, encodeFrame, headerSize, OPCODE, writeFrameHeader } from "../../protocol/frame.ts";
@@ -33,7 +33,7 @@ class Chunk {
   }
 }
 
-/** The most that may be on its way to a peer while it is read: as much as is written in one go. */
+/** How much may wait for a peer while it is still read: as much as one write takes. */
 const MOST_AHEAD = SMALL_SIZE;
 
 const encoder = new TextEncoder();
@@ -42,14 +42,14 @@ const PING: Uint8Array = encodeFrame(OPCODE.ping, new Uint8Array(0));
 /**
  * The way to one peer, from the handshake to the end of the connection: one order for everything.
  *
- * Whole messages of an endpoint in this process come by `send`, the bytes of somebody else's server by `relay`, and the
- * firewall's own frames by `pong`, `ping` and `close`: those go between two frames only. Nothing is refused for being too much: who sends
- * looks at `pendingBytes`.
+ * An endpoint in this process puts whole messages in by `send`, somebody's own server its bytes by `relay`, and the
+ * firewall its own frames by `pong`, `ping` and `close`, which go between two frames. Nothing is refused for being too
+ * much: senders look at `pendingBytes`.
  */
 export class Outbox {
-  /** Whether a write is under way: for longer than a moment only if the peer does not read. */
+  /** Whether a write is under way; it takes longer than a moment only if the peer does not read. */
   isWriting = false;
-  /** Bytes that were put in and are not written. */
+  /** Bytes that were put in and are not written yet. */
   pendingBytes = 0;
   /** Bytes written so far. */
   sentBytes = 0;
@@ -62,10 +62,10 @@ export class Outbox {
   #chunks: Chunk[] = [];
   #onWritten: () => void = () => {};
   #onLost: (error: unknown) => void = () => {};
-  /** Reasons not to write yet: the start that is to come, and the turn that goes on. */
+  /** Reasons not to write yet: it was not started, or the turn is not over. */
   #isStarted = false;
   #isHeld = false;
-  /** Whether what was put in last ended a frame, and what waits for that. */
+  /** Whether the last bytes put in ended a frame, and what waits for a frame's end. */
   #isAtBoundary = true;
   #pingDue: Uint8Array | undefined;
   #closeDue: Uint8Array | undefined;
@@ -82,17 +82,17 @@ export class Outbox {
     this.#onPending = onPending;
   }
 
-  /** Whether so much waits to be written that the peer has to read first: a short answer to the last message is not it. */
+  /** Whether the peer has to read before it may send more; a short answer that waits is not enough for that. */
   get isBehind(): boolean {
     return this.isWriting && this.pendingBytes > MOST_AHEAD;
   }
 
-  /** Whether nothing more is taken: the Close is in it, or the peer is lost. */
+  /** Whether it takes nothing more: the Close is in it, or the peer is lost. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** Begins to write; until then everything waits, for the response head must be the first. */
+  /** Begins to write; until then everything waits, because the response head must be first. */
   start(onWritten: () => void, onLost: (error: unknown) => void): void {
     this.#onWritten = onWritten;
     this.#onLost = onLost;
@@ -100,7 +100,7 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Until `release` nothing is written, so that all that one turn brings is one write. */
+  /** Holds writes back until `release`, so that one turn makes one write. */
   hold(): void {
     this.#isHeld = true;
   }
@@ -143,7 +143,7 @@ export class Outbox {
   }
 
   /**
-   * Puts in bytes of frames as they are, copied.
+   * Puts in a copy of the bytes of frames.
    *
    * @param boundary Offset of the last end of a frame in them, -1 if there is none.
    */
@@ -163,12 +163,12 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Nothing more is taken; what is in it is still written. */
+  /** Takes nothing more; what is in it is still written. */
   end(): void {
     this.#isEnded = true;
   }
 
-  /** Drops what is not under way, and takes nothing more. */
+  /** Drops all but the write under way, and takes nothing more. */
   drop(): void {
     this.#isEnded = true;
     for (const chunk of this.#chunks) {
@@ -178,7 +178,7 @@ export class Outbox {
     this.#chunks = [];
   }
 
-  /** Writes what is there, unless a write is under way, which goes on with it. */
+  /** Writes what is there, unless a write is under way, which then goes on with it. */
   #flush(): void {
     if (this.isWriting || this.#isHeld || !this.#isStarted || this.#chunks.length === 0) return;
     void this.#writeAll();

@@ -1,4 +1,4 @@
-// The wait of a connection's loop, which looks again whether it may go on as soon as something has changed.
+// Lets a connection's loop wait until something has changed.
 
 import type { Turns } from "./turns.ts";
 
@@ -6,7 +6,7 @@ import type { Turns } from "./turns.ts";
 export class Pause {
   #onEnded: (() => void) | undefined;
 
-  /** Whether somebody waits. */
+  /** Whether the loop waits. */
   get isOn(): boolean {
     return this.#onEnded !== undefined;
   }
@@ -32,7 +32,7 @@ export class Pause {
     return performance.now() - startedMs;
   }
 
-  /** Waits for a turn, whatever else changes meanwhile, unless `isOver` then. */
+  /** Waits for a turn, whatever else changes; stops early if something changes and `isOver` returns true. */
   async untilTurn(turns: Turns, isOver: () => boolean): Promise<void> {
     let isDue = false;
     const leave = turns.wait(() => {

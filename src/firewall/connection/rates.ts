@@ -1,4 +1,4 @@
-// How fast a peer may send, and how much of it is dealt with in one turn of the event loop.
+// How fast a peer may send, and how much of it is handled in one turn of the event loop.
 
 import { TokenBucket } from "../../core/token_bucket.ts";
 import type { Violation } from "../violation.ts";
@@ -11,14 +11,14 @@ export interface RateLimits {
   readonly onRateLimit: "throttle" | "close";
 }
 
-/** All others wait while the frames of one connection are dealt with. */
+/** How many frames of one connection are handled in a turn, while all others wait. */
 const FRAMES_PER_TURN = 64;
-/** And when they take so long that few fit into this many milliseconds, for these few only. */
+/** How long that may take, in milliseconds: slow frames get fewer a turn. */
 const MOST_TURN_MS = 0.1;
 
-/** How many tokens a throttled peer waits for: a share of a second's worth, so that waking up costs little. */
+/** A throttled peer waits for this share of a second's tokens, so that it is not woken for each one. */
 const REFILL_SHARE = 0.05;
-/** How many bytes it is read at the least, unless that is more: each read costs as much as some thousand bytes do. */
+/** A throttled peer is read again when it may send this many bytes, or sooner: a read costs as much as some thousand bytes. */
 const LEAST_READ = 16_384;
 
 /** A rate that is used up, and the milliseconds until some of it is there again. */
@@ -32,11 +32,11 @@ export class Rates {
   readonly #limits: RateLimits;
   readonly #frames: TokenBucket | undefined;
   readonly #bytes: TokenBucket | undefined;
-  /** With fewer bytes than these the rate is used up. */
+  /** With fewer bytes than this, the rate is used up. */
   readonly #leastBytes: number;
-  /** Frames dealt with in this turn. */
+  /** Frames handled in this turn. */
   #inTurn = 0;
-  /** When the turn began: what is spent in it is spent then, for the clock costs more than a frame. */
+  /** When the turn began: what is spent in it is dated then, because reading the clock costs more than a frame. */
   #turnMs = performance.now();
 
   constructor(limits: RateLimits) {
@@ -48,14 +48,14 @@ export class Rates {
       : Math.max(1, Math.min(LEAST_READ, limits.byteRate * REFILL_SHARE));
   }
 
-  /** How many frames may be dealt with in this turn. */
+  /** How many frames may still be handled in this turn. */
   frames(): number {
     if (this.#inTurn > 0 && performance.now() - this.#turnMs > MOST_TURN_MS) return 0;
     const available = this.#frames?.available(this.#turnMs) ?? Infinity;
     return Math.max(0, Math.min(FRAMES_PER_TURN - this.#inTurn, Math.floor(available)));
   }
 
-  /** The event loop has been with others since the last frame. */
+  /** Begins a turn: the event loop has been with others since the last frame. */
   beginTurn(): void {
     this.#inTurn = 0;
     this.#turnMs = performance.now();
@@ -76,7 +76,7 @@ export class Rates {
     if (count > 0) this.#frames?.spend(count, this.#turnMs);
   }
 
-  /** Counts `more` messages, whether they may come now or not; returns what is broken if they may not. */
+  /** Counts `more` messages, even if that is too many; then returns the violation. */
   charge(more: number): Violation | undefined {
     this.spendFrames(more);
     if (this.#frames === undefined || this.#frames.available(this.#turnMs) >= 0) return undefined;

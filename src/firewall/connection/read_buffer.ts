@@ -1,14 +1,18 @@
-// What was read of one side of a connection: in a small buffer while little comes, in a large one while much does.
+// The read buffer of one side of a connection: small while little comes, large while much does.
 
 import { BufferStock, large, small, SMALL_SIZE, tiny } from "./buffer_stock.ts";
 
-/** From the smallest to the largest; one that is full is exchanged for the next, one that is hardly used for the one before. */
+/**
+ * From the smallest to the largest. A full buffer is exchanged for the next, one that is hardly used for the one
+ * before.
+ */
 const STOCKS: readonly BufferStock[] = [tiny, small, large];
 
 /**
- * Bytes that were read, with free room before them and a carry from one read to the next.
+ * Bytes that were read, with free room before them; unfinished ones are carried to the next read.
  *
- * A peer that says little keeps half a KiB; full reads borrow 4 and then 24 KiB, those from a bounded stock that all connections share.
+ * A quiet peer keeps half a KiB; full reads borrow 4 and then 24 KiB, the latter from a bounded stock for all
+ * connections.
  */
 export class ReadBuffer {
   bytes: Uint8Array<ArrayBuffer>;
@@ -16,7 +20,7 @@ export class ReadBuffer {
   readonly start: number;
   /** Offset after the last byte that was read. */
   end: number;
-  /** Where in `STOCKS` `bytes` come from; -1 when they were made for what was there at the beginning. */
+  /** Which of `STOCKS` `bytes` is from; -1 for one made to hold the initial bytes. */
   #level: number;
   /** `end` after the last `carry`, as long as nothing was read since. */
   #carriedEnd = -1;
@@ -39,16 +43,16 @@ export class ReadBuffer {
     return this.bytes.subarray(this.end, Math.min(this.bytes.length, this.end + Math.floor(most)));
   }
 
-  /** Whether as much again can be read behind what is there, for which no smaller buffer would do. */
+  /** Whether there is room for as much again behind what is there, which a smaller buffer would not have. */
   get hasRoomBehind(): boolean {
     const used = this.end - this.start;
     const smaller = this.#level === 0 ? 0 : STOCKS[this.#level - 1]?.sizeBytes ?? Infinity;
     return used <= this.bytes.length / 2 && used > smaller / 2;
   }
 
-  /** Keeps the bytes from `from` to the end as the first ones of the next read, and sizes the buffer for it. */
+  /** Moves the bytes from `from` on to the beginning, for the next read, and sizes the buffer for it. */
   carry(from: number): void {
-    // Nothing was read since: that says nothing about how much the peer sends.
+    // Nothing was read since, which says nothing about how much the peer sends.
     if (from === this.start && this.end === this.#carriedEnd) return;
     const used = this.end - this.start;
     const kept = this.end - from;

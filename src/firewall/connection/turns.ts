@@ -1,6 +1,8 @@
-// Whose frames are dealt with next, of the connections that have more of them than fit in one turn of the event loop.
+// The queue of connections that have more frames than fit in one turn of the event loop.
 
-/** How many come to their turn before the runtime looks for what has arrived: each takes a tenth of a millisecond, or one frame. */
+/**
+ * How many connections get a turn before the runtime polls for I/O: each takes a tenth of a millisecond, or one frame.
+ */
 const MOST_AT_ONCE = 32;
 
 /** A queue, first come first served. */
@@ -8,7 +10,10 @@ export class Turns {
   readonly #waiting = new Set<() => void>();
   #isTimed = false;
 
-  /** Calls `go` when it is its turn. Returns what takes it out of the queue; harmless when it has been called. */
+  /**
+   * Calls `go` when its turn comes. Returns a function that removes it from the queue; harmless when it was called
+   * already.
+   */
   wait(go: () => void): () => void {
     this.#waiting.add(go);
     this.#time();
@@ -18,7 +23,7 @@ export class Turns {
   #time(): void {
     if (this.#isTimed || this.#waiting.size === 0) return;
     this.#isTimed = true;
-    // Not by an immediate: the runtime looks for what has arrived in one of 61 of those turns only.
+    // Not by an immediate: the runtime polls for I/O in only one of 61 of those turns.
     setTimeout(() => {
       this.#isTimed = false;
       let left = MOST_AT_ONCE;

@@ -1,4 +1,4 @@
-// When what happened last on a connection, found out by looking now and then: the hot path notes no time.
+// Finds out when things last happened on a connection by looking now and then: the hot path reads no clock.
 
 import type { Way } from "../ways/way.ts";
 import { MESSAGE_PROGRESS, type Times } from "./liveness.ts";
@@ -27,7 +27,7 @@ export class Watch {
     };
   }
 
-  /** Compares what there is now: `bytesIn` of the peer so far, and whether it is not read at this moment. */
+  /** Compares with the last look: the peer's `bytesIn` so far, and whether it is not being read now. */
   look(
     nowMs: number,
     way: Pick<Way, "check" | "receivedBytes" | "messagesOut">,

@@ -1,4 +1,4 @@
-// The bytes of one head as they come: a small buffer for most, and the largest there may be for the others.
+// The bytes of one head as they come: in a small buffer, or in one of the largest size if that is too small.
 
 import { small } from "../connection/buffer_stock.ts";
 import type { ByteSocket } from "../byte_socket.ts";

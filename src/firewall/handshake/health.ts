@@ -1,4 +1,4 @@
-// The health path: what a load balancer may know of a public port, and that is one bit.
+// The health path: tells load balancers one bit on a public port.
 
 import { encodeAnswer, hasToken, type RequestHead } from "../../protocol/handshake.ts";
 import type { Peer } from "./peer.ts";

@@ -1,4 +1,4 @@
-// The private hop: asks the endpoint about a peer that was admitted, and makes a connection of the two.
+// Joins a peer that was admitted to an endpoint: asks the endpoint, and makes a connection of the two.
 
 import { isOutOfDescriptors } from "../../core/descriptors.ts";
 import {
@@ -23,7 +23,7 @@ import { HeadBuffer } from "./head_buffer.ts";
 import type { Opening } from "./opening.ts";
 import type { Peer } from "./peer.ts";
 
-/** What a connection is held to, and how long it may take to become one; times in milliseconds. */
+/** The limits of a connection, and of the time until there is one; times in milliseconds. */
 export interface JoiningLimits extends ConnectionLimits {
   readonly handshakeTimeout: number;
   /** How long the endpoint may take to verify a token that came with the head. */
@@ -33,7 +33,7 @@ export interface JoiningLimits extends ConnectionLimits {
 /** What joining depends on. */
 export interface JoiningOptions {
   readonly endpoint: string;
-  /** Where the endpoint is: the Unix socket of one in this process, or somebody else's server. */
+  /** Where the endpoint is: the Unix socket of one in this process, or an upstream. */
   readonly inside: string | Upstream;
   /** Whether clients come over TLS. */
   readonly isSecure: boolean;
@@ -41,7 +41,7 @@ export interface JoiningOptions {
   readonly admission: Admission;
   readonly budget: MemoryBudget;
   readonly counters: EndpointCounters;
-  /** The ways to the endpoint, by connection; whoever ends the connection takes its own out. */
+  /** The ways to the endpoint, by connection; who ends a connection removes its way. */
   readonly ways: Map<string, Served | Crossing>;
   readonly log: Log;
 }
@@ -54,7 +54,7 @@ export function connectionCost(socket: ByteSocket): number {
   return PLAIN_BYTES + (socket.overheadBytes ?? 0);
 }
 
-/** The endpoint's 101, as it is sent on. */
+/** The endpoint's 101, to be passed on. */
 interface Welcome {
   readonly head: Uint8Array<ArrayBuffer>;
 }
@@ -66,15 +66,14 @@ const UNAVAILABLE: Refusal = {
   headers: { "Retry-After": "1" },
 };
 
-/** How long it takes until what was let go is free, in milliseconds. */
+/** How long it takes until descriptors that were let go are free, in milliseconds. */
 const ROOM_MS = 20;
 
 let lastConnection = 0;
 const runId = Date.now().toString(36);
 
 /**
- * Resolves with the connection, its 101 sent, or with why the endpoint does not want the peer. Rejects when the peer is
- * lost.
+ * Resolves with the connection, once the 101 was sent, or with the endpoint's refusal. Rejects when the peer is lost.
  */
 export async function join(
   peer: Peer,
@@ -124,7 +123,7 @@ export async function join(
   }
 }
 
-/** Opens the private hop of `way`. Resolves with the 101 of the endpoint, or with why that does not want the peer. */
+/** Opens the private hop of `way`. Resolves with the endpoint's 101 or its refusal. */
 async function serve(
   peer: Peer,
   id: string,
@@ -137,13 +136,13 @@ async function serve(
   try {
     inner = await dial(socketPath, admission);
   } catch (error) {
-    // Whatever it is, it is on our side, and the record has its words.
+    // Whatever it is, it is on our side, and it is recorded.
     log("endpoint.unreachable", { connection: id, endpoint, error: String(error) });
     return UNAVAILABLE;
   }
   peer.inner = inner;
-  // Longer than an endpoint ever takes that is in order. Whatever becomes of the peer until then: the runtime leaks a
-  // descriptor if the hop is closed before the response head is here.
+  // Longer than a working endpoint ever takes. Until then the hop stays open, whatever becomes of the peer: the runtime
+  // leaks a descriptor if it is closed before the response head has come.
   peer.limitTime(limits.handshakeTimeout + limits.authTimeout, () => closeQuietly(inner));
   try {
     const { address } = peer;
@@ -164,7 +163,7 @@ async function serve(
   }
 }
 
-/** Connects to the endpoint; a second time if the descriptors have run out, whose limit is known by then. */
+/** Connects to the endpoint, and tries again if there was no descriptor and some were freed. */
 async function dial(path: string, admission: Admission): Promise<ByteSocket> {
   try {
     return await Deno.connect({ transport: "unix", path });

@@ -1,4 +1,4 @@
-// The way to a request head: the PROXY preamble and TLS, where there are any, and the head itself, all in one time limit.
+// Reads the request head of a peer, after the PROXY preamble and TLS if there are any, all in one time limit.
 
 import {
   badRequest,
@@ -24,7 +24,7 @@ export interface Opening {
   readonly rest: Uint8Array<ArrayBuffer>;
 }
 
-/** What the way to a head depends on. */
+/** What reading a head depends on. */
 export interface OpeningOptions {
   readonly endpoint: string;
   readonly tls?: TlsAcceptor | undefined;
@@ -52,13 +52,13 @@ const TOO_LONG: Refusal = {
 const LF = 10;
 
 /**
- * Reads on to the request head. Undefined when there is nobody left to answer: the peer has ended, or was cut for being
- * late. Rejects when the peer is lost.
+ * Reads the request head. Undefined when there is nobody left to answer: the peer has ended, or was cut for being late.
+ * Rejects when the peer is lost.
  *
- * Who the client is, whether it may connect, and its place in the rate come before the work that the rate is to prevent:
- * a peer without a proxy is asked before anything is read, and one that a PROXY preamble names before TLS. The client
- * of a proxy that writes X-Forwarded-For is known after the head; what is spent on it until then is bounded by the head's
- * size and time limit and by --max-connections, and how fast it can come is the trusted proxy's business.
+ * Address rules and the rate are checked before the work that they are to prevent: for a peer without a proxy before
+ * anything is read, for a client that a PROXY preamble names before TLS. The client behind X-Forwarded-For is known
+ * only after the head; until then its cost is bounded by the head's size and time limit and by --max-connections, and
+ * how fast it can come is up to the trusted proxy.
  */
 export async function open(
   peer: Peer,
@@ -98,14 +98,14 @@ async function readOpening(
   if (admission.expectsPreamble(proxy)) {
     const client = await readPreamble(peer);
     if (typeof client !== "string") return client;
-    // Also where the preamble names nobody: what is in the head then is a claim of whoever stands before the proxy.
+    // Also where the preamble names nobody: X-Forwarded-For is then only a claim of somebody in front of the proxy.
     const refusal = identify(peer, client, admission);
     if (refusal !== undefined) return refusal;
   }
   if (tls !== undefined) {
     const result = await tls.handshake(peer.socket, handshakeTimeout);
     if (!result.ok) {
-      // Who goes away has broken no rule.
+      // Going away breaks no rule.
       return { status: 400, reason: result.reason, rule: "tls", isViolation: result.isLost !== true };
     }
     peer.socket = result.socket;
@@ -117,7 +117,7 @@ async function readOpening(
   return identify(peer, client, admission) ?? opening;
 }
 
-/** Takes the client in, or says why it may not connect now. */
+/** Counts the client in, or returns why it may not connect now. */
 function identify(peer: Peer, address: string, admission: Admission): Refusal | undefined {
   peer.address = address;
   const refusal = admission.check(address);
@@ -128,8 +128,8 @@ function identify(peer: Peer, address: string, admission: Admission): Refusal | 
 }
 
 /**
- * Reads a PROXY preamble and leaves the socket as it is after that. Resolves with the client's address, which is the
- * proxy's where the preamble names nobody, or with what is wrong.
+ * Reads a PROXY preamble, and no more from the socket. Resolves with the client's address (the proxy's if the preamble
+ * names nobody) or with what is wrong.
  */
 async function readPreamble(peer: Peer): Promise<string | Refusal> {
   const bytes = new Uint8Array(MAX_V2_SIZE);

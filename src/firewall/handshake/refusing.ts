@@ -1,4 +1,4 @@
-// Refusals on the wire: the answer, a moment to read it, and an end that no peer can put off.
+// Refusals on the wire: the answer, a moment to read it, and an end that no peer can delay.
 
 import { encodeRefusal, type Refusal } from "../../protocol/handshake.ts";
 import type { Admission } from "../admission.ts";
@@ -19,8 +19,8 @@ export interface Refused {
 const REFUSAL_TIMEOUT_MS = 1000;
 
 /**
- * How many refused peers may take that time at once. Who is refused counts for no limit on its address, so without this
- * one address could hold every place there is; most of those beyond see the answer all the same.
+ * How many refused peers may take that time at once. Refused peers count toward no limit on their address, so one
+ * address could hold every place otherwise. Most of those beyond see the answer all the same.
  */
 const MAX_LINGERING = 256;
 
@@ -45,7 +45,7 @@ export async function answer({ socket, isHead }: Refused, refusal: Refusal): Pro
   await sendLast(socket, encodeRefusal(refusal, { date, hasBody: !isHead }));
 }
 
-/** Sends the last that there is to say and waits, for a moment, until it has been read; then the socket may be closed. */
+/** Sends the last bytes and waits, for a moment, until they are read; then the socket may be closed. */
 export async function sendLast(socket: ByteSocket, bytes: Uint8Array): Promise<void> {
   const mayLinger = lingering < MAX_LINGERING;
   const timer = setTimeout(() => closeQuietly(socket), REFUSAL_TIMEOUT_MS);
@@ -59,7 +59,7 @@ export async function sendLast(socket: ByteSocket, bytes: Uint8Array): Promise<v
   }
 }
 
-/** The same while a read is pending, which the end of the socket ends. Never rejects for the loss of the peer. */
+/** As `answer`, while a read is pending, which closing the socket ends. Never rejects for the loss of the peer. */
 export async function interrupt(peer: Refused, refusal: Refusal): Promise<void> {
   const { socket, canAnswer, isHead } = peer;
   const timer = setTimeout(() => closeQuietly(socket), REFUSAL_TIMEOUT_MS);

@@ -3,15 +3,15 @@
 import { StartError } from "../../core/errors.ts";
 import { isOpenMode, readRegularFile, UnreadableFile } from "../../core/regular_file.ts";
 
-/** What is in a file, and whether too many can read it. */
+/** The content of a file, and whether others can read it. */
 export interface PemFile {
   readonly text: string;
-  /** Whether others can read it; a group may, which is a way of many systems to let servers do so. */
+  /** Whether others can read it. A group may: many systems let servers read keys that way. */
   readonly isOpen: boolean;
 }
 
 /**
- * Reads the file at `path`, which is `what` to whoever has to mend it.
+ * Reads the file at `path`; `what` names it in errors.
  *
  * @throws {StartError} when it can't be read
  */

@@ -1,4 +1,4 @@
-// The server's side of the TLS handshake, on connections that have been accepted and admitted already.
+// The server's side of the TLS handshake, on connections that were accepted and admitted.
 
 import type { X509Certificate } from "node:crypto";
 import { createServer, type Server, type TLSSocket } from "node:tls";
@@ -12,40 +12,40 @@ import { TlsSocket } from "./tls_socket.ts";
 import { TlsStream } from "./tls_stream.ts";
 import { TlsTurns } from "./tls_turns.ts";
 
-/** How a TLS handshake ended: with a connection, or with a reason for the log that holds no words of the peer. */
+/** How a TLS handshake ended: with a connection, or with a reason for the log that quotes nothing from the peer. */
 export type TlsResult = { readonly ok: true; readonly socket: ByteSocket } | TlsFailure;
 
 /** Why there is no TLS connection. */
 export interface TlsFailure {
   readonly ok: false;
   readonly reason: string;
-  /** The peer ended, which breaks no rule. */
+  /** Whether the peer just went away, which breaks no rule. */
   readonly isLost?: true;
 }
 
 /** A failure, and what the peer is told of it. */
 interface Ending {
   readonly failure: TlsFailure;
-  /** Written before the end, encrypted if there is a connection; the library writes its own alert by itself. */
+  /** Written before the end, encrypted if there is a connection. The library writes its own alerts. */
   readonly last?: Uint8Array;
-  /** Nothing is told. */
+  /** Whether the peer is told nothing. */
   readonly isSilent?: true;
-  /** What the library says of it; the alert that it writes is known only when that is written. */
+  /** The library's words. Which alert it sends is known only once it is written. */
   readonly detail?: string;
 }
 
-/** What handshakes are made with until there is another identity. */
+/** What handshakes are made with until the next reload. */
 interface Terms {
-  /** It never listens; the library keeps the certificate, its key and what it makes of a connection in it. */
+  /** It never listens. The library keeps the certificate, its key and its connection handler in it. */
   readonly server: Server;
   readonly clientCa: string | undefined;
-  /** There with a client authority. */
+  /** Undefined without a client authority. */
   readonly clients: CheckedClients | undefined;
 }
 
 /** How long a peer may take to read why there is no connection, in milliseconds. */
 const LINGER_MS = 1000;
-/** How many may take that at once; those beyond have a moment, in which most are told all the same. */
+/** How many may take that long at once. Those beyond get a moment, which is enough for most. */
 const MAX_LINGERING = 256;
 const MOMENT_MS = 20;
 
@@ -62,7 +62,7 @@ const OUTDATED: Ending = {
     ok: false,
     reason: "the session to be resumed is not of a client certificate that is accepted now",
   },
-  // Neither is it given a ticket for another attempt: without one, the next attempt is a whole handshake.
+  // Nor is it given a ticket: without one, its next attempt is a whole handshake.
   isSilent: true,
 };
 const SPEAK_TLS = badRequest("this port speaks TLS: use wss:// or https://");
@@ -77,7 +77,7 @@ export class TlsAcceptor {
   /**
    * Throws {@linkcode StartError} when the identity can't be used.
    *
-   * @param log Is told of a certificate that is not valid now.
+   * @param log Gets a record if the certificate is not valid now.
    */
   constructor(identity: TlsIdentity, log?: Log) {
     this.#log = log;
@@ -85,8 +85,8 @@ export class TlsAcceptor {
   }
 
   /**
-   * Uses another identity for the handshakes that begin from now on; whatever has begun goes on. With another client
-   * authority no older session can be resumed. Throws {@linkcode StartError} when it can't be used, and keeps the old one.
+   * Uses another identity for handshakes that begin from now on; those under way go on. With another client authority
+   * no older session can be resumed. Throws {@linkcode StartError} when it can't be used, and keeps the old one.
    */
   reload(identity: TlsIdentity): void {
     this.#terms = this.#createTerms(identity, this.#terms);
@@ -101,9 +101,9 @@ export class TlsAcceptor {
       key,
       ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true }),
       minVersion: "TLSv1.2",
-      // RFC 7301: who knows nothing but another protocol is told so by an alert.
+      // RFC 7301: a client that offers only other protocols gets an alert.
       ALPNProtocols: ["http/1.1"],
-      // The library's own timer frees nothing, and holds a failed handshake as long as it runs: 2 minutes if this were 0.
+      // The library's own timer frees nothing, and would hold a failed handshake until it ends: for 2 minutes with 0.
       handshakeTimeout: -1,
     });
     if (clientCa === undefined) return { server, clientCa, clients: undefined };
@@ -115,7 +115,7 @@ export class TlsAcceptor {
    * Makes the handshake on `socket`, which it owns from now on: closed with the TLS connection, or before this resolves
    * if there is none. To end a handshake early, close `socket`. Rejects with faults of this program only.
    *
-   * Holds a kilobyte until a whole ClientHello is there, and computes nothing before its turn.
+   * Holds about a kilobyte until the whole ClientHello is there, and computes nothing before its turn.
    *
    * @param timeoutMs Milliseconds until the handshake must be complete.
    */
@@ -161,7 +161,7 @@ export class TlsAcceptor {
     if (typeof hello === "number") return { ...failed(ALERTS[hello]), last: encodeAlert(hello) };
     return await new Promise((resolve, reject) => {
       const onSecure = (tls: TLSSocket, { clients }: Terms) => {
-        // Not by terms of before a reload, under which the handshake began.
+        // A handshake that began before a reload is not judged by the old terms.
         const ending = clients === this.#terms.clients ? judge(clients, tls) : OUTDATED;
         if (ending?.isSilent) stream.mute();
         resolve(ending ?? new TlsSocket(tls, stream, socket));
@@ -194,8 +194,8 @@ export class TlsAcceptor {
 }
 
 /**
- * Has the library make TLS of `stream`. Calls `onSecure` when the handshake is complete, `onFailure` when it can't be, with
- * nothing if the peer has ended.
+ * Starts TLS on `stream`. Calls `onSecure` when the handshake is complete, `onFailure` when it fails, without an error
+ * if the peer has ended.
  */
 function connect(
   server: Server,
@@ -205,7 +205,7 @@ function connect(
 ): void {
   const handlers: Record<string, (subject: never) => void> = {
     secureConnection: (tls: TLSSocket) => {
-      // An end is now the end of one direction.
+      // From now on an end is that of one direction.
       stream.off("end", onEnd);
       onSecure(tls);
     },
@@ -215,19 +215,21 @@ function connect(
     onFailure();
   }
   stream.on("end", onEnd);
-  // To create a server costs as much as a handshake. This is the one that there is, with other ears.
+  // Creating a server costs as much as a handshake. This is the existing one, with other listeners.
   const own: Server = Object.create(server, {
     emit: {
       value: (event: string, subject: never) => handlers[event]?.(subject),
     },
-    // Not false: a client without a certificate gets the alert for it. And not true: what becomes of one with a wrong
-    // certificate is decided here.
+    // Not false: a client without a certificate must get the alert for it. Not true: a wrong certificate is judged
+    // here.
     rejectUnauthorized: { value: undefined },
   });
   for (const accept of server.listeners("connection")) accept.call(own, stream);
 }
 
-/** What is wrong with the client, if a client authority says who may come; a session that is resumed proves nothing alone. */
+/**
+ * What is wrong with the client's certificate, if there is a client authority. A resumed session alone proves nothing.
+ */
 function judge(clients: CheckedClients | undefined, tls: TLSSocket): Ending | undefined {
   if (clients === undefined) return undefined;
   const certificate: X509Certificate | undefined = tls.getPeerX509Certificate();
@@ -241,7 +243,7 @@ function judge(clients: CheckedClients | undefined, tls: TLSSocket): Ending | un
   }
   // The types say an error, but the library puts its code here.
   const reason = `the client certificate was not accepted: ${tls.authorizationError}`;
-  // An 'error' that nobody hears would end the process; whatever it is, there is no connection.
+  // An unhandled 'error' would end the process; whatever it is, there is no connection.
   tls.on("error", () => {});
   // The library can't send an alert any more, so the peer is told in words.
   tls.end(encode({ status: 403, reason }));
@@ -254,7 +256,7 @@ function describe(error: Error): Ending | undefined {
   if (typeof code !== "string" || !code.startsWith("ERR_SSL_")) {
     return isConnectionLost(error) ? LOST : undefined;
   }
-  // An alert that is encrypted; the library's other codes are rough.
+  // The alert was encrypted; the library's other codes are vague.
   const kind = code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE"
     ? "certificate_required"
     : code.slice("ERR_SSL_".length).toLowerCase();

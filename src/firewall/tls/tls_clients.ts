@@ -1,27 +1,30 @@
-// Which client certificates have been checked, so that a session of one that was never checked resumes nothing.
+// Remembers which client certificates were checked, so that no session of another one is resumed.
 
 import type { X509Certificate } from "node:crypto";
 import { readCertificates } from "./tls_identity.ts";
 
-/** How many certificates are remembered; who is forgotten has to make a whole handshake. */
+/** How many certificates are remembered; a forgotten one needs a whole handshake. */
 const MAX_CLIENTS = 16_384;
 
-/** What is looked at of a certificate, and of the one that issued it if the client has sent that too. */
+/** What is needed of a certificate, and of its issuer's if the client has sent it. */
 export interface ClientCertificate extends Pick<X509Certificate, "fingerprint256" | "validTo"> {
   readonly issuerCertificate?: ClientCertificate | undefined;
 }
 
 /**
- * The certificates that whole handshakes have proved against one client authority.
+ * The certificates that whole handshakes have checked against one client authority.
  *
- * The runtime's TLS resumes each session that this process has ever made, also one of another authority or of a time
- * without any, and calls it authorized; no option of it prevents that. So a resumption counts only if the certificate of
- * its session is here. Only who holds a valid certificate can add one.
+ * The runtime's TLS resumes any session that this process has made, also under another authority or without one, and
+ * calls it authorized; no option prevents that. So a resumption counts only if the certificate of its session is here.
+ * Only the holder of a valid certificate can add one.
  */
 export class CheckedClients {
   readonly #authorities: ReadonlySet<string>;
   readonly #most: number;
-  /** Until when a session of a certificate may be resumed, in milliseconds since 1970, by fingerprint; longest unused first. */
+  /**
+   * Until when sessions of a certificate may be resumed, in milliseconds since 1970, by fingerprint; longest unused
+   * first.
+   */
   readonly #untilMs = new Map<string, number>();
 
   /**
@@ -38,7 +41,7 @@ export class CheckedClients {
   /** Remembers a certificate that has been checked just now. */
   add({ fingerprint256, validTo, issuerCertificate: issuer }: ClientCertificate): void {
     let untilMs = Date.parse(validTo);
-    // The end of an authority counts for nothing, as in a whole handshake (RFC 5280 §6.1).
+    // The end date of the authority does not count, as in a whole handshake (RFC 5280 §6.1).
     if (issuer !== undefined && !this.#authorities.has(issuer.fingerprint256)) {
       untilMs = Math.min(untilMs, Date.parse(issuer.validTo));
     }

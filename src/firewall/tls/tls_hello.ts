@@ -25,10 +25,10 @@ export const ALERTS = {
 /** The number of an alert. */
 export type Alert = keyof typeof ALERTS;
 
-/** Why there will be no hello: another protocol, or what alert TLS has for it. */
+/** Why there is no hello: another protocol, or the number of the TLS alert for the mistake. */
 export type HelloFault = "http" | "not_tls" | Alert;
 
-/** Room for a usual hello; only a longer one gets more. */
+/** Room for a usual hello; a longer one gets more. */
 const USUAL_SIZE = 1024;
 /** The most bytes that a hello may take with its record headers; real ones have some 2000. */
 export const MAX_HELLO_SIZE = 16_384;
@@ -40,7 +40,10 @@ const CLIENT_HELLO = 1;
 const MESSAGE_HEADER_SIZE = 4;
 const MAX_RECORD_SIZE = 16_384;
 
-/** Resolves with what came first and holds a whole ClientHello, with why there is none, or with nothing at the peer's end. */
+/**
+ * Resolves with the first bytes, in which there is a whole ClientHello, with why there is none, or with undefined at
+ * the peer's end.
+ */
 export async function readHello(
   socket: Pick<ByteSocket, "read">,
 ): Promise<Uint8Array | HelloFault | undefined> {
@@ -61,16 +64,16 @@ export async function readHello(
   }
 }
 
-/** Looks at each byte once, and at a hello in many records as at one in a single record. */
+/** Looks at each byte once, also if the hello is split over many records. */
 export class HelloScanner {
-  /** Where the record begins that is not whole yet. */
+  /** The start of the unfinished record. */
   #recordAt = 0;
-  /** The length and type in front of the message: as many bytes of it as have been seen. */
+  /** How many bytes of the message's type and length were seen. */
   #messageHeader = 0;
   #messageHeaderSize = 0;
   #payloadSize = 0;
 
-  /** Takes the bytes from 0 to `end`, which begin with those of the last call. */
+  /** Takes the bytes from 0 to `end`, of which those of earlier calls were seen. */
   scan(bytes: Uint8Array, end: number): "incomplete" | "whole" | HelloFault {
     if (this.#recordAt === 0 && end > 0 && bytes[0] !== HANDSHAKE) return foreign(bytes, end);
     for (;;) {
@@ -103,24 +106,24 @@ export class HelloScanner {
   }
 }
 
-/** A fatal alert as a record that nothing encrypts (RFC 8446 §6). */
+/** A fatal alert as an unencrypted record (RFC 8446 §6). */
 export function encodeAlert(alert: Alert): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(21, 3, 3, 0, 2, 2, alert);
 }
 
-/** The fatal alert that `bytes` end with, if that is not encrypted; undefined if there is none, or one without a name. */
+/** The unencrypted fatal alert at the end of `bytes`; undefined if there is none, or none of {@linkcode ALERTS}. */
 export function readAlert(bytes: Uint8Array): Alert | undefined {
   const [type, major, , high, low, level, alert] = bytes.subarray(-7);
   const isAlert = type === 21 && major === 3 && high === 0 && low === 2 && level === 2;
   return isAlert && alert! in ALERTS ? alert as Alert : undefined;
 }
 
-/** What the bytes are that are no handshake of TLS. */
+/** What bytes are that are not a TLS handshake. */
 function foreign(bytes: Uint8Array, end: number): "incomplete" | HelloFault {
   const first = bytes[0]!;
   // Another record of TLS: an alert, or data before any handshake.
   if (first >= 20 && first <= 23) return end === 1 ? "incomplete" : bytes[1] === 3 ? 10 : "not_tls";
-  // A method in capital letters and a blank, as far as it has come.
+  // A method in capital letters and a space, as far as it has come.
   for (let at = 0; at < Math.min(end, 8); at++) {
     const byte = bytes[at]!;
     if (byte === 0x20 && at > 2) return "http";

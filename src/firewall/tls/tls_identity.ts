@@ -1,17 +1,17 @@
-// Certificates and keys: whether they can be used at all, which the TLS library does not say before it needs them.
+// Checks certificates and keys, which the TLS library does only when it needs them.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { StartError } from "../../core/errors.ts";
 
-/** Who the server is, and whom it lets in; all in PEM. */
+/** Who the server is, and which clients it accepts; all in PEM. */
 export interface TlsIdentity {
   /** The server's certificate, then its intermediates. */
   readonly cert: string;
   /** The private key of the server's certificate, not encrypted. */
   readonly key: string;
-  /** With this, a client must show a certificate that one of these authorities has signed (RFC 8446 §4.3.2). */
+  /** If given, a client must show a certificate that one of these authorities has signed (RFC 8446 §4.3.2). */
   readonly clientCa?: string | undefined;
-  /** Where they are from, for whoever has to mend them. */
+  /** Their paths, for error messages. */
   readonly files?: Readonly<Partial<Record<"cert" | "key" | "clientCa", string | undefined>>>;
 }
 
@@ -30,7 +30,7 @@ export function checkIdentity(
   try {
     privateKey = createPrivateKey(key);
   } catch {
-    // Whatever the library dislikes about the key. What was caught is left out: no part of a key may reach a log.
+    // Whatever the library says about the key, its error is left out: no part of a key may reach a log.
     throw new StartError(`Cannot use the ${keyName}: it is not an unencrypted private key in PEM`);
   }
   if (!certificate.checkPrivateKey(privateKey)) {
@@ -52,7 +52,7 @@ function isoTime(date: string): string {
 }
 
 /**
- * The certificates in `pem`, at least one.
+ * The certificates in `pem`: at least one.
  *
  * @param what What they are, for the error.
  * @throws {StartError} when there is none, or one can't be read.

@@ -1,10 +1,10 @@
-// An established TLS connection as the byte stream that the firewall works with.
+// An established TLS connection as a `ByteSocket`.
 
 import type { TLSSocket } from "node:tls";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 import type { TlsStream } from "./tls_stream.ts";
 
-/** What is pending: how it is settled. */
+/** A pending read or write. */
 interface Pending<T> {
   resolve(value: T): void;
   reject(error: Error): void;
@@ -15,16 +15,16 @@ interface PendingRead extends Pending<number | null> {
 }
 
 /**
- * Decrypts only while a read is pending, and a write is over when the socket underneath has taken all of it. One read
- * and one write may be pending at a time; their buffers are the caller's again when they settle.
+ * Decrypts only while a read is pending. A write resolves when the socket underneath has taken all of it. One read and
+ * one write may be pending at a time; their buffers belong to the caller again when they settle.
  */
 export class TlsSocket implements ByteSocket {
-  /** As measured: 3000 idle connections of the program with TLS against as many without. */
+  /** Measured with 3000 idle connections, with and without TLS. */
   readonly overheadBytes = 36 * 1024;
   readonly #tls: TLSSocket;
   readonly #stream: TlsStream;
   readonly #socket: ByteSocket;
-  /** Decrypted and not yet read: what came of one chunk. Each has a buffer of its own. */
+  /** Decrypted and not yet read, from one chunk. Each has its own buffer. */
   readonly #chunks: Uint8Array[] = [];
   #hasEnded = false;
   #failure: Error | undefined;
@@ -35,7 +35,7 @@ export class TlsSocket implements ByteSocket {
   /**
    * @param tls Its handshake is complete; the adapter owns and closes it.
    * @param stream What `tls` works on.
-   * @param socket What `stream` works on; the adapter owns and closes it.
+   * @param socket The socket under `stream`; the adapter owns and closes it.
    */
   constructor(tls: TLSSocket, stream: TlsStream, socket: ByteSocket) {
     this.#tls = tls;
@@ -51,7 +51,7 @@ export class TlsSocket implements ByteSocket {
       this.#hasEnded = true;
       this.#serveRead();
     });
-    // An 'error' that nobody hears would end the process.
+    // An unhandled 'error' would end the process.
     tls.on("error", (error) => this.#fail(error));
     stream.on("error", (error) => this.#fail(error));
     tls.on("close", () => this.#fail(closed()));
@@ -91,7 +91,9 @@ export class TlsSocket implements ByteSocket {
     });
   }
 
-  /** Frees the descriptor at once, without a close_notify; what is pending rejects. Harmless when done twice. */
+  /**
+   * Frees the descriptor at once, without a close_notify; pending reads and writes reject. Harmless when called twice.
+   */
   close(): void {
     this.#chunks.length = 0;
     this.#hasEnded = false;
@@ -119,13 +121,13 @@ export class TlsSocket implements ByteSocket {
     bytes.set(chunk.subarray(0, size));
     if (size === chunk.length) {
       this.#chunks.shift();
-      // Left to the garbage collector, those of many peers would pile up to a hundred megabytes.
+      // Left to the garbage collector, those of many peers would add up to a hundred megabytes.
       (chunk.buffer as ArrayBuffer).transfer(0);
     } else this.#chunks[0] = chunk.subarray(size);
     return size;
   }
 
-  /** Ends everything; the first failure is the one that is reported. */
+  /** Ends everything; only the first failure is reported. */
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;

@@ -1,36 +1,36 @@
-// A byte stream as the stream that node:tls works on, which reads only while somebody wants what it brings.
+// A `ByteSocket` as the stream under node:tls, which reads only while its data is wanted.
 
 import { EventEmitter } from "node:events";
 import { large } from "../connection/buffer_stock.ts";
 import { type ByteSocket, expectLoss, writeAll } from "../byte_socket.ts";
 import { type Alert, readAlert } from "./tls_hello.ts";
 
-/** Bytes of the buffer that waits for an idle peer; a flood is read with large ones from the stock. */
+/** Bytes of the buffer for an idle peer; a flood is read with large buffers from the stock. */
 const IDLE_SIZE = 1024;
 
 /**
- * The encrypted side of a TLS connection. It is no `Duplex`: that costs an idle connection two queues which are never
- * used and each record a copy, and would drop the alert, which comes when the library has destroyed it already.
+ * The encrypted side of a TLS connection. Not a `Duplex`: that would cost an idle connection two unused queues and each
+ * record a copy, and would drop the alert, which is written after the library has destroyed the stream.
  *
- * The runtime's TLS reads on when its reader has stopped, and keeps all of it in memory. What bounds a flood is that
- * this stream does not read either: at most one chunk is on its way.
+ * The runtime's TLS reads on when its reader has stopped, and keeps everything in memory. So this stream stops reading
+ * too: at most one chunk is on its way.
  */
 export class TlsStream extends EventEmitter {
   readonly readable = true;
   readonly writable = true;
   readonly allowHalfOpen = true;
-  /** The last fatal alert that was written in the clear. */
+  /** The last fatal alert that was written unencrypted. */
   alert: Alert | undefined;
   readonly #socket: ByteSocket;
   readonly #idle = new Uint8Array(IDLE_SIZE);
-  /** Whether the TLS side is waiting for bytes that it can use; set by who reads the other end. */
+  /** Whether the reader of the decrypted side wants more. */
   #isWanted = false;
   #isReading = false;
   #isLarge = false;
   #isDestroyed = false;
   #isMuted = false;
   #hasEnded = false;
-  /** Resolves at the peer's end, once that is all that is waited for. */
+  /** Called at the peer's end, once that is waited for. */
   #onEnd: (() => void) | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
 
@@ -40,7 +40,7 @@ export class TlsStream extends EventEmitter {
     this.#socket = socket;
   }
 
-  /** Hands `bytes` to the library as what was read first, and begins to read. */
+  /** Hands `bytes` to the library as the first ones read, and begins to read. */
   start(bytes: Uint8Array): void {
     this.emit("data", bytes);
     this.want(true);
@@ -52,17 +52,17 @@ export class TlsStream extends EventEmitter {
     this.#pull();
   }
 
-  /** Nothing more gets out, not even what the library has to say by now. */
+  /** Writes nothing more, not even what the library has written already. */
   mute(): void {
     this.#isMuted = true;
   }
 
   /**
-   * Ends the writing side when all is written that the library has to say, then `bytes`, and throws away what still
-   * comes. Resolves at the peer's end, or when the socket is closed.
+   * Writes all that the library still has, then `bytes`, ends the writing side, and drops what still comes. Resolves at
+   * the peer's end, or when the socket is closed.
    */
   async finish(bytes?: Uint8Array): Promise<void> {
-    // The library hands over what it has encrypted some microtasks after it has told of the failure.
+    // The library hands over its last record some microtasks after it has reported the failure.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (bytes !== undefined) this.write(bytes);
     this.destroy();
@@ -80,12 +80,12 @@ export class TlsStream extends EventEmitter {
       await this.#lastWrite;
       await this.#socket.closeWrite();
     } catch (error) {
-      // The peer is gone or the deadline has closed the socket: reading will tell.
+      // The peer is gone or the deadline has closed the socket: the read ends with it.
       expectLoss(error);
     }
   }
 
-  /** As of a stream; works when it has been destroyed, too. */
+  /** As of a stream; also works after `destroy`. */
   write(bytes: Uint8Array, done?: () => void): boolean {
     if (this.#isMuted) return false;
     this.alert = readAlert(bytes) ?? this.alert;
@@ -130,7 +130,7 @@ export class TlsStream extends EventEmitter {
       });
   }
 
-  /** What is delivered has been decrypted when this returns, and the buffer is free. */
+  /** Delivers bytes to the library, which has decrypted them when this returns: the buffer is free then. */
   #deliver(bytes: Uint8Array, size: number | null): void {
     this.#isLarge = size !== null && size >= IDLE_SIZE;
     if (size === null) this.#end("end");

@@ -1,21 +1,21 @@
-// Whose TLS handshake is worked on: one at a time, and never for more than a share of the event loop's time.
+// The queue of TLS handshakes: one at a time, for no more than a share of the event loop's time.
 
-/** How long the loop belongs to others after a handshake, as a multiple of what the handshake took. */
+/** How long the loop is left to others after a handshake, as a multiple of the handshake's time. */
 const REST_FACTOR = 1;
 
-/** A queue, first come first served. What a handshake computes it computes at once, so there is never a second under way. */
+/** A queue, first come first served. A handshake computes in one go, so there is never a second one under way. */
 export class TlsTurns {
   readonly #waiting = new Set<() => void>();
-  /** Until when the loop belongs to others, in milliseconds of the monotonic clock. */
+  /** Until when the loop is left to others, in milliseconds of the monotonic clock. */
   #restUntilMs = 0;
 
-  /** Whether the next turn has its time already. */
+  /** Whether a timer for the next turn is set. */
   #isTimed = false;
 
   /**
    * Runs `work`, which does not throw, when its turn comes: at once if nobody waits.
    *
-   * @returns What takes it out of the queue; harmless when it has run.
+   * @returns A function that removes it from the queue; harmless when it has run.
    */
   take(work: () => void): () => void {
     if (this.#waiting.size === 0 && performance.now() >= this.#restUntilMs) this.#run(work);

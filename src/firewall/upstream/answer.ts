@@ -1,4 +1,4 @@
-// The answer of somebody else's server: a right 101, a refusal of its own that may be passed on, or nonsense. No I/O but reads.
+// Reads the answer of an upstream: a correct 101, a refusal to be passed on, or neither.
 
 import {
   findHeadEnd,
@@ -25,13 +25,16 @@ export interface BadAnswer {
   readonly fault: string;
 }
 
-/** The longest body of a refusal that is passed on, in bytes. */
+/** How much of a refusal's body is passed on, in bytes. */
 const MAX_BODY_SIZE = 4096;
-/** How long its end is waited for, in milliseconds: the status matters more. */
+/** How long to wait for its end, in milliseconds: the status matters more. */
 const BODY_TIMEOUT_MS = 1000;
 const NOTHING = new Uint8Array(0);
 
-/** Reads the answer to a request with this expected Accept and these subprotocols. Rejects when the connection breaks. */
+/**
+ * Reads the answer to a request, given the Accept to expect and the subprotocols that were offered. Rejects when the
+ * connection breaks.
+ */
 export async function readUpstreamAnswer(
   socket: ByteSocket,
   accept: string,
@@ -107,7 +110,9 @@ async function readRefusal(
   return text === "" ? refusal : { ...refusal, text };
 }
 
-/** The beginning of the body, as far as it comes in time; empty if it is compressed, for it is passed on as text. */
+/**
+ * The beginning of the body, as far as it comes in time; empty if it is compressed, because it is passed on as text.
+ */
 async function readBody(
   socket: ByteSocket,
   buffer: HeadBuffer,

@@ -1,20 +1,20 @@
-// A body in chunks as it comes, up to a limit (RFC 9112 §7.1). No I/O.
+// Decodes a chunked body as it comes, up to a limit (RFC 9112 §7.1). No I/O.
 
-/** Most of a line between two chunks, its extensions included, in bytes. */
+/** The longest line between two chunks, with its extensions, in bytes. */
 const MAX_LINE = 256;
 const CR = 13;
 const LF = 10;
 const SEMICOLON = 59;
 
-/** Takes the bytes of a body in chunks. What comes after the limit, or after what is no chunk, is dropped. */
+/** Takes the bytes of a chunked body. What comes after the limit, or after a broken chunk, is dropped. */
 export class ChunkedBody {
-  /** Whether nothing more is to be given. */
+  /** Whether it takes nothing more. */
   isOver = false;
   readonly #bytes: Uint8Array;
   #size = 0;
   /** What the next byte belongs to: the size of a chunk, the rest of its line, the chunk, or the line end after it. */
   #state: "size" | "extension" | "data" | "end" = "size";
-  /** The size of the chunk as far as it is read, then what is left of it. */
+  /** The size of the chunk as far as it is read, then how much of it is left. */
   #left = 0;
   #lineSize = 0;
 
@@ -54,7 +54,7 @@ export class ChunkedBody {
     const digit = this.#state === "size" ? hexDigit(byte) : -1;
     if (digit >= 0) {
       this.#left = this.#left * 16 + digit;
-      // 8 digits are more than anybody may send here.
+      // More than 8 digits are larger than any chunk that may come.
       if (this.#left > 0xffffffff) this.isOver = true;
     } else if (byte === SEMICOLON && this.#state === "size" && this.#lineSize > 1) this.#state = "extension";
     else this.isOver = true;
@@ -62,7 +62,7 @@ export class ChunkedBody {
 
   #endLine(): void {
     if (this.#state === "end") return this.#begin("size");
-    // The last chunk is empty, and what follows it says nothing about the body.
+    // The last chunk is empty; what follows is not part of the body.
     if (this.#left === 0) this.isOver = true;
     this.#begin("data");
   }

@@ -1,11 +1,11 @@
-// A connection to somebody else's server, within a time limit: TCP, TLS or a Unix socket.
+// Connects to an upstream within a time limit: TCP, TLS or a Unix socket.
 
 import type { Settings } from "../../core/settings/declarations.ts";
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
 import { readPem } from "../tls/pem_file.ts";
 
-/** What TLS to a server needs; texts in PEM. */
+/** The settings of TLS to upstreams, in PEM. */
 export interface UpstreamTls {
   readonly caCerts: string[];
   readonly serverName: string | undefined;
@@ -21,7 +21,7 @@ export interface DialFailure {
 }
 
 /**
- * Reads what the settings name.
+ * Reads the files of the settings.
  *
  * @throws {StartError} when a file can't be read.
  */
@@ -37,7 +37,7 @@ export function readUpstreamTls(settings: Settings): UpstreamTls {
   };
 }
 
-/** Connects, TLS included, until `signal` says not to. Names are looked up anew each time. Never rejects. */
+/** Connects, TLS included, until `signal` is aborted. Names are resolved anew each time. Never rejects. */
 export async function dial(
   address: UpstreamAddress,
   tls: UpstreamTls,
@@ -72,7 +72,7 @@ class Attempt {
     this.#tls = tls;
   }
 
-  /** Ends it; what comes all the same is closed. */
+  /** Ends it; a connection that comes all the same is closed. */
   abort(): void {
     this.#abortion.abort();
     if (this.#socket !== undefined) closeQuietly(this.#socket);

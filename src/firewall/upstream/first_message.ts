@@ -1,4 +1,4 @@
-// A connection whose first message has to be a token: until there is a server behind it, and then a relay to that.
+// A connection whose first message must be a token: after it, a relay to an upstream.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import type { FrameCheck } from "../connection/frame_check.ts";
@@ -19,16 +19,16 @@ export interface FirstMessageOptions {
   readonly timeoutMs: number;
   readonly onStart: (host: Host) => void;
   /**
-   * Decides about the first message, `"binary"` or `"late"` if it is no text or did not come. Resolves with the relay to a
-   * server, or with what the client is told; undefined when nobody is left to be told.
+   * Decides about the first message; `token` is `"binary"` or `"late"` if that is not text or did not come. Resolves
+   * with the relay to an upstream, or with the client's refusal; undefined when nobody is left to refuse.
    */
   readonly authenticate: (token: string, isText: boolean) => Promise<Relayed | TokenRefusal | undefined>;
 }
 
-/** What a client is told whose token is good and whose server is there. */
+/** What a client gets once its token is accepted and an upstream is connected. */
 const WELCOME = "Authenticated!";
 
-/** Takes one message itself, and gives all that follows to the relay. */
+/** Takes the first message itself, and gives all others to the relay. */
 export class FirstMessage implements Way {
   readonly headroom = HEADROOM;
   readonly check: FrameCheck;
@@ -39,7 +39,7 @@ export class FirstMessage implements Way {
   #host: Host | undefined;
   #relay: Relayed | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether the message is there and being decided about, and the end of that. */
+  /** Set once the message has come; resolves with the end of the decision. */
   #deciding: Promise<void> | undefined;
   #isTold = false;
 
@@ -162,7 +162,7 @@ export class FirstMessage implements Way {
       if (outcome.text !== undefined) this.#options.outbox.send(outcome.text);
       return host.close(outcome);
     }
-    // Whoever has joined the server lets go of it then.
+    // Then the part that has joined the upstream releases it.
     if (this.#isTold || !host.isOpen) return;
     this.#options.outbox.send(WELCOME);
     this.#relay = outcome;

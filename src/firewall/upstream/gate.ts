@@ -1,4 +1,4 @@
-// What stands between a client and somebody else's server: who decides, as the firewall sees it. No I/O.
+// The gate in front of an upstream, as the firewall sees it: it decides which clients may pass. No I/O.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import type { Refusal, RequestHead } from "../../protocol/handshake.ts";
@@ -12,7 +12,7 @@ export interface Asked {
   readonly head: RequestHead;
 }
 
-/** One connection, as whoever has let it in may act on it. */
+/** A connection, as the gate that let it in may act on it. */
 export interface Crossed {
   /** Whether messages still go through. */
   readonly isOpen: boolean;
@@ -23,40 +23,43 @@ export interface Crossed {
   close(close: CloseReason): void;
 }
 
-/** Whom a token speaks for, as long as the connection lasts. */
+/** What an accepted token stands for, as long as the connection lasts. */
 export interface Ticket {
-  /** Header lines for the server: name and value, which is visible ASCII. */
+  /** Header lines for the upstream: a name and a value of visible ASCII. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** A server has accepted: what the connection costs others may be paid now, such as their oldest session. */
+  /** An upstream has accepted: now the connection may cost others something, such as their oldest session. */
   opened(): void;
-  /** Must be called when the connection has ended, or none has come of it; `code` is what the end is known by. */
+  /** Must be called when the connection has ended or did not come about; `code` is the close code of the end. */
   closed(code: number): void;
 }
 
-/** Why a token that came as a message opens nothing: the text that goes before the Close, if any. */
+/** Why a token that came as a message was refused. */
 export interface TokenRefusal extends CloseReason {
   readonly text?: string | undefined;
 }
 
-/** A handshake that may go on, without what was meant for us only. */
+/** A handshake that may pass, without what was meant only for us. */
 export interface Pass {
   /** The query with its `?`, or the empty text. */
   readonly query: string;
   readonly cookie: string | undefined;
   readonly subprotocols: readonly string[];
-  /** What is selected when the server selects none: the offer that held the token, without which browsers would end the connection. */
+  /**
+   * The subprotocol to select if the upstream selects none: the one with the token, without which browsers would end
+   * the connection.
+   */
   readonly fallback: string | undefined;
-  /** Undefined when the first message has to be a token. */
+  /** Undefined if the first message must be a token. */
   readonly ticket: Ticket | undefined;
 }
 
-/** Decides about clients; knows users, and nothing of sockets. */
+/** Decides about clients; knows users, but no sockets. */
 export interface Gate {
   /** How long the first message may take, in milliseconds, where it has to be a token. */
   readonly tokenTimeoutMs: number;
   /** Decides before anything is dialled. Rejects for a fault of the program's own only. */
   admit(asked: Asked, crossed: Crossed): Promise<Pass | Refusal>;
-  /** Decides about the first message, undefined for one that is not text or did not come in time. */
+  /** Decides about the first message; undefined for one that is not text or did not come in time. */
   authenticate(
     token: string | "binary" | "late",
     isText: boolean,

@@ -1,10 +1,10 @@
-// Whether the runtime lets the program connect to an upstream.
+// Checks the permission to connect to an upstream.
 
 import { StartError } from "../../core/errors.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 
 /**
- * Asks the runtime whether an upstream may be connected to, so that a start and not the first client finds out.
+ * Checks that the runtime permits connecting to an upstream, so that a start finds out and not the first client.
  *
  * @throws {StartError} when it may not
  */

@@ -1,17 +1,17 @@
-// The servers behind: which one is next, and which are left out for a time. No I/O.
+// The pool of upstreams: which one is next, and which are left out for a time. No I/O.
 
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import { Histogram, LATENCY_BOUNDS } from "../../telemetry/histogram.ts";
 import type { Log } from "../../telemetry/log.ts";
 
-/** What became of an attempt; a closed set, whose names are labels. */
+/** The result of an attempt; a closed set, used as labels. */
 export type ConnectResult = "ok" | "refused" | "unreachable" | "tls" | "timeout" | "bad_answer";
 
 /** After so many failures in a row a server is left out. */
 const MOST_FAILURES = 3;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
-/** How often the same kind of trouble is recorded. */
+/** How often the same kind of trouble is recorded at most, in milliseconds. */
 const RECORD_EVERY_MS = 1000;
 
 /** One server. */
@@ -19,15 +19,15 @@ export class UpstreamServer {
   readonly address: UpstreamAddress;
   /** Connections to it, with the attempts under way. */
   open = 0;
-  /** Attempts so far, and how long those took that succeeded, in seconds. */
+  /** Attempts so far by result, and how long the successful ones took, in seconds. */
   readonly connects = new Map<ConnectResult, number>();
   readonly seconds = new Histogram(LATENCY_BOUNDS);
   failures = 0;
-  /** How long it is left out at a time, 0 while it is not; until when; whether somebody tries it. */
+  /** How long it is left out each time, 0 if it is not; until when; whether a client is trying it. */
   pauseMs = 0;
   pausedUntilMs = 0;
   isTried = false;
-  /** Whether it could be connected to when it failed last: then it is better than nothing. */
+  /** Whether it accepted a connection when it last failed: then it is better than nothing. */
   isListening = false;
   #recordedMs = -Infinity;
   #unrecorded = 0;
@@ -44,7 +44,7 @@ export class UpstreamServer {
     return this.pauseMs === 0;
   }
 
-  /** How many troubles this record stands for, or undefined when there was one just now. */
+  /** How many troubles a record would stand for; undefined if there was a record just now. */
   mayRecord(nowMs: number): number | undefined {
     this.#unrecorded++;
     if (nowMs - this.#recordedMs < RECORD_EVERY_MS) return undefined;
@@ -56,9 +56,9 @@ export class UpstreamServer {
 }
 
 /**
- * Chooses the server with the fewest living connections, in turn among equals. Three failures in a row take one out for a
- * second, and each further one for twice as long, up to 30 s; one client at a time tries it then. Open connections are never
- * touched, and a lone server is always tried.
+ * Chooses the server with the fewest open connections, in turn among equals. After three failures in a row a server is
+ * left out for a second, after each further one for twice as long, up to 30 s; then one client at a time tries it. Open
+ * connections are never touched, and a lone server is always tried.
  */
 export class Pool {
   readonly servers: readonly UpstreamServer[];
@@ -83,7 +83,9 @@ export class Pool {
     this.#now = now;
   }
 
-  /** A place at the best server that is not among those tried; each must be given to `release`. Undefined if there is none. */
+  /**
+   * Takes a place at the best server not among `tried`; it must be given back by `release`. Undefined if there is none.
+   */
   pick(tried: ReadonlySet<UpstreamServer>): UpstreamServer | undefined {
     const { servers } = this;
     let best: UpstreamServer | undefined;
@@ -104,22 +106,22 @@ export class Pool {
     return best;
   }
 
-  /** 0 to be used, 1 if there is nothing better, Infinity to be left out. */
+  /** 0 to be used, 1 if there is nothing better, Infinity if left out. */
   #rank(server: UpstreamServer): number {
     if (server.isUp || this.servers.length === 1) return 0;
     if (this.#now() >= server.pausedUntilMs && !server.isTried) return 0;
-    // A client can make a server slow to answer, and must not take it from all others by that.
+    // A client can make a server slow to answer, and must not take it away from all others that way.
     return server.isListening ? 1 : Infinity;
   }
 
   /** Gives a place back. */
   release(server: UpstreamServer): void {
     server.open--;
-    // An attempt that was given up has said nothing about it.
+    // An attempt that was given up says nothing about the server.
     server.isTried = false;
   }
 
-  /** An attempt has ended like this. */
+  /** Counts the result of an attempt. */
   tried(server: UpstreamServer, result: ConnectResult, seconds = 0): void {
     server.connects.set(result, (server.connects.get(result) ?? 0) + 1);
     server.isTried = false;

@@ -1,10 +1,10 @@
-// The request to somebody else's server, made anew from a list of what may be in it. No I/O.
+// The request to an upstream, made anew from a list of what may be in it. No I/O.
 
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import type { RequestHead } from "../../protocol/handshake.ts";
 import type { Pass, Ticket } from "./gate.ts";
 
-/** Headers of the client that go on as they are; everything else stays outside. */
+/** Headers of the client that are passed on as they are; all others stay outside. */
 const PASSED_HEADERS = [
   ["Sec-WebSocket-Key", "sec-websocket-key"],
   ["Origin", "origin"],
@@ -20,7 +20,7 @@ export interface UpstreamRequest {
   readonly pass: Pass;
   readonly ticket: Ticket;
   readonly server: UpstreamAddress;
-  /** In place of the Host that the server would be sent otherwise. */
+  /** The Host to send in place of the usual one. */
   readonly host: string | undefined;
   readonly connection: string;
   readonly address: string;
@@ -28,7 +28,7 @@ export interface UpstreamRequest {
   readonly isSecure: boolean;
 }
 
-/** The request head. No extension is offered, so that no frame can mean anything but what RFC 6455 says. */
+/** The request head. It offers no extension, so that frames mean exactly what RFC 6455 says. */
 export function encodeUpstreamRequest(request: UpstreamRequest): Uint8Array<ArrayBuffer> {
   const { head: { path, headers }, pass, ticket, server, connection, address, isSecure } = request;
   const clientHost = headers.get("host") ?? "";

@@ -1,4 +1,4 @@
-// The way of one client to somebody else's server: first who decides, then a server of the pool, then its own 101.
+// Takes a client to an upstream: first the gate decides, then a server of the pool, and its 101 is passed on.
 
 import type { Settings } from "../../core/settings/declarations.ts";
 import { parseUpstreamUrl } from "../../core/upstream_text.ts";
@@ -28,7 +28,7 @@ const FULL: Refusal = {
 const UNUSABLE: Refusal = { status: 502, reason: "the upstream can't be used", rule: "upstream" };
 const LATE: Refusal = { status: 504, reason: "the upstream did not answer in time", rule: "upstream" };
 
-/** What of a client's connection is there before the way to the server is. */
+/** What there is of a client's connection before it has an upstream. */
 export interface Client {
   readonly id: string;
   readonly address: string;
@@ -39,7 +39,7 @@ export interface Client {
   readonly counters: EndpointCounters;
 }
 
-/** A client that may cross: its way, and the response head that it is sent. */
+/** A client that may pass: its way, and the response head for it. */
 export interface Entered {
   readonly way: Way;
   readonly welcome: Uint8Array;
@@ -72,7 +72,7 @@ export class Upstream {
     });
   }
 
-  /** Reads the files for TLS again; what can't be read is logged and changes nothing. */
+  /** Reads the files for TLS again; a file that can't be read is logged and changes nothing. */
   reload(): void {
     const { upstreamCa, upstreamCert } = this.settings;
     if (upstreamCa === undefined && upstreamCert === undefined) return;
@@ -85,7 +85,7 @@ export class Upstream {
   }
 }
 
-/** One client on its way, from its handshake to the end of its connection. */
+/** A client of an upstream, from its handshake to the end of its connection. */
 export class Crossing implements Crossed {
   readonly #upstream: Upstream;
   readonly #client: Client;
@@ -93,10 +93,10 @@ export class Crossing implements Crossed {
   #ticket: Ticket | undefined;
   #way: Way | undefined;
   #host: Host | undefined;
-  /** The end that came before there was a connection, and what it closes. */
+  /** The Close, if it was closed before there was a connection. */
   #ending: CloseReason | undefined;
   #socket: ByteSocket | undefined;
-  /** Whether the server has accepted the handshake, so that it must hear of the end. */
+  /** Whether the upstream has accepted the handshake, so that it must be told of the end. */
   #isJoined = false;
   #isReleased = false;
   readonly #abortion = new AbortController();
@@ -137,7 +137,7 @@ export class Crossing implements Crossed {
     if (this.#socket !== undefined) this.#dismiss(this.#socket);
   }
 
-  /** Lets go of everything; `code` is what the end of the connection is known by, 1006 if none came of it. */
+  /** Releases everything; `code` is the close code of the connection, 1006 if there was none. */
   release(code: number): void {
     this.#isReleased = true;
     this.#abortion.abort();
@@ -148,7 +148,7 @@ export class Crossing implements Crossed {
     this.#client.outbox.drop();
   }
 
-  /** Resolves with the way, or with why there is none. Rejects for a fault of our own only. */
+  /** Resolves with the way, or with a refusal. Rejects only for a fault of our own. */
   async enter(head: RequestHead): Promise<Entered | Refusal> {
     const { gate } = this.#upstream;
     const asked: Asked = { connection: this.#client.id, address: this.#client.address, head };
@@ -158,7 +158,7 @@ export class Crossing implements Crossed {
     this.#ticket = pass.ticket;
     const joined = await this.#join(head, pass, pass.ticket);
     if ("status" in joined) {
-      // Before the client hears of it, who may try again at once.
+      // Before the client is answered, because it may try again at once.
       this.#giveBack(1006);
       return joined;
     }
@@ -166,7 +166,7 @@ export class Crossing implements Crossed {
     return { way: this.#relay(joined), welcome: encodeWelcome({ accept, subprotocol, cookies }) };
   }
 
-  /** The first message has to be a token: what comes then is answered in the connection. */
+  /** The first message must be a token: it is answered in the connection. */
   async #enterFirst(asked: Asked, pass: Pass): Promise<Entered> {
     const { gate } = this.#upstream;
     const { outbox, check } = this.#client;
@@ -218,7 +218,7 @@ export class Crossing implements Crossed {
     return way;
   }
 
-  /** Closes a socket that has become no way. */
+  /** Closes a socket that did not become a way. */
   #dismiss(socket: ByteSocket): void {
     this.#socket = undefined;
     if (!this.#isJoined) return closeQuietly(socket);
@@ -227,7 +227,7 @@ export class Crossing implements Crossed {
     );
   }
 
-  /** Finds a server that accepts the handshake: the next one only after a failed connection, or a 503. */
+  /** Finds a server that accepts the handshake; tries the next one only after a failed connection or a 503. */
   async #join(head: RequestHead, pass: Pass, ticket: Ticket): Promise<Joined | Refusal> {
     const { pool, settings: { upstreamTimeout } } = this.#upstream;
     const deadlineMs = performance.now() + upstreamTimeout;
@@ -241,7 +241,7 @@ export class Crossing implements Crossed {
       tried.add(server);
       const hasOthers = tried.size < pool.servers.length;
       const outcome = await this.#try(server, { head, pass, ticket, deadlineMs, hasOthers });
-      // Whoever has ended it has closed the socket too.
+      // What has ended it has closed the socket too.
       if (this.#ending !== undefined || this.#isReleased) return endedRefusal(this.#ending);
       if ("socket" in outcome) {
         ticket.opened();
@@ -279,7 +279,7 @@ export class Crossing implements Crossed {
       if (this.#abortion.signal.aborted) return { refusal: UNUSABLE, mayRetry: false };
       const { result, error, hint } = socket;
       const refusal = result === "timeout" ? LATE : UNUSABLE;
-      // Not accepting in time is as bad as refusing: `timeout` is for one that accepts and does not answer.
+      // `timeout` is for a server that accepts and does not answer; not accepting in time is as bad as refusing.
       this.#failed(server, result === "timeout" ? "unreachable" : result, {
         status: refusal.status,
         error,
@@ -287,7 +287,7 @@ export class Crossing implements Crossed {
       });
       return { refusal, mayRetry: true };
     }
-    // Ended in the very turn in which it came, when there was nothing to close yet.
+    // It ended in the same turn, before there was a socket to close.
     if (this.#ending !== undefined || this.#isReleased) {
       closeQuietly(socket);
       return { refusal: UNUSABLE, mayRetry: false };
@@ -366,7 +366,7 @@ export class Crossing implements Crossed {
   }
 }
 
-/** The session was ended while a server was asked. */
+/** The refusal for a session that ended while a server was asked. */
 function endedRefusal(ending: CloseReason | undefined): Refusal {
   if (ending === undefined) return FULL;
   const status = ending.code === 3000 ? 401 : ending === GOING_AWAY ? 503 : 403;

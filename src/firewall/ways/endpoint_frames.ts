@@ -1,4 +1,4 @@
-// The bytes of somebody else's server, frame by frame: what may be sent on, where a frame ends, what breaks a rule. No I/O.
+// Reads the frames of an upstream: what may be sent on, where a frame ends, what breaks a rule. No I/O.
 
 import { isControl, OPCODE } from "../../protocol/frame.ts";
 import { Utf8Validator } from "../../protocol/utf8.ts";
@@ -7,27 +7,26 @@ import { BAD_TEXT, FrameCheck } from "../connection/frame_check.ts";
 import { SERVER_FIRST_BYTES_RULES } from "../connection/frame_rules.ts";
 
 /**
- * Most frames of one message: a server may stream one in small pieces, so it is far more than for a client, and an end to one
- * without any.
+ * Most frames of one message: far more than for a client, because a server may stream in small pieces, but not endless.
  */
 const MAX_FRAGMENTS = 65_536;
 /** Bytes of a mark's number. */
 const NUMBER_SIZE = 4;
 
 /**
- * Follows the frames that a server sends, holds them to RFC 6455, and knows where they end, because only there may the
- * firewall put in a frame of its own. Nothing that breaks a rule is before `forwardEnd`.
+ * Checks the frames of a server by RFC 6455, and knows where they end: only there may the firewall put in a frame of
+ * its own. Nothing before `forwardEnd` breaks a rule.
  */
 export class EndpointFrames {
-  /** After `inspect`: the bytes from the given start to here may be sent. */
+  /** After `inspect`: the bytes from the given start to here may be sent on. */
   forwardEnd = 0;
-  /** After `inspect`: the end of the last whole frame in the given bytes, at least their start if that is one, otherwise -1. */
+  /** After `inspect`: the last end of a frame in the given bytes (their start can be one), -1 if there is none. */
   boundary = 0;
   /** Data messages finished so far. */
   messages = 0;
-  /** The number of the last mark that has come back; 0 before the first. */
+  /** The number of the last mark that came back; 0 before the first. */
   mark = 0;
-  /** The rule that was broken, or the Close, which is not before `forwardEnd`; after either of them nothing may be read. */
+  /** Has the violation or the Close, which is not before `forwardEnd`; nothing may be read after either. */
   readonly check: FrameCheck;
 
   readonly #mark: Uint8Array;
@@ -37,7 +36,8 @@ export class EndpointFrames {
 
   /**
    * @param sizes counts the sizes of the data messages that are whole.
-   * @param mark is how the payload of a Pong that is meant for the firewall begins, before a number of 32 bits: it is taken out.
+   * @param mark begins the payload of Pongs that are meant for the firewall, before a number of 32 bits; such Pongs are
+   * taken out.
    * @param maxMessageSize in bytes of payload, over all fragments.
    */
   constructor(sizes: SizeHistogram, mark: Uint8Array, maxMessageSize: number) {
@@ -49,15 +49,15 @@ export class EndpointFrames {
     this.#mark = mark;
   }
 
-  /** Whether a data frame has begun whose end has not come. */
+  /** Whether a data frame has begun and not ended. */
   get isInFrame(): boolean {
     return this.#bytesLeft > 0;
   }
 
   /**
-   * Takes the bytes from `start` to `end`: what was after `forwardEnd` in the last call, and what has come since.
+   * Takes the bytes from `start` to `end`: those after `forwardEnd` of the last call, and new ones.
    *
-   * @returns Where the bytes end now, for what is taken out is closed up.
+   * @returns Where the bytes end now: what is taken out leaves no gap.
    */
   inspect(bytes: Uint8Array, start: number, end: number): number {
     const { check } = this;
@@ -71,7 +71,7 @@ export class EndpointFrames {
       this.forwardEnd = at;
       if (this.#bytesLeft > 0) return end;
       if (this.#fin && !this.#finishMessage()) {
-        // The end of the frame must not reach anybody: with it the message would be whole.
+        // The end of the frame must not be sent on: with it the message would be whole.
         this.forwardEnd = start;
         this.#bytesLeft = 1;
         return end;

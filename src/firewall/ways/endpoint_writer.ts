@@ -1,25 +1,25 @@
-// What goes to somebody else's server: in order, one write at a time, with no promise but the write's own.
+// Writes to an upstream: in order, one write at a time, with no promise but the write's own.
 
 import type { ByteSocket } from "../byte_socket.ts";
 
-/** The way to one endpoint. What it is given must stay as it is until `isBusy` is false. */
+/** The writer to one upstream. Bytes that it is given must not change until `isBusy` is false. */
 export class EndpointWriter {
   /** Whether something is not written yet. */
   isBusy = false;
-  /** Writes that took something, so far. */
+  /** How many writes have succeeded. */
   writes = 0;
 
   readonly #socket: ByteSocket;
   readonly #onIdle: () => void;
   readonly #onFailed: (error: unknown) => void;
-  /** What is being written, and what waits for that. */
+  /** What is being written, and what comes after it. */
   #current: Uint8Array | undefined;
   #next: Uint8Array[] = [];
   #onSettled: (() => void) | undefined;
 
   /**
    * @param onIdle is called when all has been written.
-   * @param onFailed is called when a write fails; what was to follow is dropped, and nothing may be written after it.
+   * @param onFailed is called when a write fails; the rest is dropped, and nothing may be written after that.
    */
   constructor(socket: ByteSocket, onIdle: () => void, onFailed: (error: unknown) => void) {
     this.#socket = socket;
@@ -27,7 +27,7 @@ export class EndpointWriter {
     this.#onFailed = onFailed;
   }
 
-  /** Writes `bytes` after all that was given before. */
+  /** Writes `bytes` after all those given before. */
   write(bytes: Uint8Array): void {
     if (this.isBusy) {
       this.#next.push(bytes);

@@ -1,4 +1,4 @@
-// The bytes of a client, frame by frame: what may be passed on to the endpoint, and what breaks a rule. No I/O.
+// Reads the frames of a client: what may be passed on to the upstream, and what breaks a rule. No I/O.
 
 import {
   headerSize,
@@ -13,40 +13,40 @@ import { unmask } from "../../protocol/masking.ts";
 import { BAD_TEXT, FrameCheck } from "../connection/frame_check.ts";
 
 /**
- * Bytes that must be free before the bytes given to `PeerFrames.inspect`: room for one header, and then to the next
- * word, for a payload that begins with a word is checked faster.
+ * Bytes that must be free before those given to `PeerFrames.inspect`: room for one header, rounded up to a word,
+ * because a payload that begins at a word is checked faster.
  */
 export const HEADROOM = MAX_HEADER_SIZE + 2;
 
 /**
- * Reads a client's stream and says which bytes may go to the endpoint.
+ * Reads a client's stream and says which bytes may be passed on.
  *
- * What goes on always ends at the end of a frame, so a Close frame can be put after it at any time: a frame whose
- * payload is not all there is passed on as fragments, one for each piece (RFC 6455 §5.4 allows an intermediary to do
- * so where no extension was agreed). A control frame goes on only when it is whole.
+ * What is passed on always ends with a frame, so that a Close can follow at any time: a frame whose payload is not all
+ * there is passed on as fragments, one for each piece (RFC 6455 §5.4 allows this without an extension). A control frame
+ * is passed on only when it is whole.
  */
 export class PeerFrames {
-  /** After `inspect`: the bytes from here to `forwardEnd` may go on. Can be up to HEADROOM before the given start. */
+  /** After `inspect`: the bytes from here to `forwardEnd` may be passed on. Up to HEADROOM before the given start. */
   forwardStart = 0;
   forwardEnd = 0;
   /** After `inspect`: the bytes from here to the given end must be put before the next ones. */
   carryStart = 0;
 
-  /** Pings of ours that the client has not answered; the caller counts them up. */
+  /** Our Pings that the client has not answered; the caller counts them up. */
   pings = 0;
 
   readonly #check: FrameCheck;
-  /** The payload of those Pings: their Pongs are nobody else's business. */
+  /** The payload of those Pings: their Pongs are not passed on. */
   readonly #mark: Uint8Array;
   #utf8: Utf8Validator | undefined;
-  /** The data frame that is being passed on in pieces: payload bytes to come, its FIN, its mask for the next byte. */
+  /** The data frame that is being passed on in pieces: payload bytes to come, FIN, mask for the next byte. */
   #bytesLeft = 0;
   #fin = false;
   #maskKey = 0;
 
   /**
-   * @param check says which rule was broken, and whether the Close came: that one does not go on by itself.
-   * @param mark is the payload of a Pong that does not go on, as often as `pings` says.
+   * @param check has the violation and the Close, which is not passed on by itself.
+   * @param mark is the payload of Pongs that are not passed on, as many as `pings`.
    */
   constructor(check: FrameCheck, mark: Uint8Array = new Uint8Array(0)) {
     this.#check = check;
@@ -59,10 +59,10 @@ export class PeerFrames {
   }
 
   /**
-   * Takes the bytes from `start` to `end`: what was carried over from the last call and what has come since. Writes
-   * headers into the HEADROOM bytes before `start` and may move bytes between `start` and `end`.
+   * Takes the bytes from `start` to `end`: those carried over from the last call, and new ones. Writes headers into the
+   * HEADROOM bytes before `start`, and may move bytes between `start` and `end`.
    *
-   * @param allowance How many frames may begin; what comes after those is carried over.
+   * @param allowance How many frames may begin; the bytes after them are carried over.
    * @returns False when the allowance was used up before the bytes were.
    */
   inspect(bytes: Uint8Array, start: number, end: number, allowance = Infinity): boolean {
@@ -116,7 +116,7 @@ export class PeerFrames {
         check.frames++;
         if (header.opcode === OPCODE.pong && this.pings > 0 && this.#isMark(bytes, payloadStart, frameEnd)) {
           this.pings--;
-          // What was before it closes up to what is after it.
+          // What was before it is moved up to what is after it.
           bytes.copyWithin(this.forwardStart + frameEnd - at, this.forwardStart, at);
           this.forwardStart += frameEnd - at;
         }
@@ -151,7 +151,7 @@ export class PeerFrames {
     return isMark;
   }
 
-  /** Turns the frame at `at`, of whose payload the part up to `end` is there, into a fragment of that part. */
+  /** Turns the part of the frame at `at` that is there, up to `end`, into a fragment. */
   #splitFrame(bytes: Uint8Array, at: number, end: number): void {
     const { size, payloadLength, maskKey, fin, opcode } = this.#check.header;
     const piece = end - at - size;

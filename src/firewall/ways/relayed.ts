@@ -1,4 +1,4 @@
-// An endpoint somewhere else: its frames and the peer's go through unchanged, each direction paced by the other.
+// The way to an upstream: frames go through unchanged, and each direction is paced by the other.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose, encodeFrame, OPCODE } from "../../protocol/frame.ts";
@@ -14,52 +14,52 @@ import { HEADROOM, PeerFrames } from "./peer_frames.ts";
 import type { Host, Taken, Way } from "./way.ts";
 
 /**
- * What comes back to the relay when the endpoint has caught up: this, which no client knows, and a number, for an endpoint may
- * answer the last of several Pings alone (RFC 6455 §5.5.3). Two of them may be under way, so no more than about three times as
- * much as between two marks is ever between the peer and the endpoint.
+ * A mark is a Ping with this payload, which no client knows, and a number, because only the last of several Pings need
+ * be answered (RFC 6455 §5.5.3). Its Pong shows that the upstream has caught up. Two marks may be under way, so there
+ * is never more between the peer and the upstream than about three times what is sent between two marks.
  */
 const MARK = crypto.getRandomValues(new Uint8Array(8));
 const MARK_EVERY_BYTES = 32_768;
-/** More would wait in a server that is flooded by many, where everybody else's message comes after them. */
+/** With more, a flooded server would have long queues, in which everybody else's messages wait. */
 const MARK_EVERY_FRAMES = 24;
 const MAX_MARKS = 2;
 
-/** The Ping for the client: with a payload of its own, for with a mark's the client could make marks. */
+/** The payload of Pings for the client: not that of a mark, with which the client could make marks. */
 const PEER_PING_PAYLOAD = crypto.getRandomValues(new Uint8Array(8));
 const PEER_PING = encodeFrame(OPCODE.ping, PEER_PING_PAYLOAD);
 
-/** What a server is told when its client is gone. */
+/** What an upstream is told when its client is gone. */
 export const GOING_AWAY = { code: 1001, reason: "the client is gone" };
 const LOST = { code: 1011, reason: "the upstream is lost" };
 const BROKEN = { code: 1011, reason: "the upstream broke the protocol" };
 
-/** Our own codes that mean the same to a server; for the others, which speak of a client, it is told 1008. */
+/** Our own codes that mean the same to a server. The others are about a client, so the server gets 1008. */
 const CODES_FOR_SERVERS: ReadonlySet<number> = new Set([1000, 1001, 1011, 1012, 1013]);
 
-/** What is still read of a server that has closed or failed, in bytes, while it ends. */
+/** How much is still read of a server that has closed or failed, in bytes. */
 const MOST_LINGERING = 1_048_576;
 
 /** What a relay is made of. */
 export interface RelayedOptions {
   readonly check: FrameCheck;
   readonly outbox: Outbox;
-  /** The endpoint, after its response head; the way owns and closes it. */
+  /** The upstream, after its response head; the way owns and closes it. */
   readonly inner: ByteSocket;
   /** Bytes that came with that head. */
   readonly fromEndpoint: Uint8Array;
-  /** Counts the sizes of the endpoint's messages. */
+  /** Counts the sizes of the upstream's messages. */
   readonly sizes: SizeHistogram;
-  /** The largest message that the endpoint may send, in bytes. */
+  /** The largest message that the upstream may send, in bytes. */
   readonly maxMessageSize: number;
-  /** What the endpoint is called in records. */
+  /** The name of the upstream in the log. */
   readonly upstream: string;
-  /** Told what the way belongs to, when that is there. */
+  /** Called with the connection when there is one. */
   readonly onStart?: (host: Host) => void;
 }
 
 /**
- * Only the peer's side writes to the endpoint, and what it writes always ends with a frame, so a Close can be added at any time.
- * What the endpoint sends goes into the outbox, where a frame of the firewall goes between two frames of the endpoint.
+ * Only the peer's side writes to the upstream, and always whole frames, so a Close can be added at any time. What the
+ * upstream sends goes into the outbox, where frames of the firewall go between two of its frames.
  */
 export class Relayed implements Way {
   readonly headroom = HEADROOM;
@@ -73,30 +73,30 @@ export class Relayed implements Way {
   readonly #end = Promise.withResolvers<void>();
   #host: Host | undefined;
   #isDiscarding = false;
-  /** Whether nothing more may be written to the endpoint: it has been told of the end, or has ended itself. */
+  /** Whether nothing more may be written to the upstream: it was told of the end, or has ended itself. */
   #isTold = false;
   readonly #writer: EndpointWriter;
-  /** Where in the peer's buffer the bytes begin that have not been looked at, whether there are none, and whether they are to be moved. */
+  /** Where in the peer's buffer the unread bytes begin, whether there are none, and whether they must be moved. */
   #from: number;
   #isDone = false;
   #mustCarry = false;
-  /** What was passed on to the endpoint since the last mark, and the marks so far. */
+  /** What was passed on since the last mark, and the marks so far. */
   #unmarkedBytes = 0;
   #unmarkedFrames = 0;
   #marksSent = 0;
-  /** The latest that has come back, and with it all before it. */
+  /** The latest mark that came back. */
   #marksBack = 0;
   #onAnswered: (() => void) | undefined;
   readonly #upstream: string;
   readonly #onStart: RelayedOptions["onStart"];
-  /** What is known about the endpoint's life: bytes read, writes done, and when that last changed. */
+  /** Signs of life of the upstream: bytes read, writes done, and when they last changed. */
   #bytesRead = 0;
   #seenBytesRead = 0;
   #seenWritesDone = 0;
   #heardMs = Infinity;
   #writtenMs = Infinity;
   #askedMs = Infinity;
-  /** Ends the wait of the endpoint's loop for the outbox. */
+  /** Ends the wait of the upstream's loop for the outbox. */
   #onWritten: (() => void) | undefined;
 
   constructor(
@@ -131,7 +131,7 @@ export class Relayed implements Way {
     return !this.#writer.isBusy && (this.#isDiscarding || !this.#isBehind);
   }
 
-  /** Whether the endpoint has not caught up. */
+  /** Whether the upstream has not caught up. */
   get #isBehind(): boolean {
     return this.#marksSent - this.#marksBack >= MAX_MARKS;
   }
@@ -153,7 +153,7 @@ export class Relayed implements Way {
 
   take(buffer: ReadBuffer, frames: number): Taken {
     const { check } = this;
-    // What was passed on is written: only now its bytes may be overwritten.
+    // What was passed on is written: now its bytes may be overwritten.
     if (this.#mustCarry) this.#carry(buffer);
     if (this.#isDone) return "more";
     const peerFrames = this.#peerFrames;
@@ -169,7 +169,7 @@ export class Relayed implements Way {
       if (this.#unmarkedBytes >= MARK_EVERY_BYTES || this.#unmarkedFrames >= MARK_EVERY_FRAMES) {
         this.#sendMark();
       }
-      // While there is room behind it, the next read need not wait for the write.
+      // If there is room behind it, the next read need not wait for the write.
       this.#mustCarry = !this.#isDone || this.#isBehind || !buffer.hasRoomBehind;
       return this.#mustCarry ? "wait" : "more";
     }
@@ -199,9 +199,9 @@ export class Relayed implements Way {
     return PEER_PING;
   }
 
-  /** A server that is silent is asked, and one that does not answer, or takes nothing, is lost. */
+  /** A silent server is sent a mark; one that does not answer it, or takes nothing, is lost. */
   sweep(nowMs: number, { pingInterval, pingTimeout, sendTimeout }: TimeLimits): void {
-    // It is nobody's fault that it is not heard, and in the first sweep there is nothing to compare with.
+    // It is not being read, which is not its fault; and in the first sweep there is nothing to compare with.
     const isExcused = this.#onWritten !== undefined || this.#heardMs === Infinity;
     const isHeard = this.#bytesRead !== this.#seenBytesRead;
     if (isExcused || isHeard) {
@@ -209,7 +209,7 @@ export class Relayed implements Way {
       this.#heardMs = nowMs;
       this.#askedMs = Infinity;
     }
-    // What was written may still be on the way; the marks tell.
+    // What was written may still be on the way; marks will show.
     const { isBusy, writes } = this.#writer;
     const isStuck = this.#isBehind ? !isHeard : isBusy && writes === this.#seenWritesDone;
     if (isExcused || !isStuck) {
@@ -253,15 +253,15 @@ export class Relayed implements Way {
     this.#isTold = true;
   }
 
-  /** The endpoint is there no more, though its connection may be. */
+  /** The upstream is given up, though its connection may still be open. */
   #lose(reason: string): void {
     this.#host!.endpointFailed("upstream.lost", { upstream: this.#upstream, reason }, LOST);
     this.cut();
   }
 
   /**
-   * Sends the endpoint a Ping of our own. It is answered after everything that the endpoint had to send before, so its Pong shows that
-   * the endpoint has taken what was passed on, and that we have taken what it made of it.
+   * Sends a mark. Its Pong comes after everything that the upstream had to send before, so it shows that the upstream
+   * has taken what was passed on, and that we have taken its answers.
    */
   #sendMark(): void {
     this.#unmarkedBytes = 0;
@@ -273,7 +273,7 @@ export class Relayed implements Way {
     this.#writer.write(encodeFrame(OPCODE.ping, payload, newMaskKey()));
   }
 
-  /** The endpoint's loop sees the same end and tells the connection. */
+  /** The upstream's loop sees the same end and tells the connection. */
   #writeFailed(error: unknown): void {
     this.#isTold = true;
     if (!isConnectionLost(error)) this.#host!.fault(error);
@@ -305,7 +305,7 @@ export class Relayed implements Way {
         if (read === null) break;
         this.#bytesRead += read;
         buffer.end += read;
-        // What comes next is not looked at before the peer has taken what came before.
+        // What comes next is not inspected before the peer has taken what came before.
         while (this.#outbox.isWriting) await new Promise<void>((resolve) => this.#onWritten = resolve);
       }
     } catch (error) {
@@ -318,7 +318,7 @@ export class Relayed implements Way {
     await this.#finish();
   }
 
-  /** The endpoint has broken a rule, or has ended without a Close. */
+  /** The upstream has broken a rule, or has ended without a Close. */
   #fail(reason: string): void {
     const host = this.#host!;
     const { check: { violation }, isInFrame } = this.#endpointFrames;
@@ -334,12 +334,12 @@ export class Relayed implements Way {
       );
       if (!this.#isTold) this.#sendClose(violation);
     }
-    // Inside a frame nothing can be said any more: a Close would be taken for a part of it.
+    // Inside a frame a Close would be taken for a part of it.
     if (isInFrame) host.cut();
     host.resume();
   }
 
-  /** Waits for the endpoint to end its stream, as a server does first (RFC 6455 §7.1.1), or to be cut. */
+  /** Waits until the upstream ends its stream, as a server does first (RFC 6455 §7.1.1), or is cut. */
   async #finish(): Promise<void> {
     try {
       for (let left = MOST_LINGERING; left > 0;) {
@@ -359,13 +359,13 @@ export class Relayed implements Way {
   }
 
   #markReturned(mark: number): void {
-    // A server could make up some that it was not sent.
+    // A server could make up marks that it was not sent.
     this.#marksBack = Math.min(mark, this.#marksSent);
     if (this.#marksBack === this.#marksSent) this.#onAnswered?.();
     this.#host!.resume();
   }
 
-  /** What the endpoint sends shows that it keeps up, so that one which answers each message needs no marks. */
+  /** What the upstream sends shows that it keeps up, so one that answers each message needs no marks. */
   #credit(bytes: number, messages: number): void {
     this.#unmarkedBytes = Math.max(0, this.#unmarkedBytes - bytes);
     this.#unmarkedFrames = Math.max(0, this.#unmarkedFrames - messages);

@@ -1,4 +1,5 @@
-// An endpoint in this process: whole messages go to its handler in the turn in which they come, and its answers into the outbox.
+// The way to an endpoint in this process: whole messages go to its handler in the turn in which they come, and answers
+// into the outbox.
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose } from "../../protocol/frame.ts";
@@ -9,18 +10,19 @@ import type { Outbox } from "../connection/outbox.ts";
 import type { ReadBuffer } from "../connection/read_buffer.ts";
 import type { Host, Taken, Way } from "./way.ts";
 
-/** Who takes the messages. */
+/** What takes the messages. */
 export interface Receiver {
-  /** Takes one message; a promise holds back what comes after it until it is settled. Must not throw or reject. */
+  /** Takes one message; a promise holds back the next message until it is settled. Must not throw or reject. */
   message(data: string | ArrayBuffer): void | Promise<void>;
 }
 
-/** From this many bytes in the outbox on, no further message is handed over until they are written. */
+/** With this many bytes in the outbox, no further message is handed over until they are written. */
 const MOST_PENDING = 65_536;
 
 /**
- * The native WebSocket of the endpoint has decided about the handshake, and learns of the end by a Close frame through the
- * private socket; in between nothing goes through it. What it answers is not read: that it has ended, it says itself.
+ * The endpoint's native WebSocket has accepted the handshake, and learns of the end by a Close frame through the
+ * private socket; nothing else goes through that. Its answer is not read: the endpoint says by itself that it has
+ * ended.
  */
 export class Served implements Way {
   readonly headroom = 0;
@@ -34,9 +36,9 @@ export class Served implements Way {
   #receiver: Receiver | undefined;
   /** Opens the endpoint's side, which may be ready before the connection is. */
   #onStarted: (() => void) | undefined;
-  /** The answer that is being made. */
+  /** The handler's pending promise. */
   #answer: Promise<void> | undefined;
-  /** What was found in bytes that were read to where they belong. */
+  /** What was found in bytes that were read directly into the message. */
   #found: Found | undefined;
   #isDirect = false;
   #isTold = false;
@@ -72,12 +74,12 @@ export class Served implements Way {
     return this.#receiver !== undefined && this.#answer === undefined;
   }
 
-  /** Whether messages are exchanged: what the endpoint asks before it begins something. */
+  /** Whether messages are exchanged; the endpoint asks before it begins something. */
   get isOpen(): boolean {
     return this.#host?.isOpen ?? false;
   }
 
-  /** The private socket, after its response head; from then on it is the way's to close. */
+  /** Takes over the private socket, after its response head, and closes it at the end. */
   join(inner: ByteSocket): void {
     this.#inner = inner;
   }
@@ -105,7 +107,7 @@ export class Served implements Way {
     this.#outbox.send(message);
   }
 
-  /** A message of the peer was as many more. */
+  /** Counts `more` messages besides the peer's last one, which was a batch. */
   charge(more: number): void {
     this.#host?.charge(more);
   }
@@ -158,7 +160,7 @@ export class Served implements Way {
     return this.#answer;
   }
 
-  /** Lets go of what was to be sent, when no connection comes of it. */
+  /** Drops what was to be sent, when no connection comes about. */
   release(): void {
     this.#outbox.drop();
   }
@@ -169,11 +171,11 @@ export class Served implements Way {
   }
 
   ping(): undefined {
-    // An empty one will do: no Pong goes on to the endpoint.
+    // An empty Ping will do: no Pong is passed on to the endpoint.
   }
 
   sweep(): void {
-    // It is in this process: whether it is there is no question.
+    // The endpoint is in this process, so it is there.
   }
 
   excuse(): void {
@@ -185,7 +187,7 @@ export class Served implements Way {
     if (this.#isTold || inner === undefined) return;
     this.#isTold = true;
     if (close === undefined) return closeQuietly(inner);
-    // The runtime takes 1014 for an error. The mask hides nothing between our own two sides, so its key can be 0.
+    // The runtime takes 1014 for an error. Between our own two sides a mask hides nothing, so its key is 0.
     const frame = encodeClose(close.code === 1014 ? { ...close, code: 1011 } : close, 0);
     writeAll(inner, frame).catch((error) => {
       if (!isConnectionLost(error)) this.#host!.fault(error);
@@ -197,7 +199,7 @@ export class Served implements Way {
     this.#end.resolve();
   }
 
-  /** What is not taken stays in front of what is read next. */
+  /** Keeps what was not taken in front of what is read next. */
   #carry(buffer: ReadBuffer): Taken {
     buffer.carry(this.#reader.at);
     this.#reader.at = buffer.start;
