@@ -3,7 +3,9 @@
 import { isRawNumber } from "../core/bounded_json.ts";
 import { readUserName } from "./user_name.ts";
 
-/** The year 10000 begins, in seconds since 1970: later dates are mistakes, and many programs can't write them. */
+/**
+ * The beginning of the year 10000, in seconds since 1970: later dates are mistakes, and many programs can't write them.
+ */
 export const END_OF_TIME_S = Date.UTC(10_000) / 1000;
 
 /** Who a valid token speaks for. */
@@ -11,8 +13,8 @@ export interface Identity {
   /** The claim `user_id` (an integer becomes its decimal text), else `sub`, in the one form that {@linkcode readUserName} gives. */
   readonly user: string;
   /**
-   * The first moment at which the token is expired for this verifier, in milliseconds since 1970, the clock tolerance
-   * included; may be centuries ahead (a timer must be clamped) and may be fractional.
+   * When the token expires for this verifier, clock tolerance included, in milliseconds since 1970. May be centuries
+   * ahead (clamp timers) and fractional.
    */
   readonly expiresAtMs: number;
   /** The claim `jti`, by which one token can be revoked. */
@@ -24,27 +26,26 @@ export interface Identity {
 }
 
 /**
- * What became of a token. `expired` means that nothing but its age is wrong with it, `busy` that it was not looked at,
- * since too many others wait: the peer should try again later. `detail` is a fixed phrase for the log and holds no part of
- * the token.
+ * The result for a token. `expired`: only its age is wrong; `busy`: it was not looked at, because too many others wait,
+ * and the peer should try again later. `detail` is a fixed phrase for the log, without any part of the token.
  */
 export type Verification =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly reason: "expired" | "invalid" | "busy"; readonly detail: string };
 
-/** What is asked of claims beyond a user and an expiry. */
+/** What claims must have beyond a user and an expiry. */
 export interface ClaimRules {
   /** The claim `iss` must be this. Without it, any issuer will do, named or not. */
   readonly issuer?: string | undefined;
   /** The claim `aud` must name one of these. Without any, a token that names an audience is meant for somebody else. */
   readonly audience?: readonly string[];
-  /** A token ends this long after its `iat`, which it must have then, if its `exp` is later; `Infinity` by default. */
+  /** A token expires at most this long after its `iat`, which it must have then; `Infinity` by default. */
   readonly maxTokenAgeMs?: number;
   /** How far the issuer's clock may be from ours, in milliseconds; it holds for `exp`, `nbf`, `iat` and the age. 5 s. */
   readonly clockToleranceMs?: number;
 }
 
-/** How far clocks may be apart unless somebody says otherwise, in milliseconds. */
+/** The default for that, in milliseconds. */
 const DEFAULT_CLOCK_TOLERANCE_MS = 5000;
 
 /** Judges the claims of a token whose signature is good, at a time in milliseconds since 1970. */
@@ -60,7 +61,7 @@ export function judgeClaims(
   const { exp, iat, jti } = claims as { exp: number; iat?: number; jti?: string };
   if (iat === undefined && maxTokenAgeMs !== Infinity) return invalid("claim iat is missing");
 
-  // A `user_id` that is there but unusable refuses the token: falling back to `sub` would let in somebody else.
+  // A token with an unusable `user_id` is refused: `sub` could be somebody else.
   const name = Object.hasOwn(claims, "user_id") ? "user_id" : "sub";
   if (!Object.hasOwn(claims, name)) return invalid("no claim names the user");
   const value = claims[name];
@@ -69,7 +70,7 @@ export function judgeClaims(
   const user = readUserName(text);
   if (!user.ok) return invalid(`claim ${name} is not a user: ${user.fault}`);
 
-  // Last, so that "expired" is said only of a token that was good once.
+  // Last, so that only a token that was valid once is called expired.
   const oldAtMs = (iat ?? 0) * 1000 + maxTokenAgeMs;
   const expiresAtMs = Math.min(exp * 1000, oldAtMs) + clockToleranceMs;
   if (nowMs >= expiresAtMs) {
@@ -88,7 +89,7 @@ export function judgeClaims(
   };
 }
 
-/** Makes the answer for a token that is wrong in any way but its age. */
+/** The result for a token that is wrong in any way but its age. */
 export function invalid(detail: string): Verification {
   return { ok: false, reason: "invalid", detail };
 }
@@ -98,7 +99,7 @@ function datesFault(claims: Readonly<Record<string, unknown>>, latestMs: number)
   for (const name of ["exp", "nbf", "iat"]) {
     if (!Object.hasOwn(claims, name)) continue;
     const date = claims[name];
-    // As another number it would be another date.
+    // Rounded, it would be another date.
     if (isRawNumber(date)) return `claim ${name} has too many digits`;
     if (typeof date !== "number") return `claim ${name} is not a number`;
     if (!(date >= 0 && date < END_OF_TIME_S)) return `claim ${name} is out of range`;
@@ -125,7 +126,7 @@ function audienceFault(
   return audience.some((name) => named.includes(name)) ? undefined : "claim aud names somebody else";
 }
 
-// One that can't be compared could not be revoked.
+// Any other `jti` could not be compared, and so not be revoked.
 function tokenIdFault(claims: Readonly<Record<string, unknown>>): string | undefined {
   if (!Object.hasOwn(claims, "jti")) return undefined;
   return typeof claims.jti === "string" && claims.jti !== "" ? undefined : "claim jti is not text";

@@ -1,17 +1,17 @@
-// One GET to a server that may be hostile: HTTP/1.1 (RFC 9112) over TCP or TLS, and a bound on all that it can make us do.
+// One GET to a server that may be hostile: HTTP/1.1 (RFC 9112) over TCP or TLS, with a bound on everything.
 
 import { latin1 } from "../core/latin1.ts";
 
-/** How long the head of an answer may be, those of informational answers (1xx) before it included, in bytes. */
+/** How long the head of an answer may be, in bytes, with those of informational answers (1xx) before it. */
 export const MAX_HEAD_SIZE_BYTES = 16 * 1024;
 
-/** What a read counts at least, in bytes: many small pieces cost as much as a large answer. */
+/** What each read counts at least, in bytes: many small pieces cost as much as a large answer. */
 const MIN_READ_COST_BYTES = 256;
 
-/** How much may be read for each byte that the body may have: in chunks it is longer than its content. */
+/** How many bytes may be read for each byte of the body: chunks make it longer. */
 const CHUNK_OVERHEAD = 4;
 
-/** What is asked, and how much is taken. */
+/** What to ask for, and the limits on the answer. */
 export interface RequestOptions {
   /** https, or http. */
   readonly url: URL;
@@ -19,25 +19,25 @@ export interface RequestOptions {
   readonly accept: string;
   /** The largest body, in bytes. */
   readonly maxBodySizeBytes: number;
-  /** How long all of it may take, in milliseconds. */
+  /** How long everything may take, in milliseconds. */
   readonly timeoutMs: number;
 }
 
 /** An answer. */
 export interface RequestAnswer {
   readonly status: number;
-  /** Empty for any other status than 200: nobody reads it then. */
+  /** Empty unless the status is 200. */
   readonly body: Uint8Array;
 }
 
-/** An answer that can't be used; its message is a sentence fragment in our own words. */
+/** An answer that can't be used. The message is a sentence fragment in our own words. */
 export class AnswerError extends Error {}
 
 /**
- * Asks once. No redirect is followed, no proxy is asked and nothing is decompressed; an answer in many small pieces or with
- * endless heads ends early, so that the work is bounded by the largest body, whatever the server sends.
+ * Asks once. Follows no redirect, uses no proxy and decompresses nothing. An answer in many small pieces or with
+ * endless heads is given up early, so that the work is bounded whatever the server sends.
  *
- * @throws {AnswerError} when the answer comes too late, is too large or is no HTTP
+ * @throws {AnswerError} when the answer comes too late, is too large or is not HTTP
  * @throws {Error} of the runtime when there is no connection, or it breaks
  */
 export async function request(options: RequestOptions): Promise<RequestAnswer> {
@@ -63,7 +63,7 @@ export async function request(options: RequestOptions): Promise<RequestAnswer> {
     return await readAnswer(conn, options.maxBodySizeBytes);
   };
   const answer = work();
-  // Once it is too late nobody looks at what becomes of it.
+  // Once it is too late, its result is of no interest.
   answer.catch(() => {});
   try {
     return await Promise.race([answer, late.promise]) as RequestAnswer;
@@ -81,7 +81,7 @@ async function connect(url: URL): Promise<Deno.Conn> {
   try {
     return await Deno.connect(target);
   } catch (error) {
-    // The runtime tries the first address of a name only, and the other one of this name may be the one.
+    // The runtime tries only the first address of a name; this name may have another one.
     if (hostname !== "localhost" || !(error instanceof Deno.errors.ConnectionRefused)) throw error;
     return await Deno.connect({ ...target, hostname: "::1" }).catch(() => Promise.reject(error));
   }
@@ -96,7 +96,7 @@ function closeQuietly(conn: Deno.Conn | undefined): void {
   try {
     conn?.close();
   } catch (error) {
-    // A connection that was taken over by TLS, or has failed, is closed already.
+    // A connection that TLS took over, or that failed, is closed already.
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
@@ -117,7 +117,7 @@ async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) written += await conn.write(bytes.subarray(written));
 }
 
-/** Bytes as they come, in one buffer, with a price on each read. */
+/** Reads bytes into one buffer, and counts a price for each read. */
 class Input {
   readonly #conn: Pick<Deno.Conn, "read">;
   readonly #buffer = new Uint8Array(MAX_HEAD_SIZE_BYTES);
@@ -178,7 +178,7 @@ interface AnswerHead {
 /**
  * Reads an answer.
  *
- * @throws {AnswerError} when it is too large, in too many small pieces, or no HTTP
+ * @throws {AnswerError} when it is too large, in too many small pieces, or not HTTP
  */
 export async function readAnswer(
   conn: Pick<Deno.Conn, "read">,
@@ -188,7 +188,7 @@ export async function readAnswer(
   let leftBytes = MAX_HEAD_SIZE_BYTES;
   for (;;) {
     const { status, headers } = await readHead();
-    // Informational: the answer proper comes after it (RFC 9110 §15.2). 101 would be the end of HTTP.
+    // Informational: the real answer follows (RFC 9110 §15.2). 101 would be the end of HTTP.
     if (status >= 100 && status < 200 && status !== 101) continue;
     if (status !== 200) return { status, body: new Uint8Array() };
     return { status, body: await readBody(input, headers, maxBodySizeBytes) };
@@ -217,7 +217,7 @@ export async function readAnswer(
   }
 }
 
-/** The headers that say how long a body is. Two of a kind could be read in two ways. */
+/** The headers that say how long a body is: with two of a kind it would be unclear. */
 const FRAMING = ["content-length", "transfer-encoding", "content-encoding"];
 
 async function readBody(
@@ -242,7 +242,7 @@ async function readBody(
   for (;;) {
     const [sizeText = ""] = (await input.line(MAX_CHUNK_LINE_SIZE_BYTES)).split(";", 1);
     const chunkSize = toSize(sizeText.trim(), /^[\da-f]{1,8}$/i, 16);
-    // What may follow the last chunk says nothing about the body.
+    // What follows the last chunk is not part of the body.
     if (chunkSize === 0) return body.subarray(0, size);
     await take(chunkSize, true);
     if (await input.line(MAX_CHUNK_LINE_SIZE_BYTES) !== "") {
@@ -270,7 +270,7 @@ async function readBody(
   }
 }
 
-/** How long the line before a chunk may be, its extensions included. */
+/** How long the line before a chunk may be, with its extensions, in bytes. */
 const MAX_CHUNK_LINE_SIZE_BYTES = 256;
 
 function toSize(text: string, form: RegExp, radix: number): number {

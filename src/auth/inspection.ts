@@ -1,10 +1,10 @@
-// Looks into a token without verifying it: what it says, laid out for people who look for what is wrong with it.
+// Shows what a token says, without verifying it, for people who want to know what is wrong with it.
 
 import { Buffer } from "node:buffer";
 import { HEADER_LIMITS, parseStrictJson, STRICT_JSON_LIMITS } from "../core/strict_json.ts";
 import { isBase64url } from "./base64url.ts";
 
-/** What a token says. Nothing of it is verified, and all text may have been chosen to deceive. */
+/** What a token says. Nothing is verified, and all text may be meant to deceive. */
 export interface Inspection {
   /** The header as indented JSON, with its names and numbers as they are written; control characters are escaped. */
   readonly header: string;
@@ -12,13 +12,13 @@ export interface Inspection {
   readonly claims: string | undefined;
   /** The dates among the claims that can be read, in milliseconds since 1970. */
   readonly dates: readonly { readonly claim: string; readonly timeMs: number }[];
-  /** What a verifier would refuse before it looks for a key, as phrases. */
+  /** What a verifier would refuse before it looks for a key. */
   readonly faults: readonly string[];
 }
 
 const DATES = ["iat", "nbf", "exp", "auth_time"];
 
-/** Reads a token as far as it can be read. Undefined if it is no JWT at all: its header is no JSON object. */
+/** Reads as much of a token as possible. Undefined if it is not a JWT at all: if its header is not a JSON object. */
 export function inspectToken(token: string): Inspection | undefined {
   const parts = token.split(".");
   const [header = "", payload = "", signature = ""] = parts;
@@ -65,7 +65,7 @@ function datesOf(claims: unknown): Inspection["dates"] {
     const date: unknown = Object.hasOwn(claims, claim)
       ? (claims as Record<string, unknown>)[claim]
       : undefined;
-    // Beyond that there is no date to show.
+    // A `Date` can't hold more.
     return typeof date === "number" && Math.abs(date) <= 8.64e12 ? [{ claim, timeMs: date * 1000 }] : [];
   });
 }
@@ -73,7 +73,7 @@ function datesOf(claims: unknown): Inspection["dates"] {
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 const DEEPEST = 32;
 
-// Not parsed and written again: that would hide a name that occurs twice and round a long number.
+// Not by parsing and writing it again, which would hide a repeated name and round a long number.
 function layOut(json: string): string {
   let text = "";
   let depth = 0;
@@ -93,7 +93,7 @@ function layOut(json: string): string {
   return text;
 }
 
-/** Writes invisible and blank characters in JSON text as escapes: it means the same, and can't paint the terminal. */
+/** Escapes invisible and blank characters in JSON text: it means the same, and can't paint the terminal. */
 export function escapeInvisible(json: string): string {
   return json.replace(
     /[\p{C}\p{DI}\p{Zl}\p{Zp}\u2800]|[^\P{Zs} ]/gu,

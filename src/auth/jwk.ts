@@ -1,4 +1,4 @@
-// One key, as RFC 7517 writes it: which algorithm it is for, whether it is strong enough, and its import.
+// Imports one key from a JWK (RFC 7517): finds its algorithm, and checks that it is strong enough.
 
 import type { JsonWebKey } from "node:crypto";
 import type { JWK } from "jose";
@@ -9,13 +9,12 @@ import { ecFault, ed25519Fault, rsaFault } from "./weak_key.ts";
 interface AlgorithmRule {
   readonly kty: "oct" | "RSA" | "EC" | "OKP";
   readonly crv?: string;
-  /** The hash of an HMAC, and its size in bytes, which the secret must have at least (RFC 7518 §3.2). */
+  /** The hash of an HMAC, and its size in bytes, which is the least for a secret (RFC 7518 §3.2). */
   readonly hmac?: { readonly hash: string; readonly sizeBytes: number };
 }
 
 /**
- * The signature algorithms that exist here (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). The first of a kind is its
- * default.
+ * The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). The first of a kind is its default.
  */
 export const ALGORITHMS = {
   HS256: { kty: "oct", hmac: { hash: "SHA-256", sizeBytes: 32 } },
@@ -42,32 +41,32 @@ export function isAlgorithm(value: unknown): value is Algorithm {
   return typeof value === "string" && Object.hasOwn(ALGORITHMS, value);
 }
 
-/** One key (RFC 8725 §3.1). What is secret about it can't be printed, logged or exported. */
+/** One key (RFC 8725 §3.1). Its secret part can't be printed, logged or exported. */
 export interface Key {
   /** What it signs with. */
   readonly alg: Algorithm;
-  /** What tokens call it in their header; undefined for a key without a name. */
+  /** Its name in the headers of tokens; undefined for a key without a name. */
   readonly kid: string | undefined;
   /**
-   * The public key, or the secret of an HMAC, by each algorithm that it verifies: `alg`; both names of Ed25519; all of an
-   * RSA key that names none. For `src/auth` only.
+   * The public key, or the secret of an HMAC, by each algorithm that it verifies: `alg`, both names of Ed25519, or all
+   * RSA algorithms if the key names none. For `src/auth` only.
    */
   readonly verifyingKeys: ReadonlyMap<Algorithm, CryptoKey>;
   /** The private key, or the secret of an HMAC; undefined for a key that can only verify. For `src/auth` only. */
   readonly signingKey: CryptoKey | undefined;
 }
 
-/** Why a key is not used. `isForeign`: nothing is wrong with it, but it is for something else (RFC 7517 §5). */
+/** Why a key is not used. `isForeign`: it is right, but for something else (RFC 7517 §5). */
 export interface UnusableKey {
   readonly fault: string;
   readonly isForeign: boolean;
 }
 
 /**
- * Imports a JWK. Its member `alg` decides the algorithm; without one, its curve does, a secret is for HS256, and an RSA key
- * signs with RS256 and verifies RS256, RS384, RS512, PS256, PS384 and PS512. An Ed25519 key verifies that algorithm under
- * both of its names. A member that is null counts as absent, and numbers may be padded. Members that say where else to
- * find a key (`x5u`, `x5c`) are ignored. Never answers with any of the key.
+ * Imports a JWK. Its member `alg` decides the algorithm; without one, its curve does, a secret is for HS256, and an RSA
+ * key signs with RS256 and verifies RS256, RS384, RS512, PS256, PS384 and PS512. An Ed25519 key verifies that algorithm
+ * under both of its names. A null member counts as absent, and numbers may be padded. Members that say where else to
+ * find a key (`x5u`, `x5c`) are ignored. Results never hold any part of the key.
  */
 export async function importKey(given: Readonly<Record<string, unknown>>): Promise<Key | UnusableKey> {
   const jwk = normalize(given);
@@ -82,7 +81,7 @@ export async function importKey(given: Readonly<Record<string, unknown>>): Promi
     : await importPair(jwk, algorithms, kid);
 }
 
-/** The members that are numbers: libraries write them with padding, and with the zero byte of a signed integer. */
+/** The members that are numbers: some libraries write them with padding, or with the zero byte of a signed integer. */
 const NUMBERS = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
 
 function normalize(given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
@@ -90,7 +89,7 @@ function normalize(given: Readonly<Record<string, unknown>>): Readonly<Record<st
   return Object.fromEntries(members.map(([name, value]) => {
     if (typeof value !== "string" || !["x", "y", "k", ...NUMBERS].includes(name)) return [name, value];
     const text = value.replace(/={1,2}$/, "");
-    // The private number of an elliptic curve has a fixed length, and zeros are part of it.
+    // The private number of an elliptic curve has a fixed length, with its zeros.
     if (given.kty !== "RSA" || !NUMBERS.includes(name)) return [name, text];
     const bytes = decodeBase64url(text);
     const start = bytes?.findIndex((byte) => byte !== 0) ?? -1;
@@ -103,7 +102,7 @@ export function isUnusable(key: Key | UnusableKey): key is UnusableKey {
   return "fault" in key;
 }
 
-/** What the key verifies, with the algorithm that it signs with first. */
+/** The algorithms that the key verifies; the first is the one that it signs with. */
 function algorithmsOf(
   jwk: Readonly<Record<string, unknown>>,
 ): readonly [Algorithm, ...Algorithm[]] | UnusableKey {
@@ -118,7 +117,7 @@ function algorithmsOf(
     return rule.kty === kty && (rule.crv === undefined || rule.crv === crv);
   });
   if (first === undefined) return foreign("its type or curve is not supported");
-  // Ed25519 is one algorithm with two names; the hash of a secret decides how long it must be, so it is for one only.
+  // Ed25519 is one algorithm with two names. A secret is for one hash only, which decides how long it must be.
   if (alg === undefined) return kty === "oct" ? [first] : [first, ...more];
   if (alg !== first && !more.includes(alg)) return faulty("its algorithm contradicts its type or curve");
   return kty === "OKP" ? [alg, alg === first ? more[0]! : first] : [alg];
@@ -147,7 +146,7 @@ async function importSecret(
   return { alg, kid, verifyingKeys: new Map([[alg, key]]), signingKey: key };
 }
 
-/** Whether a secret is the file of a key for something else: everybody knows a public key (RFC 8725 §2.1). */
+/** Whether a secret is really the file of a key, which may be a public one that everybody knows (RFC 8725 §2.1). */
 async function isPublishedKey(secret: Uint8Array): Promise<boolean> {
   if (/-----BEGIN |^ssh-|^ecdsa-|"kty"\s*:/.test(latin1(secret))) return true;
   if (secret[0] !== DER_SEQUENCE) return false;
@@ -157,13 +156,13 @@ async function isPublishedKey(secret: Uint8Array): Promise<boolean> {
       createPublicKey({ key: Buffer.from(secret), format: "der", type });
       return true;
     } catch {
-      // Only about what it was given: that is no key, as it should be.
+      // It only says that it was given no key, as it should be.
       return false;
     }
   });
 }
 
-/** What a key in DER begins with (ITU-T X.690 §8.9). */
+/** The first byte of a key in DER (ITU-T X.690 §8.9). */
 const DER_SEQUENCE = 0x30;
 
 const PUBLIC_MEMBERS = ["kty", "crv", "x", "y", "n", "e"];
@@ -185,25 +184,25 @@ async function importPair(
   let signingKey: CryptoKey;
   try {
     signingKey = await importHalf(pick(jwk, PRIVATE_MEMBERS), alg);
-    // Tokens would be signed that nobody can verify.
+    // Otherwise tokens would be signed that nobody can verify.
     if (!await isPair(alg, signingKey, verifyingKeys.get(alg)!)) {
       return faulty("its halves do not belong together");
     }
   } catch {
-    // The public half was good, so what the import of this one throws (of many classes) is about what it was given.
+    // The public half was right, so whatever this import throws is about the private half.
     return faulty(`it is not a valid ${jwk.kty} key`);
   }
   return { alg, kid, verifyingKeys, signingKey };
 }
 
-/** Whether a public key can be read at all; the runtime's Web Crypto would take points that are not on their curve. */
+/** Whether a public key is valid; the runtime's Web Crypto would accept points that are not on their curve. */
 async function isPublicKey(jwk: JWK): Promise<boolean> {
   const { createPublicKey } = await import("node:crypto");
   try {
     createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
     return true;
   } catch {
-    // Only about what it was given, for which it throws a plain Error, a TypeError or one of its own.
+    // It only says that the key is wrong, with errors of several classes.
     return false;
   }
 }

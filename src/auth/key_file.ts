@@ -1,4 +1,4 @@
-// Key files: how they are created, how they are read, and which of them are refused.
+// Creates and reads key files, and refuses unsafe ones.
 
 import { StartError } from "../core/errors.ts";
 import { describeFileError } from "../core/file_error.ts";
@@ -20,8 +20,8 @@ export const MAX_KEY_FILE_SIZE_BYTES = 64 * 1024;
 const NEW_SECRET_SIZE_BYTES = 32;
 
 /**
- * Creates a key file with mode 0600 and 32 random bytes, as base64url text or in `encoding`, unless there is something at `path` already.
- * Returns whether this call created it. Of two processes that start at once one creates it and both load the same key.
+ * Creates a key file with mode 0600 and 32 random bytes, as base64url text or in `encoding`, unless there is something
+ * at `path`. Returns whether it did. If two processes start at once, one creates it and both load the same key.
  *
  * @throws {StartError} when the file can't be created
  */
@@ -34,8 +34,8 @@ export async function createKeyFileIfMissing(path: string, encoding?: SecretEnco
 }
 
 /**
- * Creates a file with `content`, unless there is something at `path` already, and returns whether it did. The file appears
- * with its whole content and its mode, or not at all. The folder must allow hard links.
+ * Creates a file with `content` unless there is something at `path`, and returns whether it did. The file appears with
+ * its whole content and mode, or not at all. The folder must allow hard links.
  *
  * @throws {StartError} when the file can't be created
  */
@@ -62,22 +62,22 @@ export async function createKeyFile(
   }
 }
 
-/** Where a new key file is written before it appears under its name, so that a program can be permitted to write there. */
+/** Where a new key file is written first; a program needs the permission to write there. */
 export function draftPath(path: string): string {
   return `${path}.tmp`;
 }
 
 /** How a key file is read. */
 export interface LoadOptions {
-  /** Of a secret; base64 if left out, with a doubt where it could be hex. */
+  /** The encoding of a secret; base64 if left out, with a doubt if it could be hex. */
   readonly encoding?: SecretEncoding | undefined;
-  /** Is told what the owner of the file should know, as a sentence fragment. */
+  /** Called with what the owner of the file should know, as a sentence fragment. */
   readonly onDoubt?: ((doubt: string) => void) | undefined;
 }
 
 /**
- * Loads the keys in a file: a secret, PEM, a JWK or a JWK Set, see `parseKeys`. Except on Windows, group and others must
- * have no permission on a file that can sign; a file with public keys only may be read by all.
+ * Loads the keys in a file: a secret, PEM, a JWK or a JWK Set, see `parseKeys`. Except on Windows, group and others
+ * must have no permission on a file that can sign; anybody may read one with public keys only.
  *
  * @throws {StartError} `Cannot use key file "...": ...`; never with any of its content
  */
@@ -91,7 +91,7 @@ export async function loadKeys(path: string, { encoding, onDoubt }: LoadOptions 
   return set;
 }
 
-/** Creates the draft, under another name if that one is taken: by a start at the same moment, or by one that was killed. */
+/** Creates the draft, under another name if that one is taken by another start, perhaps a killed one. */
 async function openDraft(path: string, mode: number): Promise<{ draft: string; file: Deno.FsFile }> {
   const options = { write: true, createNew: true, mode };
   let draft = draftPath(path);

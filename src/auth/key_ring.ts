@@ -1,4 +1,4 @@
-// All keys that tokens may be signed with: those of the key file and those of a remote issuer, both of which may change.
+// The keys of the key file and those of an issuer, both of which may change.
 
 import { StartError } from "../core/errors.ts";
 import { ALGORITHMS, type Key } from "./jwk.ts";
@@ -10,13 +10,13 @@ import { RemoteKeys, type RemoteKeysOptions } from "./remote_keys.ts";
 export interface KeyRingOptions {
   /** A file with keys. With `jwksUrl` it may be missing. */
   readonly keyFile: string;
-  /** As of {@linkcode LoadOptions}. */
+  /** See {@linkcode LoadOptions}. */
   readonly keyEncoding?: LoadOptions["encoding"];
-  /** Is told what the owner of the key file should know, as a sentence fragment, at each load. */
+  /** Called at each load with what the owner of the key file should know, as a sentence fragment. */
   readonly onDoubt?: LoadOptions["onDoubt"];
   /** The address of an issuer's JWK Set; https, or http on loopback. */
   readonly jwksUrl?: string | undefined;
-  /** Is told the outcome of each fetch, in order to log it. */
+  /** Called with the outcome of each fetch, to log it. */
   readonly onFetch?: RemoteKeysOptions["onFetch"];
   /** As of {@linkcode RemoteKeysOptions}. */
   readonly now?: RemoteKeysOptions["now"];
@@ -25,8 +25,8 @@ export interface KeyRingOptions {
 }
 
 /**
- * Loads the key file and fetches the remote key set, if there is one. When the issuer can't be reached, nobody knows whether
- * its tokens are good until it can; that is no error, because other tokens and open sessions do not depend on it.
+ * Loads the key file and fetches the issuer's key set, if there is one. An issuer that can't be reached is not an
+ * error: its tokens wait, and other tokens and open sessions don't depend on it.
  *
  * @throws {StartError} when the key file can't be used
  */
@@ -57,8 +57,8 @@ export class KeyRing implements KeySource {
   }
 
   /**
-   * Whether there is a key to judge tokens by; asks for keys that are missing or old, in the background, unless that was
-   * done a moment ago.
+   * Whether there is any key to verify tokens with. Fetches missing or old keys in the background, unless that was done
+   * a moment ago.
    */
   get isUsable(): boolean {
     this.#remote?.refreshIfOld();
@@ -67,20 +67,20 @@ export class KeyRing implements KeySource {
 
   async find(wanted: WantedKey): Promise<FoundKeys> {
     this.#remote?.refreshIfOld();
-    // An issuer publishes no secrets, so it need not be asked for one.
+    // An issuer publishes no secrets, so it is not asked for one.
     const isAsked = this.#remote !== undefined && ALGORITHMS[wanted.alg].kty !== "oct" &&
       !this.#all().isKnown(wanted);
     const doubt = isAsked ? await this.#remote.refresh() : undefined;
     const keys = this.#all();
     const found = keys.findNow(wanted);
-    // Nobody is refused for good, and counted as a forger, for a key that the issuer may have by now.
+    // A token whose key the issuer may have by now is not refused for good, or counted as forged.
     return doubt === undefined || keys.isKnown(wanted)
       ? found
       : { ...found, otherwise: { reason: "busy", detail: doubt } };
   }
 
   /**
-   * Reads the key file and fetches the issuer's keys again; tokens are judged by the new keys from then on.
+   * Reads the key file and fetches the issuer's keys again; from then on tokens are verified with the new keys.
    *
    * @returns What failed, in one line; the old keys of the source that failed stay.
    */

@@ -1,11 +1,14 @@
-// Several keys at once, and which of them may verify a token.
+// A set of keys, and which of them may verify a token.
 
 import { type Algorithm, importKey, isUnusable, type Key } from "./jwk.ts";
 
 /** How many keys a set may have. */
 export const MAX_KEYS = 64;
 
-/** How many keys are tried on one token: a token without a `kid` must not cost a verification per key of a large set. */
+/**
+ * How many keys are tried on one token: without a `kid`, a token must not cost a verification for each key of a large
+ * set.
+ */
 export const MAX_TRIES = 16;
 
 /** What a token's header says about its key. `alg` is only compared with the key's own. */
@@ -14,7 +17,7 @@ export interface WantedKey {
   readonly kid: string | undefined;
 }
 
-/** Why no key is the right one. `busy`: it is not known now whether there is one, and the peer should try again later. */
+/** Why there is no right key. `busy`: it is not known now whether there is one, and the peer should try again later. */
 export interface NoKey {
   readonly reason: "invalid" | "busy";
   /** A fixed phrase for the log. */
@@ -25,11 +28,11 @@ export interface NoKey {
 export interface FoundKeys {
   /** The keys to try, at most {@linkcode MAX_TRIES}, all for `wanted.alg`. */
   readonly candidates: readonly Key[];
-  /** What is to be said about the token if it is signed by none of them. */
+  /** The result for the token if none of them has signed it. */
   readonly otherwise: NoKey;
 }
 
-/** Finds keys, perhaps after asking for new ones. */
+/** Finds keys, perhaps after fetching new ones. */
 export interface KeySource {
   /** Never rejects. */
   find(wanted: WantedKey): Promise<FoundKeys>;
@@ -48,7 +51,7 @@ export class KeySet implements KeySource {
     return this.keys.find(({ signingKey }) => signingKey !== undefined);
   }
 
-  /** Whether one of the keys is meant: by its name, or by its algorithm where the token gives no name. */
+  /** Whether the token means one of the keys: by name, or by algorithm if it gives no name. */
   isKnown({ alg, kid }: WantedKey): boolean {
     return this.keys.some((key) => kid === undefined ? key.verifyingKeys.has(alg) : key.kid === kid);
   }
@@ -60,7 +63,7 @@ export class KeySet implements KeySource {
   /** As `find`. */
   findNow({ alg, kid }: WantedKey): FoundKeys {
     const named = kid === undefined ? [] : this.keys.filter((key) => key.kid === kid);
-    // A key without a name may be the one that the issuer calls so; a secret as text and PEM have no place for a name.
+    // A key without a name may be the one that is meant: a secret as text, and PEM, can't hold a name.
     const meant = named.length > 0
       ? named
       : this.keys.filter((key) => kid === undefined || key.kid === undefined);
@@ -75,17 +78,17 @@ const WRONG_SIGNATURE: NoKey = { reason: "invalid", detail: "signature does not 
 const WRONG_ALGORITHM: NoKey = { reason: "invalid", detail: "algorithm is not that of a key" };
 const UNKNOWN_ID: NoKey = { reason: "invalid", detail: "key id is unknown" };
 
-/** The keys out of a JWK Set, and what is wrong with others of its members. */
+/** The keys of a JWK Set, and what is wrong with its other members. */
 export interface ReadKeySet {
   readonly keys: readonly Key[];
-  /** Without those that are merely for something else. */
+  /** Without keys that are only for something else. */
   readonly faults: readonly string[];
 }
 
 /**
- * Reads a JWK Set (RFC 7517 §5). Keys that are for something else than signatures are skipped.
+ * Reads a JWK Set (RFC 7517 §5). Keys that are not for signatures are skipped.
  *
- * @returns A sentence fragment that tells what is wrong when it is no set, or has more than {@linkcode MAX_KEYS} keys.
+ * @returns A sentence fragment with what is wrong if it is not a set, or has more than {@linkcode MAX_KEYS} keys.
  */
 export async function readKeySet(set: Readonly<Record<string, unknown>>): Promise<ReadKeySet | string> {
   const { keys: members } = set;
@@ -103,7 +106,7 @@ export async function readKeySet(set: Readonly<Record<string, unknown>>): Promis
   return { keys, faults };
 }
 
-/** The name of a key that is not used, for people to find it by. */
+/** The name of a key that is not used, so that people can find it. */
 function nameOf(member: unknown): string {
   const { kid } = Object(member);
   return typeof kid === "string" && /^[!-~]{1,64}$/.test(kid) ? ` ("${kid}")` : "";

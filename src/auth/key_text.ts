@@ -6,7 +6,7 @@ import { importKey, isUnusable, type Key } from "./jwk.ts";
 import { MAX_KEYS, readKeySet } from "./key_set.ts";
 import { KEY_SET_LIMITS, parseStrictJson } from "../core/strict_json.ts";
 
-/** How a secret is written in a key file. A key in PEM, a JWK and a JWK Set say themselves what they are. */
+/** How a secret is written in a key file. PEM, a JWK and a JWK Set are recognized by themselves. */
 export type SecretEncoding = "base64" | "hex" | "raw";
 
 /** The keys of a text. */
@@ -33,10 +33,10 @@ const ENDS_WITH_LINE_BREAK = "the secret ends with a line break, which --key-enc
  * - PEM, one block or several: SPKI, PKCS #8, PKCS #1 and SEC 1, without names; an RSA key is for all RSA algorithms;
  * - a JWK or a JWK Set, where keys that are not for signatures are skipped, and broken ones told.
  *
- * Which of them it is can be seen at its first characters, so that no key pair is ever taken for a secret. A byte order mark,
- * and blanks around lines, don't matter.
+ * Its first characters show which of them it is, so no key pair is ever taken for a secret. A byte order mark, and
+ * blanks around lines, don't matter.
  *
- * @returns A sentence fragment without any of the content that tells what is wrong if there is no key.
+ * @returns A sentence fragment, without any of the content, with what is wrong if there is no key.
  */
 export async function parseKeys(
   content: Uint8Array,
@@ -54,7 +54,7 @@ export async function parseKeys(
   return await parseSecret(text.replaceAll("\n", ""), encoding);
 }
 
-/** U+FEFF in UTF-8, which Windows writes at the beginning of a text. */
+/** U+FEFF in UTF-8, which Windows programs write at the beginning of a text. */
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 async function parseJson(content: Uint8Array): Promise<ReadKeys | string> {
@@ -106,7 +106,7 @@ async function exportPem(pem: string, label: string): Promise<Record<string, unk
         return `it is not a key (PEM "${label}")`;
     }
   } catch {
-    // Only about what it was given, in errors of many classes.
+    // It only says that the key is wrong, with errors of many classes.
     return `it is not a key (broken PEM, or a type that is not supported)`;
   }
 }
@@ -121,7 +121,7 @@ async function parseSecret(
   }
   if (!SECRET_TEXT.test(text) || (text.includes("=") && text.length % 4 !== 0)) return NOT_A_KEY;
   const bytes = decodeBase64url(text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""));
-  // A file that lost its end, or prose that happens to use the alphabet, is seldom canonical.
+  // A truncated file, or prose, is seldom canonical base64.
   if (bytes === undefined) return NOT_A_KEY;
   return await importSecret(bytes, NOT_A_KEY, isHex && LOOKS_LIKE_HEX);
 }

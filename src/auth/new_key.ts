@@ -1,4 +1,4 @@
-// New keys: random, with a name, written as JWK.
+// Makes random keys, with a name, as JWK.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { calculateJwkThumbprint, type JWK } from "jose";
@@ -13,12 +13,12 @@ export interface NewKey {
   readonly publicText: string | undefined;
 }
 
-/** RSA keys are made larger than is demanded: 2048 bits are deemed enough until 2030 only. */
+/** Larger than required: 2048 bits count as enough only until 2030. */
 const NEW_RSA_BITS = 3072;
 
 /**
- * Makes a key for `alg`. Without `kid`, its name is the thumbprint of its public half (RFC 7638), or random for a secret,
- * whose thumbprint would tell something about it (RFC 7638 §7).
+ * Makes a key for `alg`. Without `kid`, its name is the thumbprint of its public half (RFC 7638), or random for a
+ * secret, because a thumbprint would reveal something about it (RFC 7638 §7).
  */
 export async function generateKey(alg: Algorithm, kid?: string): Promise<NewKey> {
   const rule = ALGORITHMS[alg];

@@ -1,4 +1,4 @@
-// The keys of an issuer, fetched from the address in the settings, and never from one that a token names.
+// The keys of an issuer, fetched from the URL in the settings, and never from one in a token.
 
 import { AnswerError, request } from "./http_get.ts";
 import type { Key } from "./jwk.ts";
@@ -11,24 +11,26 @@ const FETCH_TIMEOUT_MS = 5000;
 /** How large a key set may be, in bytes. */
 export const MAX_KEY_SET_SIZE_BYTES = 256 * 1024;
 
-/** How long after a fetch, good or not, an unknown key is no reason for another one, in milliseconds. */
+/** How long after a fetch, successful or not, an unknown key causes no other one, in milliseconds. */
 export const REFRESH_COOLDOWN_MS = 30_000;
 
-/** From what age on a key set is fetched again although all keys are known, so that a withdrawn key ends, in milliseconds. */
+/**
+ * From what age on a key set is fetched again even if all keys are known, so that withdrawn keys go, in milliseconds.
+ */
 export const MAX_KEY_SET_AGE_MS = 10 * 60_000;
 
-/** How many may wait for the same fetch; they are other people's connections. */
+/** How many tokens may wait for the same fetch: each holds a connection. */
 export const MAX_WAITING = 64;
 
-/** What became of a fetch. */
+/** The outcome of a fetch. */
 export interface FetchOutcome {
   /** Why it failed, in one line of printable ASCII; undefined when it did not. */
   readonly reason?: string | undefined;
-  /** How many keys there are now: after a failure those of the last good fetch. */
+  /** How many keys there are now; after a failure, those of the last successful fetch. */
   readonly keys: number;
   /** How many keys of the answer can't be used. */
   readonly ignored: number;
-  /** What is wrong with the first of them, unless they are all merely for something else. */
+  /** What is wrong with the first of them, unless they are all only for something else. */
   readonly fault?: string | undefined;
 }
 
@@ -36,7 +38,7 @@ export interface FetchOutcome {
 export interface RemoteKeysOptions {
   /** https, or http on loopback. */
   readonly url: string;
-  /** Is told the outcome of each fetch. */
+  /** Called with the outcome of each fetch. */
   readonly onFetch?: ((outcome: FetchOutcome) => void) | undefined;
   /** Milliseconds since any fixed moment; the machine's monotonic clock by default. */
   readonly now?: (() => number) | undefined;
@@ -59,13 +61,13 @@ export class RemoteKeys {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** The keys of the last good fetch: none before the first, and the old ones for as long as the issuer is down. */
+  /** The keys of the last successful fetch: none before the first, and the old ones while the issuer is down. */
   get keys(): readonly Key[] {
     return this.#keys;
   }
 
   /**
-   * Fetches now, or joins the fetch that is under way. Rejects for a fault of the program's own only.
+   * Fetches now, or joins the fetch that is under way. Rejects only for a fault of the program.
    *
    * @returns Why it failed, in one line of printable ASCII; the old keys stay then.
    */
@@ -75,9 +77,9 @@ export class RemoteKeys {
   }
 
   /**
-   * Asks for a key that is not there: waits for a fetch, unless the last one was too short a time ago.
+   * Fetches for a key that is not there, and waits, unless the last fetch was a moment ago.
    *
-   * @returns Why it is not known whether the issuer has it, as a fixed phrase; undefined when its keys are those of now.
+   * @returns Why it is not known whether the issuer has it, as a fixed phrase; undefined if its keys are current.
    */
   async refresh(): Promise<string | undefined> {
     if (this.#fetching === undefined && this.#now() < this.#nextFetchAtMs) {
@@ -94,7 +96,7 @@ export class RemoteKeys {
     }
   }
 
-  /** Starts a fetch that nobody waits for, if the keys are old and the last fetch was not too short a time ago. */
+  /** Starts a fetch in the background if the keys are old and the last fetch was not a moment ago. */
   refreshIfOld(): void {
     const now = this.#now();
     if (now - this.#fetchedAtMs < MAX_KEY_SET_AGE_MS || now < this.#nextFetchAtMs) return;
@@ -107,7 +109,8 @@ export class RemoteKeys {
     try {
       answer = await fetchKeys(url, timeoutMs);
     } finally {
-      // From its end, and after a failure too: an issuer that is slow or down must not be asked again and again.
+      // Counted from its end, and after a failure too: an issuer that is slow or down must not be asked again and
+      // again.
       this.#nextFetchAtMs = this.#now() + REFRESH_COOLDOWN_MS;
     }
     if (typeof answer === "string") {
@@ -148,7 +151,7 @@ async function readPublicKeys(body: Uint8Array): Promise<Answer | string> {
   const json = parseStrictJson(body, KEY_SET_LIMITS);
   if (!json.ok) return `the answer is not a JWK Set (${json.fault})`;
   const members = Array.isArray(json.value.keys) ? json.value.keys : undefined;
-  // A secret that is published is none, and neither is a private key. In its place, so that the others keep their number.
+  // A published secret or private key can't be trusted. It is replaced, so that the others keep their number.
   const published = members?.map((key) =>
     Object(key).kty === "oct" || Object.hasOwn(Object(key), "d")
       ? { kid: Object(key).kid, kty: "published" }
@@ -163,16 +166,16 @@ async function readPublicKeys(body: Uint8Array): Promise<Answer | string> {
   return { ...set, ignored: (members?.length ?? 0) - set.keys.length };
 }
 
-/** Why there was no answer; undefined for an error that is nobody's but our own. */
+/** Why there was no answer; undefined for a fault of our own. */
 function describe(error: unknown, { hostname, port, protocol }: URL): string | undefined {
   if (error instanceof Deno.errors.NotCapable) {
     const address = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
     return `permission was not granted; run with --allow-net=${address}`;
   }
-  // The runtime has classes of its own for what the system says, and plain errors for names that nobody knows.
+  // The runtime has its own classes for errors of the system, and plain errors for unknown names.
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof ReferenceError) {
     return undefined;
   }
-  // May name what is wrong with a certificate, and with that hold text of a stranger.
+  // It may say what is wrong with a certificate, and with that quote a stranger's text.
   return `the issuer cannot be reached (${error.message.replace(/[^ -~]/g, "?").slice(0, 200)})`;
 }

@@ -1,6 +1,6 @@
 // Whether a token was signed with a key (RFC 7515 §5.2), by the runtime's own cryptography.
 //
-// The library that makes tokens would parse the header once more, with `JSON.parse`, which who sends a token can slow down.
+// The library that makes tokens would parse the header again, with `JSON.parse`, which a sender can slow down.
 
 import { decodeBase64url } from "./base64url.ts";
 import type { Algorithm } from "./jwk.ts";
@@ -18,7 +18,7 @@ export async function isSignedWith(alg: Algorithm, key: CryptoKey, token: string
       new TextEncoder().encode(token.slice(0, end)),
     );
   } catch (error) {
-    // A signature that can't be one, by its size; all else is a fault of ours.
+    // The signature has a wrong size; every other error is a fault of ours.
     if (error instanceof DOMException && error.name === "OperationError") return false;
     throw error;
   }

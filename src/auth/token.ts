@@ -1,4 +1,4 @@
-// Session tokens: JSON Web Tokens (RFC 7519), minted, and verified as RFC 8725 asks for.
+// Session tokens: JSON Web Tokens (RFC 7519), minted and verified by RFC 8725.
 
 import { UsageError } from "../core/errors.ts";
 import { decodeBase64url, isBase64url } from "./base64url.ts";
@@ -19,28 +19,27 @@ import { WorkQueue } from "./work_queue.ts";
 
 export { type Identity, type Verification };
 
-/** The longest token that is looked at, in characters, which are bytes (a token is ASCII). */
+/** The longest token that is read, in characters, which are bytes (tokens are ASCII). */
 export const MAX_TOKEN_LENGTH = 8 * 1024;
 
-/** How many signatures are verified at once; with more, open sessions would wait noticeably for their turn. */
+/** How many signatures are verified at once; with more, open sessions would notice. */
 export const MAX_VERIFICATIONS = 4;
 
-/** How many tokens wait for that at most; one more is `busy`. */
+/** How many tokens may wait for that; one more is `busy`. */
 export const MAX_WAITING_TOKENS = 256;
 
-/** Judges tokens. */
+/** Verifies tokens. */
 export interface Verifier {
   /**
-   * Judges a token, blanks and line breaks around it aside. Rejects for a fault of the program's own only, whatever the
-   * token is.
+   * Verifies a token; white space around it is ignored. Rejects only for a fault of the program, whatever the token is.
    */
   verify(token: string): Promise<Verification>;
 }
 
-/** What is asked of a token besides a good signature, a user and an expiry. */
+/** What a token must have besides a good signature, a user and an expiry. */
 export interface VerifierOptions extends ClaimRules {
   /**
-   * The header parameter `typ` must be this media type, upper or lower case, where `application/` may be left out
+   * The header parameter `typ` must be this media type, in any case, and may leave out `application/`
    * (RFC 8725 §3.11, RFC 7515 §4.1.9). Without it, any type will do.
    */
   readonly tokenType?: string | undefined;
@@ -57,7 +56,7 @@ export function createVerifier(keys: KeySource, options: VerifierOptions = {}): 
   const queue = new WorkQueue({ atOnce: MAX_VERIFICATIONS, waiting: MAX_WAITING_TOKENS });
 
   async function verify(given: string): Promise<Verification> {
-    // Clients that work by lines end their first message with one.
+    // Clients that work by lines end their first message with a line break.
     const token = given.trim();
     const fault = formFault(token);
     if (fault !== undefined) return invalid(fault);
@@ -85,7 +84,7 @@ export function createVerifier(keys: KeySource, options: VerifierOptions = {}): 
 export interface MintOptions {
   /** As {@linkcode readUserName} takes it. */
   readonly user: string;
-  /** Rounded up to a whole second; may be negative: such a token is born expired. */
+  /** Rounded up to a whole second; if negative, the token is expired from the start. */
   readonly expiresInMs: number;
   /** Added as they are. */
   readonly claims: Readonly<Record<string, unknown>>;
@@ -148,24 +147,24 @@ export async function mintToken(key: Key, options: MintOptions): Promise<string>
 
 const THREE_PARTS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
-/** What is wrong with the token before anything is decoded or parsed. */
+/** What is wrong with the form of the token, before anything is decoded. */
 function formFault(token: string): string | undefined {
   if (token.length > MAX_TOKEN_LENGTH) return "token is too long";
   if (!THREE_PARTS.test(token)) return "token is not three base64url parts";
-  // Otherwise one token could be written in several ways, and a list of revoked ones would miss the others.
+  // Otherwise one token could be written in several ways.
   if (!token.split(".").every(isBase64url)) return "token is not canonical base64url";
   return undefined;
 }
 
 /**
- * Which key the header asks for, or what is wrong with it. `jku`, `jwk`, `x5u` and `x5c` are never looked at: they let the
- * sender choose the key (RFC 8725 §3.10).
+ * The key that the header asks for, or what is wrong with it. `jku`, `jwk`, `x5u` and `x5c` are ignored: they would let
+ * the sender choose the key (RFC 8725 §3.10).
  */
 function readHeader(part: string, tokenType: string | undefined): WantedKey | string {
   const json = readStrictMembers(decodeBase64url(part)!, HEADER_LIMITS);
   if (!json.ok) return `header: ${json.fault}`;
   const [alg, kid, typ] = ["alg", "kid", "typ"].map((name) => json.members.get(name));
-  // No extension is understood here, so none may be critical (RFC 7515 §4.1.11). A JWT must not use b64 (RFC 7797 §7).
+  // No extension is supported, so none may be critical (RFC 7515 §4.1.11). A JWT must not use b64 (RFC 7797 §7).
   if (["crit", "b64"].some((name) => json.members.has(name))) {
     return "header has a critical extension";
   }

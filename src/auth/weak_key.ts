@@ -1,15 +1,15 @@
-// Public keys that anybody can sign for, however well formed they are.
+// Finds public keys that anybody could sign for, though they are well formed.
 
-/** How many bits the modulus of an RSA key has at least (RFC 7518 §3.3). */
+/** The fewest bits of an RSA modulus (RFC 7518 §3.3). */
 export const MIN_RSA_BITS = 2048;
 
-/** How many bits the modulus of an RSA key has at most: the runtime takes no larger one. */
+/** The most bits of an RSA modulus: the runtime takes no larger one. */
 export const MAX_RSA_BITS = 4096;
 
-/** The public exponent that all usual keys have, and the least that is accepted (FIPS 186-5 §5.1: over 2^16). */
+/** The usual public exponent, and the smallest that is accepted (FIPS 186-5 §5.1: over 2^16). */
 const USUAL_EXPONENT = 65537n;
 
-/** No exponent reaches this: a huge one makes each verification slow. */
+/** Exponents must be below this: a huge one makes each verification slow. */
 const EXPONENT_LIMIT = 2n ** 32n;
 
 /** Made for the first RSA key: a start has no time for it. */
@@ -17,7 +17,7 @@ let smallPrimes: readonly SmallPrime[] | undefined;
 
 interface SmallPrime {
   readonly prime: bigint;
-  /** The powers of 65537 modulo the prime: what the moduli of a ROCA generator are there. */
+  /** The powers of 65537 modulo the prime, to which the moduli of a ROCA generator are equal. */
   readonly powers: ReadonlySet<bigint>;
 }
 

@@ -1,6 +1,6 @@
-// Work that must not pile up: some of it at once, some waiting in line, the rest refused.
+// A queue for work that must not pile up: some runs at once, some waits, the rest is refused.
 
-/** Runs at most `atOnce` pieces of work at the same time, and lets at most `waiting` more stand in line. */
+/** Runs at most `atOnce` pieces of work at a time, and lets at most `waiting` more wait. */
 export class WorkQueue {
   readonly #atOnce: number;
   readonly #maxWaiting: number;
@@ -12,7 +12,7 @@ export class WorkQueue {
     this.#maxWaiting = waiting;
   }
 
-  /** What `work` gives, once it is its turn; undefined, at once, if the line is full. */
+  /** Resolves with the result of `work`, which runs when its turn comes; undefined, at once, if the queue is full. */
   run<Value>(work: () => Promise<Value>): Promise<Value> | undefined {
     if (this.#running < this.#atOnce) {
       this.#running++;
@@ -26,7 +26,7 @@ export class WorkQueue {
     try {
       return await work();
     } finally {
-      // The place is handed over, not freed: whoever comes before the next one wakes up would be one too many.
+      // The place is handed over, not freed: somebody who came before the next one wakes up would be one too many.
       const next = this.#line.shift();
       if (next === undefined) this.#running--;
       else next();
