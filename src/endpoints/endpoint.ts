@@ -9,7 +9,7 @@ import { describeFailure } from "./failure.ts";
 /** A whole message: text as a string, binary as a buffer that the receiver owns. */
 export type Message = string | ArrayBuffer;
 
-/** Who is at the other end of one connection. No method throws. */
+/** The other end of one connection. No method throws. */
 export interface Peer {
   /** The id that the firewall gave the connection, `"unknown"` without a firewall. */
   readonly connection: string;
@@ -17,9 +17,9 @@ export interface Peer {
   readonly address: string;
   /** Whether messages are exchanged: false before `SocketHandler.open` and from when either side closes. */
   readonly isOpen: boolean;
-  /** Sends one message, and takes a buffer away from its owner; dropped when a Close has been sent. */
+  /** Sends one message, and takes ownership of a buffer; dropped once a Close was sent. */
   send(message: Message): void;
-  /** Counts `more` messages besides the one that they came in, which ends the connection where that is too many at once. */
+  /** Counts `more` messages besides the one that they came in; too many at once end the connection. */
   charge(more: number): void;
   /**
    * Starts the closing handshake with a code that may be on the wire (RFC 6455 §7.4) and a reason of at most 123 bytes of
@@ -29,37 +29,36 @@ export interface Peer {
 }
 
 /**
- * What an endpoint does with one connection. Whatever these methods throw (or reject with) becomes one `handler.error`
- * record, and the peer gets `Internal Error` and Close 1011.
+ * What an endpoint does with one connection. If a method throws or rejects, there is one `handler.error` record, and
+ * the peer gets `Internal Error` and Close 1011.
  */
 export interface SocketHandler {
-  /** Called once, when the connection is ready; the peer may be used from here on. No message comes before its promise is settled. */
-  open?(): void | Promise<void>;
-  /** Called for each message in order of arrival, for the next one when the promise of the one before is settled. */
-  message(data: Message): void | Promise<void>;
   /**
-   * Called once for each opened connection, with what the peer's Close frame said. If none came: with our own, and with 1006 if
-   * there was none either (RFC 6455 §7.1.5).
+   * Called once, when the connection is ready and the peer can be used. No message comes before its promise is settled.
    */
+  open?(): void | Promise<void>;
+  /** Called for each message in order, each after the promise of the one before is settled. */
+  message(data: Message): void | Promise<void>;
+  /** Called once for each opened connection, with the peer's Close, or else ours, or else 1006 (RFC 6455 §7.1.5). */
   close?(code: number, reason: string): void;
 }
 
 /** Makes the handler of one connection. */
 export type CreateHandler = (peer: Peer) => SocketHandler;
 
-/** What takes the messages of a connection: one after the other, each when the promise of the one before is settled. */
+/** Takes the messages of a connection, each after the promise of the one before is settled. */
 export interface Receiver {
   /** Never throws or rejects. */
   message(data: Message): void | Promise<void>;
 }
 
-/** How the firewall ties a connection to its endpoint: messages go directly, in the turn in which they come. */
+/** Links a connection in the firewall to its endpoint: messages go directly, in the turn in which they come. */
 export interface Link {
   /** Whether messages are exchanged; false from when either side closes. */
   readonly isOpen: boolean;
-  /** Calls `open` as soon as the firewall has begun with the connection; never if it does not. */
+  /** Calls `open` as soon as the firewall has started the connection; never if it does not. */
   whenStarted(open: () => void): void;
-  /** From now on the receiver is given the messages. */
+  /** From now on the receiver gets the messages. */
   attach(receiver: Receiver): void;
   /** Sends one message; dropped once a Close has been sent. A buffer stays with the caller, who may reuse it. */
   send(message: Message): void;
@@ -67,11 +66,11 @@ export interface Link {
   charge(more: number): void;
   /** Starts the closing handshake. */
   end(close: CloseReason): void;
-  /** The native socket has ended, whatever ended it. */
+  /** The native socket has ended. */
   endpointEnded(): void;
 }
 
-/** What is decided about a handshake that is accepted. */
+/** An accepted handshake. */
 export interface Accepted {
   /** One of the subprotocols that the client offered (RFC 6455 §4.2.2); none is selected if left out. */
   readonly subprotocol?: string | undefined;
@@ -79,21 +78,24 @@ export interface Accepted {
 }
 
 /**
- * Decides about a handshake: accept it, or refuse it with a response. The request has no body. What it throws becomes a
- * `handler.error` record and the status 500.
+ * Accepts a handshake, or refuses it with a response. The request has no body. If it throws, there is a `handler.error`
+ * record and the status 500.
  */
 export type Admit = (request: Request) => Accepted | Response | Promise<Accepted | Response>;
 
 /** What `startEndpoint` needs. */
 export interface EndpointOptions {
   readonly name: EndpointName;
-  /** Where to listen; the folder must be one that only this user can enter. */
+  /** Where to listen, in a folder that only this user can enter. */
   readonly socketPath: string;
   /** Makes the handler of each connection when it is open, unless there is `admit`. */
   readonly createHandler: CreateHandler;
   /** Decides about each handshake in place of `createHandler`; all are accepted if left out. */
   readonly admit?: Admit;
-  /** The link of a connection: the native socket accepts the handshake and learns of the end, messages go through the link. */
+  /**
+   * The link of a connection: messages go through it, while the native socket only accepts the handshake and learns of
+   * the end.
+   */
   readonly linkOf: (connection: string) => Link | undefined;
   readonly log: Log;
 }
@@ -104,19 +106,23 @@ export interface Endpoint {
   readonly connections: number;
   /** Whether it accepts connections: not while it is started again after a failure, nor once it is stopped. */
   readonly isListening: boolean;
-  /** Stops accepting, sends 1001 to who is still there, and resolves within a second whatever the peers do. */
+  /** Stops accepting, sends 1001 on open connections, and resolves within a second whatever the peers do. */
   stop(): Promise<void>;
 }
 
-/** How long to wait before serving again: without file descriptors a listener dies as soon as it is opened. */
+/**
+ * How long to wait before serving again, in milliseconds: without file descriptors a listener dies as soon as it is
+ * opened.
+ */
 const RESTART_DELAY_MS = 100;
-/** How long `stop` waits; one leaked connection would make the native shutdown wait for ever. */
+/** How long `stop` waits, in milliseconds; one leaked connection would make the native shutdown wait for ever. */
 const STOP_DEADLINE_MS = 1000;
 const GOING_AWAY = { code: 1001, reason: "the server is stopping" };
 const INTERNAL_ERROR = { text: "Internal Error", code: 1011, reason: "internal error" };
 
 /**
- * Tries whether an endpoint could listen at `socketPath`, which costs far less than to start it, and leaves nothing there.
+ * Checks that an endpoint could listen at `socketPath`, which costs far less than starting it, and leaves nothing
+ * there.
  *
  * @throws {StartError} when it could not.
  */
@@ -227,36 +233,36 @@ class NativeEndpoint implements Endpoint {
   }
 
   #upgrade(request: Request, { subprotocol, createHandler }: Accepted): Response {
-    // Afterwards the request can't be read any more.
+    // After the upgrade the request can't be read any more.
     const origin = readOrigin(request);
     const link = this.#options.linkOf(origin.connection);
     if (link === undefined) return new Response("Not a connection of the firewall\n", { status: 400 });
     let upgrade: Deno.WebSocketUpgrade;
     try {
-      // The firewall owns keepalive and idle limits.
+      // Keepalive and idle limits are the firewall's.
       upgrade = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     } catch {
       return new Response("Not a WebSocket handshake\n", { status: 400 });
     }
-    // From here on nothing may throw and only this response may be returned, or the whole listener closes.
+    // From here on nothing may throw, and only this response may be returned: otherwise the whole listener closes.
     const socket = new ServedSocket(link, origin, createHandler, this.#options);
     upgrade.socket.onopen = () => {
       this.#sockets.add(socket);
       link.whenStarted(() => socket.open());
     };
     upgrade.socket.onclose = (event) => {
-      // The runtime can tell it twice, and keeps its socket, with all that these functions hold, for a long time.
+      // The runtime can call it twice, and keeps the socket, with all that these functions hold, for a long time.
       upgrade.socket.onopen = upgrade.socket.onclose = null;
       this.#sockets.delete(socket);
       socket.closed(event.code, event.reason);
     };
-    // The runtime's own option splits what the client offered wrongly, and throws.
+    // The runtime's own option splits the client's offer wrongly, and throws.
     if (subprotocol !== undefined) upgrade.response.headers.set("sec-websocket-protocol", subprotocol);
     return upgrade.response;
   }
 }
 
-/** Where a connection comes from, as the firewall said in headers that a stranger can't set. */
+/** Where a connection comes from, by the firewall's headers, which a stranger can't set. */
 export function readOrigin(request: Request): Pick<Peer, "connection" | "address"> {
   return {
     connection: request.headers.get("X-Connection-Id") ?? "unknown",
@@ -264,7 +270,7 @@ export function readOrigin(request: Request): Pick<Peer, "connection" | "address
   };
 }
 
-/** One connection and its handler; keeps the failures of the handler from reaching anything else. */
+/** One connection and its handler; contains the handler's failures. */
 class ServedSocket implements Peer, Receiver {
   readonly connection: string;
   readonly address: string;
@@ -296,7 +302,7 @@ class ServedSocket implements Peer, Receiver {
   send(message: Message): void {
     if (!this.#isOpen) return;
     this.#link.send(message);
-    // It has been copied. Left to the garbage collector, the buffers of a flood would pile up to a gigabyte.
+    // It was copied. Left to the garbage collector, the buffers of a flood would add up to a gigabyte.
     if (typeof message !== "string") message.transfer(0);
   }
 
@@ -312,7 +318,7 @@ class ServedSocket implements Peer, Receiver {
   }
 
   open(): void {
-    // The native socket may have ended before the firewall has begun.
+    // The native socket may have ended before the firewall has started.
     if (this.#isOver) return;
     this.#isOpen = true;
     try {
@@ -340,7 +346,7 @@ class ServedSocket implements Peer, Receiver {
 
   message(data: Message): void | Promise<void> {
     try {
-      // Optional only for the types: a connection whose handler could not be made is closed.
+      // Optional only for the types: a connection without a handler is closed.
       return this.#handler?.message(data)?.catch((error) => this.#fail(error));
     } catch (error) {
       this.#fail(error);

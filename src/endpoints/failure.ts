@@ -1,15 +1,15 @@
-// Describes a caught failure for the log without repeating what a peer sent.
+// Describes a caught failure for the log, without what a peer sent.
 
 import { describeFault } from "../telemetry/fault.ts";
 
-/** Long enough for any message of ours; a runtime's message may quote its whole input. */
+/** Long enough for our own messages; a runtime's message may quote its whole input. */
 const MESSAGE_LENGTH_LIMIT = 200;
 
 /** A failure for the log. */
 export interface FailureFields {
   /** The error's class, `"TypeError"`; the JavaScript type of what was thrown if it is no `Error`. */
   readonly error: string;
-  /** The error's message without what it quotes, at most 200 characters; empty if what was thrown is no `Error`. */
+  /** The error's message without what it quotes, at most 200 characters; empty if what was thrown is not an `Error`. */
   readonly detail: string;
   /** Where it was thrown; undefined if that is not known. */
   readonly stack?: string | undefined;

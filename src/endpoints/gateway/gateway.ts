@@ -1,4 +1,4 @@
-// Who may cross to somebody else's server: a token becomes an identity and a session, and headers that the server may trust.
+// Decides who may connect to an upstream: a token becomes a session, and headers that the upstream can trust.
 
 import type { Identity } from "../../auth/token.ts";
 import type { CloseReason } from "../../protocol/close_code.ts";
@@ -14,7 +14,7 @@ import { Session } from "../sessions/session.ts";
 import type { SessionRegistry } from "../sessions/session_registry.ts";
 import { encodeClaim, encodeHeaderValue } from "./header_value.ts";
 
-/** How a gateway decides. */
+/** What a gateway decides by. */
 export interface GatewayOptions extends Authenticators {
   readonly sessions: SessionRegistry;
   readonly counters: SecureCounters;
@@ -40,7 +40,7 @@ interface Asked {
   readonly head: RequestHead;
 }
 
-/** The connection that may come of it. */
+/** The connection that may follow. */
 interface Crossed {
   readonly isOpen: boolean;
   readonly messagesIn: number;
@@ -55,7 +55,7 @@ interface Ticket {
   closed(code: number): void;
 }
 
-/** What goes on of a handshake. */
+/** What is passed on of a handshake. */
 interface Pass {
   readonly query: string;
   readonly cookie: string | undefined;
@@ -64,7 +64,7 @@ interface Pass {
   readonly ticket: Ticket | undefined;
 }
 
-/** The most that a server is told about a user, in bytes of header values. */
+/** The most that an upstream is told about a user, in bytes of header values. */
 const MAX_CLAIMS_SIZE = 8192;
 
 const TOO_MUCH: Ending = { why: "claims too large", code: 1008, reason: "the token has too many claims" };
@@ -72,12 +72,12 @@ const TOO_MUCH: Ending = { why: "claims too large", code: 1008, reason: "the tok
 /** Statuses of refused tokens; all others are 503. */
 const STATUSES: Readonly<Record<number, 401 | 403>> = { 3000: 401, 3003: 403, 1008: 403 };
 
-/** Lets everybody cross: the firewall only. */
+/** Lets everybody through: the firewall only. */
 export class OpenGateway {
   readonly tokenTimeoutMs = 0;
   readonly #forwardToken: boolean;
 
-  /** @param forwardToken Whether the header Authorization goes on. */
+  /** @param forwardToken Whether the header Authorization is passed on. */
   constructor(forwardToken: boolean) {
     this.#forwardToken = forwardToken;
   }
@@ -102,7 +102,7 @@ export class OpenGateway {
   }
 }
 
-/** Lets those cross whose token is good. */
+/** Lets clients with a valid token through. */
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #claims: readonly (readonly [claim: string, header: string])[];
@@ -177,7 +177,7 @@ export class Gateway {
     return outcome;
   }
 
-  /** Opens the session of a good token. */
+  /** Opens the session of a valid token. */
   async #open(token: string, asked: Asked, crossed: Crossed): Promise<Ticket | Refused> {
     const { clock, authTimeoutMs, sessions } = this.#options;
     const authentication = await beforeTimeout(authenticate(token, this.#options), clock, authTimeoutMs);
@@ -201,7 +201,7 @@ export class Gateway {
       },
       closed: (code) => {
         session.close(code);
-        // No server took it: neither the token nor another session is to be spent on that.
+        // No upstream took it, so it must cost neither the token nor another session.
         if (!isOpened) sessions.giveUp(identity, id);
         this.#options.counters.lifetimes.observe(session.durationMs / 1000);
       },
@@ -216,7 +216,7 @@ export class Gateway {
       get isOpen() {
         return crossed.isOpen;
       },
-      // Nothing of ours goes into somebody else's protocol.
+      // Nothing of ours may go into the upstream's protocol.
       send: () => {},
       charge: () => {},
       close: (code, reason) => crossed.close({ code, reason }),
@@ -236,7 +236,7 @@ export class Gateway {
     return session;
   }
 
-  /** What the server is told about the user; undefined if that is too much. */
+  /** The headers about the user; undefined if they are too long. */
   #headersFor({ user, claims }: Identity, token: string): [string, string][] | undefined {
     const { claimsHeader, forwardToken } = this.#options;
     const headers: [string, string][] = [["X-Forwarded-User", encodeHeaderValue(user)]];
@@ -286,10 +286,10 @@ export class Gateway {
   }
 }
 
-/** Why a token opens nothing; `detail` is for the log. */
+/** Why a token is refused; `detail` is for the log. */
 type Refused = Ending & { readonly detail?: string | undefined };
 
-/** The query without what may hold a token, and otherwise byte for byte. */
+/** The query without parts that may hold a token, and otherwise byte for byte. */
 function withoutToken(query: string): string {
   const rest = query.slice(1).split("&").filter((pair) => {
     const [name] = new URLSearchParams(pair).keys();

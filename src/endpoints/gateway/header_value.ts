@@ -3,8 +3,8 @@
 const HEX = "0123456789ABCDEF";
 
 /**
- * `text` as visible ASCII: all else, and `%`, is percent-encoded as UTF-8. No two texts become the same; half a surrogate pair,
- * which UTF-8 has no form for, is encoded as the three bytes that it would have.
+ * `text` as visible ASCII: everything else, and `%`, is percent-encoded as UTF-8. Different texts stay different: half
+ * a surrogate pair, which UTF-8 can't write, is encoded as the three bytes that it would have.
  */
 export function encodeHeaderValue(text: string): string {
   let value = "";

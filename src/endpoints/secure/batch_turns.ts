@@ -1,16 +1,17 @@
-// Whose batch is answered: what a hundred sessions ask at once must not be one piece of work for the event loop.
+// The queue of batches: those of a hundred sessions must not be one piece of work for the event loop.
 
-/** When batches have taken this many milliseconds, the loop belongs to others for as long. */
+/** When batches have taken this many milliseconds, the loop is left to others for as long. */
 const MOST_BUSY_MS = 1;
 
 /**
- * A queue, first come first served: one batch begins in a turn of the event loop, and after each millisecond or more of them the loop
- * belongs to others for as long. Nobody waits for the end of a batch: it may itself wait for somebody.
+ * A queue, first come first served: one batch begins in a turn of the event loop, and after each millisecond or more of
+ * batches the loop is left to others for as long. The end of a batch is not waited for: it may itself wait for
+ * something.
  */
 export class BatchTurns {
   readonly #waiting = new Set<() => void>();
   #isTimed = false;
-  /** What they have taken since the loop belonged to others. */
+  /** What batches have taken since the loop was left to others. */
   #busyMs = 0;
 
   /** Resolves when the caller may begin. */
@@ -25,7 +26,7 @@ export class BatchTurns {
     if (this.#isTimed || this.#waiting.size === 0) return;
     this.#isTimed = true;
     if (this.#busyMs < MOST_BUSY_MS) return void setImmediate(() => this.#begin());
-    // An immediate is not enough: in few of those turns does the runtime look for what has arrived.
+    // An immediate is not enough: the runtime polls for I/O in few of those turns.
     setTimeout(() => this.#begin(), this.#busyMs);
     this.#busyMs = 0;
   }
@@ -35,7 +36,7 @@ export class BatchTurns {
     const [resolve] = this.#waiting;
     this.#waiting.delete(resolve!);
     resolve!();
-    // What it computes it computes now, in the promises that follow.
+    // A batch computes now, in the promises that follow.
     setImmediate(() => {
       this.#busyMs += performance.now() - startMs;
       this.#isTimed = false;

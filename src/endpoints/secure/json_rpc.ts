@@ -9,7 +9,7 @@ import {
   type RawNumber,
 } from "../../core/bounded_json.ts";
 
-/** What ties a response to its request: a number comes back digit by digit as it was sent. */
+/** The id of a request and its response; a number comes back digit by digit as it was sent. */
 export type RpcId = string | number | RawNumber | null;
 
 /** The error of a response (§5.1). What is in it goes to the peer. */
@@ -17,14 +17,14 @@ export interface RpcError {
   readonly code: number;
   readonly message: string;
   readonly data?: {
-    /** The field that is wrong, from the root of the request: `params.address`. */
+    /** The wrong field, from the root of the request: `params.address`. */
     readonly path?: string;
-    /** What is asked for, in our own words. */
+    /** What would be right, in our own words. */
     readonly reason?: string;
   };
 }
 
-/** What a call came to. */
+/** The outcome of a call. */
 export type RpcOutcome = { readonly result: unknown } | { readonly error: RpcError };
 
 /** The parameters of a request (§4.2). */
@@ -39,12 +39,12 @@ export interface RpcRequest {
   readonly id: RpcId | undefined;
 }
 
-/** One request object, or what is wrong with it and the id to say so to. */
+/** One request object, or what is wrong with it and the id for the answer. */
 export type RpcReading =
   | { readonly request: RpcRequest }
   | { readonly error: RpcError; readonly id: RpcId };
 
-/** What a message holds: request objects, read or not yet, or nothing that can be read. */
+/** What a message holds: request objects, checked or not yet, or an error. */
 export type RpcMessage =
   | { readonly requests: readonly JsonValue[]; readonly isBatch: boolean }
   | { readonly error: RpcError };
@@ -52,10 +52,10 @@ export type RpcMessage =
 /** The most request objects in one batch. */
 export const MAX_BATCH_LENGTH = 64;
 
-/** What is read of one message; a batch of requests to our methods needs a tenth of it. */
+/** The limits on one message; a batch of requests to our methods needs a tenth of that. */
 export const MESSAGE_LIMITS: JsonLimits = { maxDepth: 32, maxValues: 4096, maxNames: 32 };
 
-/** Longer names of fields, which are the peer's own words, are cut in errors. */
+/** Names of fields, which are the peer's own words, are cut to this length in errors. */
 const MAX_PATH_LENGTH = 128;
 
 /** Error -32700: the message is not JSON. */
@@ -86,7 +86,7 @@ export const REPLY_TOO_LARGE: RpcError = { code: -32003, message: "Reply Too Lar
 /** Error -32603: a failure on our side. The log has the details. */
 export const INTERNAL_ERROR: RpcError = { code: -32603, message: "Internal error" };
 
-/** What the fields of a request object must be, in the order in which they are looked at. */
+/** What the fields of a request object must be, in the order of the checks. */
 const FIELDS: readonly [name: string, isRight: (value: JsonValue | undefined) => boolean][] = [
   ["jsonrpc", (value) => value === "2.0"],
   ["method", (value) => typeof value === "string"],

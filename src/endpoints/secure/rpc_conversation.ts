@@ -31,27 +31,27 @@ export interface RpcOptions extends Omit<MethodContext, "session" | "endAfterRep
   readonly clock: Clock;
   /** All methods if left out. */
   readonly methods?: readonly Method[];
-  /** How many bytes a message may have, {@linkcode DEFAULT_MAX_MESSAGE_SIZE} if left out; a reply may have twice as many. */
+  /** The largest message in bytes, {@linkcode DEFAULT_MAX_MESSAGE_SIZE} if left out; a reply may be twice as large. */
   readonly maxMessageSize?: number;
 }
 
-/** How many bytes a message may have unless somebody says otherwise. */
+/** The largest message in bytes, by default. */
 export const DEFAULT_MAX_MESSAGE_SIZE = 64 * 1024;
 
-/** How many errors of a peer are answered within `ERROR_WINDOW_MS`; with one more the session ends with 1008. */
+/** How many errors of a peer within `ERROR_WINDOW_MS` are answered; with one more the session ends with 1008. */
 export const MAX_ERRORS = 100;
-/** In milliseconds, from the first error that is counted. */
+/** The window in milliseconds, from the first error that is counted. */
 export const ERROR_WINDOW_MS = 10_000;
 
 /**
- * JSON-RPC 2.0. Every message of the session is JSON: also the warning before its end (`token_expiring`) and what is said
- * last (`session_ended`). What can't be read, binary messages too, is answered with an error.
+ * JSON-RPC 2.0. Every message of the session is JSON, also the warning before its end (`token_expiring`) and the last
+ * one (`session_ended`). What can't be read, such as binary messages, is answered with an error.
  */
 export function createRpcConversation(session: Session, options: RpcOptions): Conversation {
   return new RpcConversation(session, options);
 }
 
-/** Those of all sessions. */
+/** The turns of all sessions. */
 const batchTurns = new BatchTurns();
 
 class RpcConversation implements Conversation {
@@ -94,11 +94,11 @@ class RpcConversation implements Conversation {
   }
 
   async #answer(data: Message): Promise<string | undefined> {
-    // After our Close nothing of the peer's is looked at.
+    // After our Close messages are ignored.
     if (!this.#session.isOpen) return undefined;
     if (typeof data !== "string") return this.#refuse(null, parseError("a message must be text"));
     const { maxMessageSize = DEFAULT_MAX_MESSAGE_SIZE } = this.#options;
-    // Before anything is read: the work on a message is bounded by its size.
+    // Before it is parsed: the work on a message is bounded by its size.
     if (Buffer.byteLength(data) > maxMessageSize) {
       const reason = `a message may have at most ${maxMessageSize} bytes`;
       return this.#refuse(null, invalidRequest({ reason }));
@@ -106,7 +106,7 @@ class RpcConversation implements Conversation {
     const message = readMessage(data);
     if ("error" in message) return this.#refuse(null, message.error);
     if (message.isBatch) {
-      // Before they are carried out: each costs as much as one that comes alone.
+      // Before they are carried out: each costs as much as a message of its own.
       this.#session.charge(message.requests.length - 1);
       await batchTurns.next();
     }
@@ -124,11 +124,11 @@ class RpcConversation implements Conversation {
     return message.isBatch ? `[${replies.join(",")}]` : replies[0];
   }
 
-  /** Answers one request in at most `left` bytes, and says how many are left; in none, unless it is a notification. */
+  /** Answers one request in at most `left` bytes, and returns how many are left; undefined for a notification. */
   async #reply(value: JsonValue, left: number): Promise<{ text: string; left: number } | undefined> {
     const reading = readRequest(value);
     const id = "error" in reading ? reading.id : reading.request.id;
-    // What can't be answered is not carried out.
+    // A request that can't be answered is not carried out.
     if (left === 0 && id !== undefined) return { text: encodeResponse(id, { error: REPLY_TOO_LARGE }), left };
     const text = "error" in reading
       ? this.#refuse(reading.id, reading.error)
@@ -160,7 +160,7 @@ class RpcConversation implements Conversation {
     return encodeResponse(id, { error });
   }
 
-  /** Counts an error of the peer; failures of our own are not counted. */
+  /** Counts an error of the peer; our own failures don't count. */
   #count(): void {
     const nowMs = this.#options.clock.now();
     if (nowMs >= this.#windowEndMs) {

@@ -1,4 +1,4 @@
-// The secure endpoint: nothing is processed before a token is verified, however it was presented.
+// The secure endpoint: nothing is processed before a token is verified.
 import type { Identity, Verifier } from "../../auth/token.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { authenticate, type Authentication, beforeTimeout, judge } from "../sessions/authenticate.ts";
@@ -29,11 +29,11 @@ export interface SecureOptions {
   readonly log: Log;
   /** Told the address of a client whose token was refused. */
   readonly onFailedAuthentication?: (address: string) => void;
-  /** Its limits and revocations hold for all who share it; one with the defaults if left out. */
+  /** Sessions, with limits and revocations; may be shared. One with the defaults if left out. */
   readonly sessions?: SessionRegistry;
-  /** Counts what becomes of tokens and sessions; nobody reads it if left out. */
+  /** Counts results of tokens and sessions. */
   readonly counters?: SecureCounters;
-  /** How long before the end of its token a session of `wsward.v1` is told, in milliseconds; 30 s if left out. */
+  /** How long before the end of its token a session of `wsward.v1` is warned, in milliseconds; 30 s if left out. */
   readonly expiryWarningMs?: number;
   /** How many bytes a message of `wsward.v1` may have; 64 KiB if left out. */
   readonly maxRpcMessageSize?: number;
@@ -45,16 +45,16 @@ export interface SecureOptions {
   readonly clock?: Clock;
 }
 
-/** What is loaded for sessions that speak JSON-RPC. */
+/** The module for sessions that speak JSON-RPC. */
 type SessionProtocol = typeof import("./rpc_conversation.ts");
 
-/** What the handshake of a connection found out. */
+/** What is known after the handshake. */
 interface Start {
-  /** There for a session that is to speak JSON-RPC. */
+  /** Set if the session is to speak JSON-RPC. */
   readonly protocol?: SessionProtocol | undefined;
-  /** A token that is still to be verified. */
+  /** A token that is not verified yet. */
   readonly token?: string;
-  /** Whom a token that was verified speaks for. */
+  /** The identity of a verified token. */
   readonly identity?: Identity;
 }
 
@@ -77,9 +77,8 @@ const TOO_LATE: HandshakeRefusal = {
 let protocol: Promise<SessionProtocol> | undefined;
 
 /**
- * Loads the session protocol and its methods, once. A handshake that asks for it waits for it: it takes time that a start
- * does not have. A server calls this when it has started, so that a module that can't be loaded is not found out by
- * the first session.
+ * Loads the session protocol and its methods, once. Not at the start, because that would take too long: a server calls
+ * this after it has started, so that a broken module is found before the first session. A handshake waits for it.
  */
 export function loadSessionProtocol(): Promise<SessionProtocol> {
   return protocol ??= import("./rpc_conversation.ts");
@@ -111,7 +110,7 @@ function withDefaults(options: SecureOptions): Required<SecureOptions> {
   };
 }
 
-/** Only a client that can set a header can see a status: all others are let in, and told in the connection. */
+/** Only a client that can set headers can see a status: all others are let in, and refused in the connection. */
 async function admit(request: Request, options: Required<SecureOptions>): Promise<Accepted | Response> {
   const presentation = readPresentation(request, options);
   if ("status" in presentation) {
@@ -173,7 +172,7 @@ class SecureHandler implements SocketHandler {
     const { clock, authTimeoutMs } = this.#options;
     const { token, identity } = this.#start;
     if (identity !== undefined) return this.#decided(judge(identity, this.#options));
-    // It runs on while a token is verified: no connection without a session outlives it.
+    // It goes on while a token is verified: no connection without a session outlives it.
     this.#cancelTimeout = clock.after(authTimeoutMs, () => this.#refuse(ENDINGS.timeout));
     if (token !== undefined) return this.#authenticate(token);
   }
@@ -215,7 +214,7 @@ class SecureHandler implements SocketHandler {
     const { sessions, log, clock, expiryWarningMs } = this.#options;
     if (refusal !== undefined) return this.#refuse(refusal);
     this.#cancelTimeout();
-    // In every subprotocol: what that one is about begins after this text.
+    // In every subprotocol: its own messages begin after this text.
     this.#peer.send("Authenticated!");
     const session = new Session(this.#peer, identity, {
       id,

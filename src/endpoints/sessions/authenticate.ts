@@ -1,15 +1,15 @@
-// Decides about one token: verified, not expired meanwhile, not revoked, not used up.
+// Decides about one token: it must be valid, not expired meanwhile, not revoked and not used up.
 import type { Identity, Verifier } from "../../auth/token.ts";
 import type { Clock } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
 import type { SessionRegistry } from "./session_registry.ts";
 
-/** What became of a token; `detail` is for the log and holds no part of it. */
+/** The decision about a token; `detail` is for the log, without any part of the token. */
 export type Authentication =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly ending: Ending; readonly detail?: string };
 
-/** Who decides. */
+/** What decides. */
 export interface Authenticators {
   readonly verifier: Verifier;
   readonly sessions: SessionRegistry;
@@ -23,7 +23,7 @@ export async function authenticate(token: string, authenticators: Authenticators
   return { ok: false, ending: ENDINGS[verification.reason], detail: verification.detail };
 }
 
-/** Decides anew about a token that was verified some time ago. */
+/** Decides again about a token that was verified some time ago. */
 export function judge(
   identity: Identity,
   { sessions, clock }: Omit<Authenticators, "verifier">,
@@ -35,7 +35,7 @@ export function judge(
   return ending === undefined ? { ok: true, identity } : { ok: false, ending };
 }
 
-/** Undefined if it takes longer than that. */
+/** Resolves with undefined if it takes longer than that. */
 export async function beforeTimeout<T>(
   promise: Promise<T>,
   clock: Clock,

@@ -1,4 +1,4 @@
-// Time as the endpoints see it; tests put a clock in its place that moves only when told.
+// Time as the endpoints see it; tests use a manual clock.
 import { afterAwake } from "../../core/standstill.ts";
 
 /** Stops a timer; harmless after it has rung and when called again. */
@@ -17,7 +17,7 @@ export interface Clock {
 /** The longest delay, in milliseconds, that `setTimeout` honours (24.8 days); a longer one rings at once. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** How often a date that is waited for is compared with the wall clock, in milliseconds. */
+/** How often the wall clock is checked while waiting for a date, in milliseconds. */
 export const DATE_CHECK_INTERVAL_MS = 60_000;
 
 /** The machine's own time. */

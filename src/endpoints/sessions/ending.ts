@@ -1,4 +1,4 @@
-// Every reason for which the server refuses or ends a session, and what the peer is told.
+// Every reason why the server refuses or ends a session, and what the peer is told.
 import type { CloseReason } from "../../protocol/close_code.ts";
 
 /** Why a session is refused or ended. */
@@ -9,7 +9,7 @@ export interface Ending extends CloseReason {
   readonly text?: string;
 }
 
-/** The closed set of endings. An administrator's own words come on top of it. */
+/** The closed set of endings, besides those with an administrator's own words. */
 export const ENDINGS = {
   expired: { why: "expired", text: "Token Expired", code: 3000, reason: "token expired" },
   invalid: { why: "invalid", text: "Invalid Token", code: 3000, reason: "invalid token" },

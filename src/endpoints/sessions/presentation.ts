@@ -1,4 +1,4 @@
-// The ways in which a peer can present its token, read from its handshake; and the subprotocols it may speak afterwards.
+// Reads from a handshake how the peer presents its token, and which subprotocol it wants to speak.
 
 import { listElements } from "../../protocol/handshake.ts";
 
@@ -8,17 +8,17 @@ export type TokenSource = "header" | "subprotocol" | "query" | "cookie";
 /** A token that came with the handshake. */
 export interface PresentedToken {
   readonly source: TokenSource;
-  /** As it was sent: of any length and form. */
+  /** As it was sent, of any length and form. */
   readonly token: string;
 }
 
-/** What a handshake says about the session that is to follow. */
+/** What a handshake says about the session to come. */
 export interface Presentation {
-  /** Undefined when the token is to be the first message. */
+  /** Undefined if the token is to be the first message. */
   readonly presented: PresentedToken | undefined;
   /**
-   * The one to select: the first of ours, or else the one that holds the token, because browsers and other clients end a
-   * connection for which they offered some and got none. Undefined when neither was offered.
+   * The one to select: the first of ours, or else the one with the token, because browsers and other clients end a
+   * connection if they offered subprotocols and none was selected. Undefined if neither was offered.
    */
   readonly subprotocol: string | undefined;
 }
@@ -33,17 +33,16 @@ export interface PresentationFault {
 }
 
 /**
- * The subprotocols of the secure endpoint: JSON-RPC 2.0, and plain text under a name, which is also what is spoken when
- * neither is selected.
+ * The subprotocols of the secure endpoint: JSON-RPC 2.0, and plain text, which is also spoken if neither is selected.
  */
 const SUBPROTOCOLS = ["wsward.v1", "wsward.text"] as const;
 
 /** The name of a subprotocol. */
 export type Subprotocol = typeof SUBPROTOCOLS[number];
 
-/** What stands before a token in a subprotocol. */
+/** The prefix of a token in a subprotocol. */
 export const TOKEN_PREFIX = "bearer.";
-/** The names of a token in the query, in lower case. */
+/** Names of query parameters with a token, in lower case. */
 export const QUERY_NAMES: readonly string[] = ["token", "access_token", "jwt"];
 
 const TWO_WAYS: PresentationFault = {
@@ -68,7 +67,7 @@ const OTHER_SCHEME: PresentationFault = {
   text: "the scheme of the header Authorization must be Bearer",
 };
 
-/** What is read of a handshake; a `Request` is one. */
+/** The needed parts of a handshake; a `Request` has them. */
 export interface PresentingRequest {
   /** A URL, or its part from the path on. */
   readonly url: string;
@@ -83,8 +82,9 @@ export interface PresentationOptions {
 }
 
 /**
- * Reads how a handshake presents its token: `Authorization: Bearer` (RFC 6750 §2.1), a subprotocol, a cookie, the query, or not
- * at all. A browser sends a cookie whatever page asks it to, so there must be an Origin, which the firewall has checked then.
+ * Reads how a handshake presents its token: `Authorization: Bearer` (RFC 6750 §2.1), a subprotocol, a cookie, the
+ * query, or not at all. Browsers send cookies for any page, so a cookie needs an Origin, which the firewall has
+ * checked.
  */
 export function readPresentation(
   request: PresentingRequest,
@@ -135,7 +135,7 @@ function readQuery(url: string): readonly string[] {
   if (mark < 0) return [];
   const tokens: string[] = [];
   for (const [name, value] of new URLSearchParams(url.slice(mark))) {
-    // A list and not a set: names of digits alone can be chosen so that they collide in a set.
+    // Compared with a list, not a set: a peer can choose names of digits that collide in a set.
     if (QUERY_NAMES.includes(name.toLowerCase())) tokens.push(value);
   }
   return tokens;
@@ -145,7 +145,7 @@ function splitOffer(value: string | null): readonly string[] {
   return listElements(value ?? "");
 }
 
-/** The client names what it prefers first (RFC 6455 §4.1). */
+/** Clients name what they prefer first (RFC 6455 §4.1). */
 function select(offered: readonly string[]): Subprotocol | undefined {
   for (const name of offered) {
     const found = SUBPROTOCOLS.find((subprotocol) => subprotocol === name);

@@ -10,7 +10,7 @@ export interface Revocation {
   readonly kind: RevocationKind;
   /** The claim `jti`, the user, or the id of the session. */
   readonly value: string;
-  /** The tokens that are revoked by name: the one for a `jti`, those of the session for a `session`, none for a `user`. */
+  /** The tokens that are revoked by name: one for a `jti`, those of the session for a `session`, none for a `user`. */
   readonly jtis: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly revokedAtMs: number;

@@ -1,4 +1,4 @@
-// Revocations, kept in memory for every look-up and, with a state file, in SQLite across restarts.
+// Revocations, kept in memory and, with a state file, in SQLite across restarts.
 import type { Identity } from "../../auth/token.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import type { Revocation, RevocationKind } from "./revocation.ts";
@@ -6,7 +6,7 @@ import { StateFile } from "./state_file.ts";
 
 export type { Revocation, RevocationKind };
 
-/** What is to be revoked. */
+/** What to revoke. */
 export interface NewRevocation extends Pick<Revocation, "kind" | "value" | "jtis"> {
   /** How long it lasts, in whole milliseconds from 1 to `MAX_REVOCATION_TTL_MS`; to be safe, longer than any token lives. */
   readonly ttlMs: number;
@@ -16,7 +16,7 @@ export interface NewRevocation extends Pick<Revocation, "kind" | "value" | "jtis
 export interface RevocationStoreOptions {
   /** The SQLite file; in memory only if left out. */
   readonly path?: string | undefined;
-  /** How far ahead of our clock a token may say that it was issued, in milliseconds; 0 if left out. */
+  /** How far ahead of our clock the `iat` of a token may be, in milliseconds; 0 if left out. */
   readonly clockToleranceMs?: number;
   /** The machine's time if left out. */
   readonly clock?: Pick<Clock, "now">;
@@ -32,13 +32,12 @@ export interface Merged {
 export const MAX_REVOCATION_TTL_MS = 10 * 365 * 86_400_000;
 
 /**
- * The revocations that have not run out. A token is revoked
+ * The revocations that have not expired. A token is revoked
  * - by its `jti`, or that of a revoked session that it opened or extended;
- * - by its user, if it was issued (`iat`) at or before the moment of the revocation or does not say when. A token may say that
- *   it was issued a little later than it was, by the clock tolerance, and `iat` is in whole seconds: so is every token that
- *   could have been there at that moment, and one that is made right afterwards too.
+ * - by its user, if it was issued (`iat`) at or before the moment of the revocation or does not say when. `iat` is in
+ *   whole seconds and may be ahead by the clock tolerance, so a token that is made right afterwards is revoked too.
  *
- * Of one thing there is one revocation: a later one takes the place of the earlier, and lasts for the longer time of both.
+ * There is one revocation of a thing: a later one replaces the earlier, and lasts as long as the longer of both.
  */
 export class RevocationStore {
   readonly #clock: Pick<Clock, "now">;
@@ -64,7 +63,7 @@ export class RevocationStore {
     for (const row of this.file?.revocations ?? []) {
       isMerged = this.#put(row).replaced !== undefined || isMerged;
     }
-    // Otherwise the earlier ones would be back after the later one was taken back.
+    // Otherwise taking back the later one would bring the earlier ones back.
     if (isMerged) this.file?.putAllRevocations(this.#all.values());
   }
 
@@ -96,22 +95,22 @@ export class RevocationStore {
     return revocation;
   }
 
-  /** One that has not run out. */
+  /** A revocation that has not expired. */
   get(id: string): Revocation | undefined {
     this.#sweep();
     return this.#all.get(id);
   }
 
   /**
-   * Takes in what was revoked and taken back elsewhere. Of two revocations of the same thing the one with the higher id is
-   * kept, so that all who hear of both keep the same.
+   * Takes in what was revoked and taken back elsewhere. Of two revocations of the same thing the one with the higher id
+   * is kept, so that all nodes keep the same.
    *
-   * @returns By their ids, what is kept of two of the same thing, with what both had together, and what is not.
+   * @returns The ids of the kept and the dropped one of each two; the kept one has what both had.
    * @throws {StateFileError} when the file can't be written; what was taken in holds until the process ends
    */
   merge(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
     const merged: Merged[] = [];
-    // What is to be deleted from the file first, and then stored in it.
+    // What to delete from the file, and then to store in it.
     const gone = new Set<string>();
     const put = new Map<string, Revocation>();
     for (const id of removedIds) {
@@ -138,7 +137,7 @@ export class RevocationStore {
     return merged;
   }
 
-  /** All that have not run out, the oldest first. */
+  /** All that have not expired, oldest first. */
   list(): Revocation[] {
     this.#sweep();
     return [...this.#all.values()];
@@ -169,16 +168,16 @@ export class RevocationStore {
     return !(typeof iat === "number" && iat * 1000 > revocation.revokedAtMs + this.#clockToleranceMs);
   }
 
-  /** Lets go of the file; harmless when done twice. */
+  /** Closes the file; harmless when called twice. */
   close(): void {
     this.file?.close();
   }
 
-  /** Takes one in, in place of an earlier one of the same thing. */
+  /** Stores one, in place of an earlier one of the same thing. */
   #put(given: Revocation): { readonly revocation: Revocation; readonly replaced: Revocation | undefined } {
     const target = targetOf(given.kind, given.value);
     const replaced = this.#byTarget.get(target);
-    // Also the later moment, for a clock that was set back in between.
+    // The later moment too: the clock may have been set back.
     const revocation = replaced === undefined ? given : {
       ...given,
       jtis: [...new Set([...replaced.jtis, ...given.jtis])],
@@ -199,7 +198,7 @@ export class RevocationStore {
     for (const jti of revocation.jtis) removeFrom(this.#byJti, jti, revocation);
   }
 
-  /** Forgets what has run out; the file does so when it is written next. */
+  /** Forgets what has expired; the file does so at its next write. */
   #sweep(): void {
     const nowMs = this.#clock.now();
     if (nowMs < this.#nextExpiryMs) return;
@@ -218,7 +217,7 @@ function targetOf(kind: RevocationKind, value: string): string {
 /**
  * Checks how long a revocation lasts, in milliseconds.
  *
- * @throws {RangeError} when it is no whole number from 1 to `MAX_REVOCATION_TTL_MS`
+ * @throws {RangeError} when it is not a whole number from 1 to `MAX_REVOCATION_TTL_MS`
  */
 export function checkTtl(ttlMs: number): void {
   if (Number.isSafeInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_REVOCATION_TTL_MS) return;

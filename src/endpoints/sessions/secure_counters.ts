@@ -1,13 +1,13 @@
-// What the secure endpoint counts: what became of tokens, how long that took, and how long sessions lived.
+// What the secure endpoint counts: results of tokens, how long they took, and how long sessions lived.
 
 import type { Verifier } from "../../auth/token.ts";
 import { Histogram, LATENCY_BOUNDS, LIFETIME_BOUNDS } from "../../telemetry/histogram.ts";
 
 /** Counts from when it is made. */
 export class SecureCounters {
-  /** Decisions about peers by result: `ok`, or in snake case why not, a closed set. */
+  /** Authentications by result: `ok`, or why not, in snake case; a closed set. */
   readonly authentications = new Map<string, number>();
-  /** How long the verification of a token took, in seconds, with the wait for its turn. */
+  /** How long the verification of a token took, in seconds, including the wait for its turn. */
   readonly verifications = new Histogram(LATENCY_BOUNDS);
   /** Lifetimes of ended sessions, in seconds. */
   readonly lifetimes = new Histogram(LIFETIME_BOUNDS);
@@ -18,7 +18,7 @@ export class SecureCounters {
     this.authentications.set(result, (this.authentications.get(result) ?? 0) + 1);
   }
 
-  /** A verifier that does what the given one does, and whose time is counted. */
+  /** Wraps a verifier, and counts its time. */
   timed(verifier: Verifier): Verifier {
     return {
       verify: async (token) => {

@@ -25,16 +25,16 @@ export interface SessionOptions {
   readonly expiryWarningMs: number;
   /** A random UUID; a new one if left out. */
   readonly id?: string;
-  /** Where it is; `secure` if left out. */
+  /** Its endpoint; `secure` if left out. */
   readonly endpoint?: EndpointName;
-  /** Counts the messages where they do not come through the session. */
+  /** Has the counts of messages if they do not pass through the session. */
   readonly traffic?: { readonly messagesIn: number; readonly messagesOut: number };
   readonly createConversation: (session: Session) => Conversation;
-  /** Called once, when the session takes no more messages: the server ends it or its connection is gone. */
+  /** Called once, when the session takes no more messages: the server has ended it or its connection is gone. */
   readonly onEnded: (session: Session) => void;
 }
 
-/** What can be told about a session. */
+/** What is shown of a session. */
 export interface SessionInfo {
   /** A random UUID; names the session in the log. */
   readonly id: string;
@@ -53,13 +53,13 @@ export interface SessionInfo {
   readonly messagesOut: number;
 }
 
-/** A token that a session was opened or extended with, as far as it has a name. */
+/** A token with a `jti` that has opened or extended a session. */
 interface UsedToken {
   readonly jti: string;
   readonly expiresAtMs: number;
 }
 
-/** How many earlier tokens a session remembers, so that they can be revoked with it. */
+/** How many tokens a session remembers, so that they can be revoked with it. */
 const MAX_OWN_TOKENS = 64;
 
 /** One session. Its owner passes it the messages and the end of the connection. */
@@ -100,7 +100,7 @@ export class Session {
     return this.#isOpen && this.#peer.isOpen;
   }
 
-  /** Whom the latest token speaks for; the user never changes. */
+  /** The identity of the latest token; the user never changes. */
   get identity(): Identity {
     return this.#identity;
   }
@@ -115,7 +115,7 @@ export class Session {
     return this.#usedTokens.map(({ jti }) => jti);
   }
 
-  /** What can be told about it, as of now. */
+  /** What is shown of it, as of now. */
   info(): SessionInfo {
     const { connection, address } = this.#peer;
     return {
@@ -129,7 +129,7 @@ export class Session {
     };
   }
 
-  /** What other nodes are told of it. */
+  /** The session as other nodes know it. */
   place(): Place {
     const { id, user, startedAtMs, jtis, identity: { expiresAtMs } } = this;
     const { connection, address } = this.#peer;

@@ -1,4 +1,4 @@
-// All open sessions: who may open one more, which of them a revocation ends, and what an administrator sees.
+// All open sessions: decides who may open one more, ends those that are revoked, and lists them.
 import type { Identity } from "../../auth/token.ts";
 import { isValidCloseCode } from "../../protocol/close_code.ts";
 import type { Log } from "../../telemetry/log.ts";
@@ -16,7 +16,7 @@ import type { Session, SessionInfo } from "./session.ts";
 import { StateFileError, type UsedToken } from "./state_file.ts";
 import { UsedTokens } from "./used_tokens.ts";
 
-/** What holds for all sessions together. */
+/** The options for all sessions together. */
 export interface SessionRegistryOptions {
   /** How many sessions one user may have at once; `Infinity` for any number. 10 if left out. */
   readonly maxSessionsPerUser?: number;
@@ -33,7 +33,7 @@ export interface SessionRegistryOptions {
   readonly clock?: Pick<Clock, "now">;
 }
 
-/** What an administrator asks to be revoked. */
+/** A request to revoke. */
 export interface RevocationRequest {
   readonly kind: RevocationKind;
   /** The claim `jti`, the user, or the id of an open session. */
@@ -44,7 +44,7 @@ export interface RevocationRequest {
   readonly jtis?: readonly string[] | undefined;
 }
 
-/** What is known of a session before there is one. */
+/** What is known of a session before it is open. */
 export type NewPlace = Pick<Place, "id" | "address" | "connection">;
 
 /** RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code. */
@@ -56,7 +56,7 @@ export class SessionRegistry {
   readonly #sessions = new Map<string, Session>();
   /** Each user's sessions, the oldest first. */
   readonly #byUser = new Map<string, Set<Session>>();
-  /** Those of which it is not known yet whether anything comes of them, by id: for them nobody is sent away. */
+  /** Ids of sessions that may still fail: no other session is ended for them. */
   readonly #trials = new Set<string>();
   /** Undefined without the replay check. */
   readonly #usedTokens: UsedTokens | undefined;
@@ -128,8 +128,8 @@ export class SessionRegistry {
   }
 
   /**
-   * Revokes, and ends the sessions that this concerns, whose tokens open no other. Undefined for a session that is not
-   * open: there is nothing to revoke then.
+   * Revokes, and ends the sessions concerned; their tokens open no other. Undefined for a session that is not open:
+   * there is nothing to revoke.
    *
    * @throws {RangeError} when the time to live is out of range; nothing is revoked then
    * @throws {Error} when the state file can't be written; the sessions are ended all the same, and the revocation holds
@@ -157,12 +157,12 @@ export class SessionRegistry {
     }
   }
 
-  /** The revocations that have not run out, the oldest first. */
+  /** The revocations that have not expired, oldest first. */
   revocations(): Revocation[] {
     return this.#options.revocations.list();
   }
 
-  /** A revocation that has not run out. */
+  /** A revocation that has not expired. */
   revocation(id: string): Revocation | undefined {
     return this.#options.revocations.get(id);
   }
@@ -180,8 +180,8 @@ export class SessionRegistry {
   }
 
   /**
-   * Takes in what other nodes revoked and took back, and ends the sessions that this concerns. Returns which of them
-   * became one.
+   * Takes in what other nodes revoked and took back, and ends the sessions concerned. Returns revocations that were
+   * merged.
    */
   followRevocations(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
     const { revocations, log } = this.#options;
@@ -198,7 +198,7 @@ export class SessionRegistry {
       const named = kind === "session" ? this.#sessions.get(value) : undefined;
       if (named !== undefined) concerned.add(named);
       for (const session of kind === "user" ? this.#byUser.get(value) ?? [] : []) {
-        // One whose token was made after it goes on, however late this was heard of.
+        // A session whose token was made after it goes on, however late the revocation arrived.
         if (revocations.covers(session.identity)) concerned.add(session);
       }
     }
@@ -222,10 +222,10 @@ export class SessionRegistry {
   }
 
   /**
-   * As `admit`, on all nodes together. A promise takes a round trip, and resolves with who decides then: the session must be
-   * added right after that was asked, or given up, for the peer may be gone.
+   * As `admit`, on all nodes together. A promise takes a round trip and resolves with a function that decides. Right
+   * after it was called, the session must be added, or given up if the peer is gone.
    *
-   * @param isTrial Whether something may still fail: the oldest sessions end no sooner than `opened` says that it did not.
+   * @param isTrial Whether it may still fail: then the oldest sessions are ended only when `opened` is called.
    */
   request(
     identity: Identity,
@@ -244,7 +244,7 @@ export class SessionRegistry {
     return verdict.then((late) => () => settle(late));
   }
 
-  /** A session that was admitted never began: its token can be used again, here and on the other nodes. */
+  /** A session that was admitted did not begin: its token can be used again, here and on the other nodes. */
   giveUp(identity: Identity, id: string): void {
     this.#trials.delete(id);
     this.#store(identity, (usedTokens) => usedTokens.unmark(identity));
@@ -252,14 +252,14 @@ export class SessionRegistry {
   }
 
   /**
-   * Nobody is there any more for a session that other nodes were asked for. Nothing is taken back here, where nothing was decided:
-   * the same token may have opened another session meanwhile.
+   * The peer of a session that other nodes were asked for is gone. Nothing is taken back here, because nothing was
+   * decided here: the same token may have opened another session meanwhile.
    */
   abandon({ claims: { jti } }: Identity, id: string): void {
     this.#options.shared.ended(id, typeof jti === "string" ? jti : undefined);
   }
 
-  /** Nothing can fail any more for a session that was on trial. */
+  /** A session that was on trial can't fail any more. */
   opened({ id, user }: Session): void {
     if (!this.#trials.delete(id)) return;
     const sessions = [...this.#byUser.get(user) ?? []].filter((one) => !this.#trials.has(one.id));
@@ -271,7 +271,7 @@ export class SessionRegistry {
   #settle(identity: Identity, id: string, verdict: Verdict, isTrial: boolean): Ending | undefined {
     if (verdict === "alone") return this.#admit(identity, isTrial ? id : undefined);
     if (verdict !== "ok") return refusalOf(verdict);
-    // While the others were asked.
+    // It may have been revoked while the others were asked.
     if (this.#options.revocations.covers(identity)) {
       this.abandon(identity, id);
       return ENDINGS.revoked;
@@ -281,8 +281,8 @@ export class SessionRegistry {
   }
 
   /**
-   * Makes room for a session under this token and marks the token as used, or says why there can't be one. The session must
-   * be added before anything else happens.
+   * Makes room for a session with this token and marks the token as used, or returns why there can't be one. The
+   * session must be added before anything else happens.
    */
   admit(identity: Identity): Ending | undefined {
     return this.#admit(identity, undefined);
@@ -329,7 +329,7 @@ export class SessionRegistry {
     return refusal;
   }
 
-  /** Told that a session was extended. */
+  /** A session was extended. */
   extended(session: Session): void {
     this.#options.shared.changed(session.place());
   }
@@ -342,7 +342,7 @@ export class SessionRegistry {
     else sessions.add(session);
   }
 
-  /** Lets go of a session that has ended; harmless when done twice. */
+  /** Removes a session that has ended; harmless when called twice. */
   remove(session: Session): void {
     this.#trials.delete(session.id);
     if (this.#sessions.delete(session.id)) this.#options.shared.ended(session.id);
@@ -355,7 +355,7 @@ export class SessionRegistry {
     this.#store(identity, (usedTokens) => usedTokens.mark(identity));
   }
 
-  /** In memory it is done whatever happens: a full disk must not keep everybody out. */
+  /** In memory it is done in any case: a full disk must not keep everybody out. */
   #store({ user }: Identity, change: (usedTokens: UsedTokens) => void): void {
     try {
       if (this.#usedTokens !== undefined) change(this.#usedTokens);

@@ -4,7 +4,7 @@ import { StartError } from "../../core/errors.ts";
 import { describeFileError } from "../../core/file_error.ts";
 import type { Revocation } from "./revocation.ts";
 
-/** Something could not be stored. It has the code of the library, whose own errors mean the same. */
+/** Something could not be stored. It has the code of the library's own errors, which mean the same. */
 export class StateFileError extends Error {
   readonly code = "ERR_SQLITE_ERROR";
 }
@@ -71,8 +71,8 @@ export class StateFile {
   }
 
   /**
-   * Stores a revocation in place of the one with the other id, and forgets what has run out by `nowMs`. On the disk when this
-   * returns: it outlives a power cut.
+   * Stores a revocation in place of the one with the other id, and forgets what has expired by `nowMs`. On the disk
+   * when this returns: it outlives a power cut.
    *
    * @throws {StateFileError} when that can't be done
    */
@@ -120,8 +120,8 @@ export class StateFile {
   }
 
   /**
-   * Stores that a token was used. It outlives a kill of the process, but perhaps not a power cut: to wait for the disk at each
-   * login would hold up everybody.
+   * Stores that a token was used. It outlives a kill of the process, but perhaps not a power cut: waiting for the disk
+   * at each login would hold up everybody.
    *
    * @throws {StateFileError} when that can't be done
    */
@@ -149,7 +149,7 @@ export class StateFile {
   }
 
   /**
-   * Forgets the used tokens that have run out.
+   * Forgets the used tokens that have expired.
    *
    * @throws {StateFileError} when that can't be done
    */
@@ -157,14 +157,14 @@ export class StateFile {
     this.#write("NORMAL", () => this.#run("DELETE FROM used_tokens WHERE expires_at_ms <= ?", nowMs));
   }
 
-  /** Lets go of the file; harmless when done twice. */
+  /** Closes the file; harmless when called twice. */
   close(): void {
     if (this.#database.isOpen) this.#database.close();
   }
 
   /** One transaction. FULL syncs the journal when it ends; what is there by then outlives a kill either way. */
   #write(durability: "FULL" | "NORMAL", change: () => void): void {
-    // A file that was deleted or replaced takes all that is written to it, and nobody ever reads it.
+    // A file that was deleted or replaced can still be written to, but would never be read.
     if (identityOf(this.#path) !== this.#identity) throw this.#failure("it was removed or replaced");
     try {
       this.#database.exec(`PRAGMA synchronous = ${durability}; BEGIN IMMEDIATE`);
@@ -179,7 +179,7 @@ export class StateFile {
 
   #insert(revocation: Revocation): void {
     const values = [revocation.id, revocation.expiresAtMs, JSON.stringify(revocation)];
-    // A trigger can make it take nothing, without a word.
+    // A trigger can make it store nothing, silently.
     if (this.#run("INSERT INTO revocations VALUES (?, ?, ?)", ...values) !== 1) {
       throw this.#failure("it took no row");
     }
@@ -194,7 +194,7 @@ export class StateFile {
   }
 }
 
-/** Which file is at a path: another one after it was replaced, "none" after it was removed. */
+/** The identity of the file at a path, which changes when it is replaced; "none" if it was removed. */
 function identityOf(path: string): string {
   try {
     const { dev, ino } = Deno.statSync(path);
@@ -222,7 +222,7 @@ function createPrivately(path: string): void {
 }
 
 function prepare(database: DatabaseSync, path: string): void {
-  // Two processes with one file would each miss what the other one revokes.
+  // Two processes with one file would each miss what the other revokes.
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   const isNew = database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
   const version = Number(readPragma(database, "user_version"));
@@ -245,7 +245,7 @@ function prepare(database: DatabaseSync, path: string): void {
   );
 }
 
-/** A trigger could undo what is written, and a table that lacks a rule could hold what is never found. */
+/** A trigger could undo what is written, and a table without a constraint could hold rows that are never found. */
 function checkSchema(database: DatabaseSync, path: string, version: number): void {
   const expected = TABLES.filter(({ since }) => since <= version);
   const rows = database.prepare("SELECT type, name, sql FROM sqlite_schema").all();

@@ -1,4 +1,4 @@
-// Which tokens were used, so that each is used once: in memory and, with a state file, across restarts.
+// Remembers used tokens, so that each is used only once: in memory and, with a state file, across restarts.
 import type { Identity } from "../../auth/token.ts";
 import type { Clock } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
@@ -7,7 +7,7 @@ import type { StateFile, UsedToken } from "./state_file.ts";
 /** How many used tokens are remembered; at the limit no new one is let in. */
 export const MAX_USED_TOKENS = 100_000;
 
-/** A full memory is looked through for expired tokens at most this often, any other once a minute, in milliseconds. */
+/** How often a full memory is searched for expired tokens at most, in milliseconds; otherwise once a minute. */
 const FULL_SWEEP_INTERVAL_MS = 1000;
 const SWEEP_INTERVAL_MS = 60_000;
 
@@ -15,11 +15,11 @@ const SWEEP_INTERVAL_MS = 60_000;
 export class UsedTokens {
   readonly #clock: Pick<Clock, "now">;
   readonly #file: StateFile | undefined;
-  /** When they expire. */
+  /** When each expires. */
   readonly #used = new Map<string, number>();
   #sweptAtMs: number;
 
-  /** Begins with what is in the file, which the caller closes. */
+  /** Begins with the tokens in the file, which the caller closes. */
   constructor(clock: Pick<Clock, "now">, file: StateFile | undefined) {
     this.#clock = clock;
     this.#file = file;
@@ -58,7 +58,7 @@ export class UsedTokens {
   }
 
   /**
-   * Takes the mark back: nothing came of it.
+   * Takes the mark back: the token was not used after all.
    *
    * @throws {StateFileError} when the file can't be written; the token can be used until the process ends
    */

@@ -30,12 +30,12 @@ export const digestMethod = defineMethod({
   },
 });
 
-/** Half of a surrogate pair has no UTF-8: it would be hashed as another character. */
+/** UTF-8 can't write half of a surrogate pair: it would be hashed as another character. */
 function encodeText(data: string): Uint8Array | undefined {
   return data.isWellFormed() ? Buffer.from(data, "utf8") : undefined;
 }
 
-/** `Buffer` skips what is not base64, so only text that comes out again as it went in was read whole. */
+/** `Buffer` skips what is not base64, so the text is right only if encoding gives it back. */
 function decodeBase64(data: string): Uint8Array | undefined {
   const bytes = Buffer.from(data, "base64");
   return bytes.toString("base64") === data ? bytes : undefined;

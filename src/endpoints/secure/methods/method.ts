@@ -8,27 +8,27 @@ import type { Session } from "../../sessions/session.ts";
 import type { SessionRegistry } from "../../sessions/session_registry.ts";
 import type { Log } from "../../../telemetry/log.ts";
 
-/** What a method has to do with. */
+/** What a method works with. */
 export interface MethodContext {
   readonly session: Session;
   readonly sessions: SessionRegistry;
   /** Put in front of each echoed text; may be empty. */
   readonly prefix: string;
   readonly log: Log;
-  /** Decides about a token as at the start of a session. */
+  /** Verifies a token as at the start of a session. */
   authenticate(token: string): Promise<Authentication>;
-  /** Ends the session when the message that asked for it has been answered. */
+  /** Ends the session once the message that asked for it is answered. */
   endAfterReply(ending: Ending): void;
 }
 
 /** One method. */
 export interface Method {
   readonly name: string;
-  /** Checks the parameters and runs. What it throws, or rejects with, is a failure on our side. */
+  /** Checks the parameters and runs. If it throws or rejects, that is a failure on our side. */
   call(params: RpcParams | undefined, context: MethodContext): RpcOutcome | Promise<RpcOutcome>;
 }
 
-/** One method as it is told to a reader: its parameters and its result, in a few words of Markdown. */
+/** A method with its documentation: parameters and result, in a few words of Markdown. */
 export interface ToldMethod extends Method {
   readonly takes: string;
   readonly gives: string;
@@ -39,14 +39,14 @@ export interface ToldMethod extends Method {
 /** What a method is made of. */
 export interface MethodDeclaration<Schema extends ParamsSchema>
   extends Pick<ToldMethod, "name" | "takes" | "gives" | "example"> {
-  /** The schema of the parameters, which are by name; none at all count as an empty object. Those are texts and lists. */
+  /** The schema of the parameters, which are by name; left out, they are an empty object. They are texts and lists. */
   readonly params: Schema;
   readonly run: (params: v.InferOutput<Schema>, context: MethodContext) => RpcOutcome | Promise<RpcOutcome>;
 }
 
 type ParamsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
-/** Makes a method that refuses what its schema does not describe, naming the field and nothing else. */
+/** Makes a method that refuses parameters against its schema, and names the wrong field. */
 export function defineMethod<Schema extends ParamsSchema>(
   declared: MethodDeclaration<Schema>,
 ): ToldMethod {
@@ -57,7 +57,7 @@ export function defineMethod<Schema extends ParamsSchema>(
     call(params = new Map(), context) {
       if (Array.isArray(params)) return { error: invalidParams("params") };
       const members = [...params as JsonObject];
-      // No object is made of names that somebody invented.
+      // No object is made with names that a peer has invented.
       const known = Object.fromEntries(members.filter(([name]) => names.has(name)));
       const parsed = v.safeParse(schema, known, { abortEarly: true });
       const wrong = parsed.success

@@ -10,13 +10,13 @@ import { formatTime } from "../../../core/shown.ts";
 const REFUSED = -32001;
 const BUSY = -32002;
 
-/** Sessions with a token under verification: one at a time, so that nobody makes work in advance. */
+/** Sessions whose token is being verified: one token at a time, so that a session can't pile up work. */
 const refreshing = new WeakSet<Session>();
 
 /**
- * `{ token }` -> `{ expires_at }`. Error -32001 says why a token is refused: not valid, of another user, or not longer valid
- * than the one it is to replace; the session goes on under the old one. Error -32002 while another one is
- * looked at, or when the server is too busy to look at it.
+ * `{ token }` -> `{ expires_at }`. Error -32001 says why a token is refused: it is not valid, of another user, or does
+ * not last longer than the current one, under which the session goes on. Error -32002 while another token is being
+ * verified, or if the server is too busy.
  */
 export const refreshMethod = defineMethod({
   name: "refresh",

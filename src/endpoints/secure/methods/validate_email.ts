@@ -26,7 +26,7 @@ export const validateEmailMethod = defineMethod({
 });
 
 function findFault(address: string): string | undefined {
-  // First of all: the search for the form takes longer than linear time.
+  // First of all: checking the form takes more than linear time.
   if (address.length > MAX_ADDRESS_SIZE || Buffer.byteLength(address) > MAX_ADDRESS_SIZE) {
     return `the address is longer than ${MAX_ADDRESS_SIZE} bytes`;
   }
@@ -34,7 +34,7 @@ function findFault(address: string): string | undefined {
   return isEmail(address) ? undefined : explain(address);
 }
 
-/** Only for an address that is known to be wrong. */
+/** Why an address that is known to be wrong is wrong. */
 function explain(address: string): string {
   const at = address.lastIndexOf("@");
   const local = address.slice(0, Math.max(at, 0));

@@ -4,7 +4,7 @@ import { isRawNumber } from "../../../core/bounded_json.ts";
 import { defineMethod } from "./method.ts";
 import { formatTime } from "../../../core/shown.ts";
 
-/** Names of claims that may hold what opens something elsewhere. */
+/** Names of claims that may hold secrets. */
 const SECRET = /secret|password|passwd|token|credential|private|api_?key|nonce/i;
 
 /** `{}` -> `{ user, session, started_at, expires_at, claims }`; claims named like secrets are left out at every depth. */
@@ -29,7 +29,7 @@ export const whoamiMethod = defineMethod({
 
 function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
-  // A number that was kept as it was written is no object of the peer's.
+  // A raw number is an object, but not one from the claims.
   if (typeof value !== "object" || value === null || isRawNumber(value)) return value;
   const entries = Object.entries(value).filter(([name]) => !SECRET.test(name));
   return Object.fromEntries(entries.map(([name, inner]) => [name, withoutSecrets(inner)]));
