@@ -193,11 +193,14 @@ Deno.test("after the deadline the peer is cut, and the endpoint when it has had 
   }
 });
 
-Deno.test("a peer that goes on sending after both have closed is read no further than it takes", async () => {
+Deno.test("a peer that goes on sending after both have closed is read slowly, and cut when its time is over", async () => {
   await using it = startManual({ limits: { closeTimeout: 1_000_000 } });
   it.peer.give(close(1000));
   await until("our half to be ended", () => it.peer.isEnded);
   for (let i = 0; i < 100; i++) it.peer.give(new Uint8Array(4096));
+  await until("a quarter of a MiB to be read", () => it.peer.unread <= 409_600 - 262_144);
+  assert.ok(!it.peer.isClosed, "it may not have read the Close yet");
+  it.connection.sweep(performance.now() + 2000);
   await until("the end of the peer's side", () => it.peer.isClosed);
   assert.ok(it.peer.unread > 100_000, `${it.peer.unread}`);
 
