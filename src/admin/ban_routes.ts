@@ -24,6 +24,9 @@ export interface BanOptions {
 /** The longest ban, in seconds: that of --ban-time. */
 const MAX_BAN_S = 30 * 86_400;
 
+/** The longest text that is looked at as an address, with a zone and a length of its network. */
+const MAX_ADDRESS_LENGTH = 64;
+
 const NO_ADDRESS: Problem = {
   status: 400,
   detail: "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6",
@@ -32,7 +35,7 @@ const NO_ADDRESS: Problem = {
 const NOT_BANNED: Problem = { status: 404, detail: "this address or network is not banned" };
 
 const NEW_BAN = v.strictObject({
-  address: v.pipe(v.string(), v.maxLength(64)),
+  address: v.string(),
   ttl_seconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_BAN_S))),
 });
 
@@ -66,7 +69,8 @@ export function createBanRoutes({ firewall, banTimeMs, cluster }: BanOptions): r
       async answer({ json }) {
         const fields = readFields(NEW_BAN, json);
         if (!fields.ok) return fields.problem;
-        const client = banKey(fields.value.address);
+        const { address } = fields.value;
+        const client = address.length > MAX_ADDRESS_LENGTH ? undefined : banKey(address);
         if (client === undefined) return NO_ADDRESS;
         const forMs = fields.value.ttl_seconds === undefined ? banTimeMs : fields.value.ttl_seconds * 1000;
         const isBanned = firewall()?.ban(client, forMs);

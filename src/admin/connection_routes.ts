@@ -1,5 +1,6 @@
 // The routes of connections: every one of every endpoint, whether it has a session or not.
 
+import type { Cluster } from "../cluster/cluster.ts";
 import { formatTime } from "../core/shown.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { ConnectionFacts } from "../firewall/connection/connection_parts.ts";
@@ -13,6 +14,8 @@ export interface ConnectionRouteOptions {
   /** Undefined until it has started. */
   readonly firewall: () => AdministeredFirewall | undefined;
   readonly sessions: SessionRegistry;
+  /** The other nodes, if there are any: each lists its own connections, which change too fast to be shared. */
+  readonly cluster?: Cluster | undefined;
 }
 
 /** What a connection is closed with by hand: its token may still be good, so it is not 3000. */
@@ -36,7 +39,9 @@ const NO_ORDER: Problem = {
 const NO_NEXT: Problem = { status: 400, detail: "only the order of age has further pages", field: "after" };
 
 /** `GET /connections`, `DELETE /connections/*`. */
-export function createConnectionRoutes({ firewall, sessions }: ConnectionRouteOptions): readonly Route[] {
+export function createConnectionRoutes(
+  { firewall, sessions, cluster }: ConnectionRouteOptions,
+): readonly Route[] {
   return [
     {
       method: "GET",
@@ -59,6 +64,7 @@ export function createConnectionRoutes({ firewall, sessions }: ConnectionRouteOp
               facts.id,
             ),
           describe: (facts) => describe(facts, users.get(facts.id), originMs),
+          node: cluster?.name,
         });
       },
     },

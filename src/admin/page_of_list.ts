@@ -22,6 +22,8 @@ export interface PagedList<Item> {
   readonly describe: (item: Item) => unknown;
   /** Whether others have more that could not be asked; false if left out. */
   readonly isPartial?: boolean;
+  /** The node whose items these are alone, where the others have some that nobody asks for. */
+  readonly node?: string | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface PagedList<Item> {
 export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>): Response | Problem {
   const page = readPage(query);
   if (isProblem(page)) return page;
-  const { name, items, keyOf, describe, isPartial = false } = list;
+  const { name, items, keyOf, describe, isPartial = false, node } = list;
   const first = firstItems(items, keyOf, page);
   const parts: string[] = [];
   let size = 0;
@@ -43,7 +45,8 @@ export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>
   }
   const next = parts.length < first.length ? `,"next":${JSON.stringify(first[parts.length - 1]!.key)}` : "";
   const partial = isPartial ? ',"partial":true' : "";
-  return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}${partial}}`);
+  const place = node === undefined ? "" : `,"node":${JSON.stringify(node)}`;
+  return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}${partial}${place}}`);
 }
 
 /** Which page is asked for. */

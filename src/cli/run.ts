@@ -8,6 +8,7 @@ import { addExplainCommand } from "./commands/explain_command.ts";
 import { addBansCommand } from "./commands/bans_command.ts";
 import { addCompletionsCommand } from "./commands/completions_command.ts";
 import { addConfigCommand } from "./commands/config_command.ts";
+import { addConnectionsCommand } from "./commands/connections_command.ts";
 import { addConnectCommand } from "./commands/connect_command.ts";
 import { addHealthCommand } from "./commands/health_command.ts";
 import { addHelpEnds, formatShortHelp, helpCallOf, helpColumns, helpFormat } from "./about/help.ts";
@@ -90,6 +91,7 @@ function createProgram(exitWith: (code: number) => void, isShort: boolean): Stri
   addConnectCommand(program, exitWith);
   addMisbehaveCommand(program);
   program.commandsGroup("Watch and act on a running server:");
+  addConnectionsCommand(program);
   addSessionsCommand(program);
   addNodesCommand(program);
   addRevokeCommand(program);

@@ -21,6 +21,8 @@ Deno.test("bans, lists and unbans addresses, in any spelling", async () => {
       [{ address: "192.0.2.0/33" }, "address"],
       [{ address: "192.0.2.1/24/1" }, "address"],
       [{ address: "0.0.0.0/7" }, "address"],
+      [{ address: "1".repeat(65) }, "address"],
+      [{ address: `2001:db8::1%${"z".repeat(64)}` }, "address"],
       [{ address: "2001:db8::/65" }, "address"],
       [{ address: "2001:db8::/15" }, "address"],
       [{ address: "192.0.2.1", ttl_seconds: 2_592_001 }, "ttl_seconds"],
@@ -28,6 +30,7 @@ Deno.test("bans, lists and unbans addresses, in any spelling", async () => {
   ) {
     const { status, json } = await bench.call("POST", "/bans", body);
     assert.deepEqual([status, json.field], [400, field], JSON.stringify(body));
+    if (field === "address") assert.match(json.detail, /^this is no IP address/);
   }
 });
 

@@ -80,6 +80,73 @@ browserTest("the monitor lists connections, closes them, and bans and lets in th
   bench.assertClean();
 });
 
+browserTest("an address or a network that is not connected is banned with the keyboard alone", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  await bench.watch(await bench.mint("root", "--claim", "scope=wsward:admin"));
+  await page.getByText("Nobody is banned.").waitFor();
+  const field = page.getByLabel("Address or network");
+  const isFocused = (name: string) =>
+    page.locator(":focus").and(page.getByRole("button", { name, exact: true })).waitFor();
+  const enter = async (address: string) => {
+    await field.fill(address);
+    await field.press("Enter");
+    await isFocused("Leave it");
+  };
+  for (
+    const [address, why] of [
+      ["example.com", "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6"],
+      ["1".repeat(65), "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6"],
+      ["127.0.0.1", "loopback addresses are banned with --ban-loopback only"],
+    ] as const
+  ) {
+    await enter(address);
+    await page.keyboard.press("Tab");
+    await isFocused("Ban the address");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").getByText(`The server did not do this: ${why}`).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator(":focus").and(field).waitFor();
+    assert.equal(await field.inputValue(), address);
+  }
+  await enter("198.51.100.77/24");
+  await page.getByLabel("For").selectOption("1 day");
+  await page.getByRole("button", { name: "Leave it" }).focus();
+  await page.keyboard.press("Tab");
+  await isFocused("Ban the network");
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").getByText(/^Banned 198\.51\.100\.0\/24 until 2/).waitFor();
+  assert.equal(await field.inputValue(), "");
+  const ban = page.getByRole("region", { name: "Bans" }).getByRole("row", { name: "198.51.100.0/24" });
+  await ban.getByRole("button", { name: "Lift" }).focus();
+  for (const key of ["Enter", "Tab", "Enter"]) await page.keyboard.press(key);
+  await page.getByRole("status").getByText("Lifted.").waitFor();
+  // What had the focus is gone: it goes on from the list, not from the top of the page.
+  await page.locator(":focus").and(page.getByRole("heading", { name: "Bans" })).waitFor();
+  assert.deepEqual(bench.errors.splice(0).map((text) => /40[09]/.test(text)), [true, true, true]);
+  bench.assertClean();
+});
+
+browserTest("of many nodes the monitor says which connections it shows, and what it can't know", async () => {
+  await using bench = await PageBench.open();
+  const { page } = bench;
+  await page.route(/\/connections\?/, (route) => route.fulfill({ json: { connections: [], node: "b" } }));
+  await page.route(/\/bans\?/, (route) => route.fulfill({ json: { bans: [], partial: true } }));
+  await bench.watch(await bench.mint("root", "--claim", "scope=wsward:admin"));
+  await page.getByText("These are of the node b only: each node lists its own.").waitFor();
+  await page.getByText("Redis is lost: this is what this node knows.").waitFor();
+  await page.route(/\/bans$/, (route) => {
+    const expires_at = new Date().toISOString();
+    return route.fulfill({ json: { client: "192.0.2.1", expires_at, everywhere: false }, status: 201 });
+  });
+  await page.getByLabel("Address or network").fill("192.0.2.1");
+  await page.getByRole("button", { name: "Ban", exact: true }).click();
+  await page.getByRole("button", { name: "Ban the address" }).click();
+  await page.getByText(/^Banned 192\.0\.2\.1 until .* Not everywhere yet: the other nodes are told/)
+    .waitFor();
+  bench.assertClean();
+});
+
 browserTest("the monitor revokes a user, takes that back, and finds it among the events", async () => {
   await using bench = await PageBench.open();
   const { page } = bench;

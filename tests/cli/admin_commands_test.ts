@@ -316,6 +316,23 @@ Deno.test("shows revocations, of any number of pages, and takes one back", async
   await stop(program);
 });
 
+Deno.test("lists connections, with a session or without, and closes one", async () => {
+  await using program = startAdministered();
+  using client = await RawClient.connect({ port: await program.port("echo") });
+  await client.sendText("hello");
+  await client.nextText();
+  assert.match(
+    await succeed(program, "connections"),
+    /^ID +ENDPOINT +USER +ADDRESS +SINCE +IN +OUT +HELD +THROTTLED\n\S+ +echo +127\.0\.0\.1 +2\S+Z +11B +24B +0B +0s\n$/,
+  );
+  const { connections, ...rest } = JSON.parse(await succeed(program, "connections", "list", "--json"));
+  assert.deepEqual(rest, {});
+  assert.equal(await succeed(program, "connections", "close", connections[0].id), "Closed\n");
+  assert.deepEqual(await client.nextClose(), { code: 1008, reason: "closed by an administrator" });
+  assert.match(await fail(program, "connections", "close", "none"), /\(404\): no open connection/);
+  await stop(program);
+});
+
 Deno.test("bans an address until it is taken back, and closes its connections", async () => {
   await using program = startAdministered(["--ban-loopback"]);
   const port = await program.port("echo");

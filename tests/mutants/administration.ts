@@ -144,6 +144,54 @@ export const ADMINISTRATION = [
   ...faultsOf("src/admin/ban_routes.ts", ["tests/admin/ban_routes_test.ts"], [
     ["bans of any length", "v.maxValue(MAX_BAN_S)", "v.maxValue(Infinity)"],
     ["loopback", "if (!isBanned) {", "if (false) {"],
+    ["a text of any length", "address.length > MAX_ADDRESS_LENGTH ? undefined : banKey(", "banKey("],
+  ]),
+  ...faultsOf("src/admin/connection_routes.ts", ["tests/redis/admin_test.ts"], [
+    ["the connections of one node are taken for all", "node: cluster?.name,", ""],
+  ]),
+  ...faultsOf("src/cli/commands/list_command.ts", ["tests/redis/admin_test.ts"], [
+    ["the command says nothing of other nodes", "if (node !== undefined) {", "if (false) {"],
+  ]),
+  ...faultsOf("src/admin/page/base.js", ["tests/admin/page_hostile_test.ts"], [
+    ["what breaks lines", "/[\\p{C}\\p{Zl}\\p{Zp}]/gu", "/[]/gu"],
+    ["a name turns the words around it", "return `\\u2068${visible(text)}\\u2069`;", "return visible(text);"],
+    [
+      "a value that ends its quotes",
+      '"${visible(text.replace(/["\\\\]/g, "\\\\$&"))}"',
+      '"${visible(text)}"',
+    ],
+  ]),
+  ...faultsOf("src/admin/page/events.js", ["tests/admin/page_hostile_test.ts"], [
+    ["a value is taken for a line", "quoted(value)])", "String(value)])"],
+    ["a value turns the next one around", 'element("bdi", {}, value),', "value,"],
+  ]),
+  ...faultsOf("src/admin/page/lists.js", ["tests/admin/page_hostile_test.ts"], [
+    ["a name as it came", "main.textContent = visible(text);", "main.textContent = text;"],
+  ]),
+  ...faultsOf("src/admin/page/monitor.css", ["tests/admin/page_hostile_test.ts"], [
+    ["marks over other rows", "  overflow: clip;", ""],
+  ]),
+  ...faultsOf("src/admin/page/page.css", ["tests/admin/page_hostile_test.ts"], [
+    ["marks over other records", "  overflow: clip;", ""],
+  ]),
+  ...faultsOf("src/admin/page/lists.js", ["tests/admin/page_monitor_test.ts"], [
+    ["the page says nothing of other nodes", "node === undefined ? ", "true ? "],
+    ["the page says nothing of a lost Redis", "partial ? ", "false ? "],
+    ["a change that not all nodes know of", "answer?.everywhere === false", "false"],
+  ]),
+  ...faultsOf("src/admin/page/lists.js", ["tests/admin/page_access_test.ts"], [
+    ["the focus is lost with a row", "if (document.activeElement !== focused) focusOn", "if (false) focusOn"],
+    [
+      "the focus is lost when a row goes while its question is open",
+      "if (!opener.isConnected) focusOn",
+      "if (false) focusOn",
+    ],
+  ]),
+  ...faultsOf("src/admin/page/monitor.css", ["tests/admin/page_access_test.ts"], [
+    ["what is old is too pale", "  border-style: dashed;", "  opacity: 0.5;"],
+  ]),
+  ...faultsOf("src/admin/page/page.css", ["tests/admin/page_access_test.ts"], [
+    ["soft text is too soft", "--soft: #566072;", "--soft: #868f9e;"],
   ]),
   ...faultsOf(
     "src/admin/event_stream.ts",

@@ -56,6 +56,12 @@ test("sessions of all nodes, with the node in each row, paged; one elsewhere is 
   }
   assert.deepEqual(paged, ["u0", "u1", "u2", "u3", "u4"]);
 
+  // Connections are told by their own node alone, which says so.
+  const own = (await a.admin("GET", "/connections")).json as { connections: Row[]; node: string };
+  assert.deepEqual([own.node, own.connections.map(({ user }) => user)], ["a", ["u0", "u2"]]);
+  const shown = await run(["connections", "--url", await b.adminUrl()], { folder: b.program.folder });
+  assert.match(shown.stdout, /u1 [^]*\nThese are of the node b only: each node lists its own\n$/);
+
   // Closed from another node, and confirmed by its vanishing.
   assert.equal((await a.admin("DELETE", `/sessions/${all.sessions[1]!.id}`)).status, 204);
   assert.equal((await logins[1]!.client.nextClose()).code, 1008);
@@ -167,6 +173,7 @@ test("a process that is alone has no nodes, and says nothing of any", async () =
   assert.equal((await a.admin("GET", "/nodes")).status, 404);
   const { client } = await a.login(token());
   assert.deepEqual(Object.keys((await sessions(a)).sessions[0]!).includes("node"), false);
+  assert.deepEqual(Object.keys((await a.admin("GET", "/connections")).json as object), ["connections"]);
   assert.equal((await a.admin("DELETE", "/sessions/none")).status, 404);
   client.close();
 });

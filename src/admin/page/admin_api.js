@@ -30,10 +30,11 @@ export async function askJson(path) {
   return await response.json();
 }
 
-/** Has the server change something; `body` becomes JSON. */
+/** Has the server change something; `body` becomes JSON. What it says of it, if anything. */
 export async function change(method, path, body) {
   const sent = body === undefined
     ? {}
     : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  await ask(path, { method, ...sent });
+  const response = await ask(path, { method, ...sent });
+  return response.status === 204 ? undefined : await response.json();
 }

@@ -22,6 +22,25 @@ export function say(id, text, mood = "") {
   if (state.textContent !== text) state.textContent = text;
 }
 
+/** What could break a line, hide, or turn other text around stands as an escape, as in the log. */
+export function visible(text) {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
+  );
+}
+
+/** A text of somebody else within a sentence of ours, whose order it leaves alone (UAX #9, isolates). */
+export function apart(text) {
+  return `\u2068${visible(text)}\u2069`;
+}
+
+/** A value as it stands in the log: in quotes where it could be taken for more than one. */
+export function quoted(value) {
+  const text = String(value);
+  return /^[\w.:/@-]+$/.test(text) ? text : `"${visible(text.replace(/["\\]/g, "\\$&"))}"`;
+}
+
 export function timeOf(date) {
   return date.toTimeString().slice(0, 8);
 }
@@ -40,7 +59,9 @@ export function formatBytes(bytes) {
   return `${decimals.format(bytes)} ${units[unit]}`;
 }
 
-export function formatDuration(seconds) {
+/** Not below zero, when the clock of this machine is behind that of the server. */
+export function formatDuration(given) {
+  const seconds = Math.max(0, given);
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;

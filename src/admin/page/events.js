@@ -1,7 +1,7 @@
 // The log records as they happen, and a filter for them.
 
 import { ask, watched } from "./admin_api.js";
-import { byId, decimals, element, pause, timeOf } from "./base.js";
+import { byId, decimals, element, pause, quoted, timeOf } from "./base.js";
 
 const MAX_KEPT_EVENTS = 500;
 const MAX_SHOWN_EVENTS = 100;
@@ -42,8 +42,10 @@ function showEvents() {
   const least = LEVELS.indexOf(byId("event-level").value);
   const found = kept.filter((event) => {
     if (LEVELS.indexOf(event.level) < least) return false;
-    const text = words.length === 0 ? "" : describe(event).join(" ").toLowerCase();
-    return words.every((word) => text.includes(word));
+    if (words.length === 0) return true;
+    const { name, when, text, fields } = describe(event);
+    const all = [name, when, text, ...fields.map((field) => field.join(""))].join(" ").toLowerCase();
+    return words.every((word) => all.includes(word));
   });
   const shown = found.slice(-MAX_SHOWN_EVENTS).reverse();
   byId("events").replaceChildren(...shown.map(makeEvent));
@@ -53,14 +55,14 @@ function showEvents() {
     : `${count(shown)} of the last ${count(kept)} events, the newest first.`;
 }
 
-/** Its name, when it was, and what it says. */
+/** Its name, when it was, and what it says; a value that a peer chose can't be taken for another field or line. */
 function describe({ time, level, event, message, ...fields }) {
-  const shown = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
-  return [
-    event,
-    `${timeOf(new Date(time))}, ${level}`,
-    `${saysMore(event, message) ? message : ""} ${shown}`.trim(),
-  ];
+  return {
+    name: event,
+    when: `${timeOf(new Date(time))}, ${level}`,
+    text: saysMore(event, message) ? message : "",
+    fields: Object.entries(fields).map(([name, value]) => [`${name}=`, quoted(value)]),
+  };
 }
 
 /** Whether a message has a word that the name of its event does not have, as in the log. */
@@ -70,9 +72,13 @@ function saysMore(event, message) {
 }
 
 function makeEvent(event) {
-  const [name, when, text] = describe(event);
+  const { name, when, text, fields } = describe(event);
   const meta = element("span", { className: "meta" }, element("b", {}, name), ` ${when}`);
-  return element("li", { className: event.level }, meta, text);
+  const values = fields.flatMap(([field, value], index) => [
+    `${index > 0 || text !== "" ? " " : ""}${field}`,
+    element("bdi", {}, value),
+  ]);
+  return element("li", { className: event.level }, meta, text, ...values);
 }
 
 export function startEvents() {

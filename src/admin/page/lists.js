@@ -1,7 +1,7 @@
 // The lists that an operator works with: who is there, and who may not be. What changes something asks before.
 
 import { askJson, change } from "./admin_api.js";
-import { byId, element, formatBytes, formatDuration, momentOf } from "./base.js";
+import { apart, byId, element, formatBytes, formatDuration, momentOf, say, visible } from "./base.js";
 
 const SHOWN = 50;
 const MAX_SHOWN_NAME = 48;
@@ -21,7 +21,8 @@ let moved = new Map();
 
 /** A long name is cut; the row's title has all of it. */
 function short(name) {
-  return name.length > MAX_SHOWN_NAME ? `${name.slice(0, MAX_SHOWN_NAME)}…` : name;
+  const characters = [...name];
+  return characters.length > MAX_SHOWN_NAME ? `${characters.slice(0, MAX_SHOWN_NAME).join("")}…` : name;
 }
 
 /** The bytes per second since the connection was last listed. */
@@ -37,6 +38,28 @@ function traffic(connection, direction) {
   return rate === undefined ? [formatBytes(bytes)] : [`${formatBytes(rate)}/s`, formatBytes(bytes)];
 }
 
+const CLOSE = {
+  label: "Close",
+  done: (answer) =>
+    answer?.closed === false ? "Its node was asked to close it, and has not done so yet." : "Closed.",
+};
+
+const BAN = {
+  label: "Ban",
+  labelOf: ({ address }) => `Ban ${address}`,
+  question: ({ address }) => {
+    const what = address.includes("/") ? "network" : "address";
+    return {
+      title: `Ban this ${what}?`,
+      text: `${apart(short(address))} may not connect for a time, and all its connections are closed.`,
+      action: `Ban the ${what}`,
+      times: BAN_TIMES,
+    };
+  },
+  run: ({ address }, ttl_seconds) => change("POST", "/bans", { address, ttl_seconds }),
+  done: ({ client, expires_at }) => `Banned ${client} until ${momentOf(new Date(expires_at))}.`,
+};
+
 /** Each cell is a text, or a text and a smaller one below it. */
 const LISTS = [
   {
@@ -46,7 +69,9 @@ const LISTS = [
     empty: "No connection is open.",
     columns: ["Client", "Open for", "In", "Out", "Held", "Throttled"],
     keyOf: ({ id }) => id,
-    titleOf: ({ id, address, user }) => `${user ?? "no session"}, ${address}, connection ${id}`,
+    titleOf: ({ id, address, user }) =>
+      `${user === undefined ? "no session" : apart(user)}, ${address}, connection ${id}`,
+    tool: makeOrder,
     cells: (connection) => [
       [
         connection.user === undefined ? connection.address : short(connection.user),
@@ -67,7 +92,7 @@ const LISTS = [
     },
     actions: [
       {
-        label: "Close",
+        ...CLOSE,
         labelOf: ({ address }) => `Close the connection of ${address}`,
         question: ({ id, address }) => ({
           title: "Close this connection?",
@@ -76,17 +101,7 @@ const LISTS = [
         }),
         run: ({ id }) => change("DELETE", `/connections/${encodeURIComponent(id)}`),
       },
-      {
-        label: "Ban",
-        labelOf: ({ address }) => `Ban ${address}`,
-        question: ({ address }) => ({
-          title: "Ban this address?",
-          text: `${address} may not connect for a time, and all its connections are closed.`,
-          action: "Ban the address",
-          times: BAN_TIMES,
-        }),
-        run: ({ address }, ttl_seconds) => change("POST", "/bans", { address, ttl_seconds }),
-      },
+      BAN,
     ],
   },
   {
@@ -96,7 +111,7 @@ const LISTS = [
     empty: "No session is open.",
     columns: ["User", "Since", "Token until", "In / out"],
     keyOf: ({ id }) => id,
-    titleOf: ({ id, user, connection }) => `${user}, session ${id}, connection ${connection}`,
+    titleOf: ({ id, user, connection }) => `${apart(user)}, session ${id}, connection ${connection}`,
     cells: (session) => [
       [
         short(session.user),
@@ -109,11 +124,11 @@ const LISTS = [
     ],
     actions: [
       {
-        label: "Close",
+        ...CLOSE,
         labelOf: ({ user }) => `Close the session of ${user}`,
         question: ({ id, user }) => ({
           title: "Close this session?",
-          text: `The session ${id} of ${short(user)} ends with the close code 1008.`,
+          text: `The session ${id} of ${apart(short(user))} ends with the close code 1008.`,
           action: "Close the session",
         }),
         run: ({ id }) => change("DELETE", `/sessions/${encodeURIComponent(id)}`),
@@ -124,13 +139,14 @@ const LISTS = [
         question: ({ user }) => ({
           title: "Revoke this user's tokens?",
           text: `No token of ${
-            short(user)
+            apart(short(user))
           } that was made until now is good any more, and all sessions with one end.`,
           action: "Revoke the tokens",
           times: REVOCATION_TIMES,
         }),
         run: ({ user }, ttl_seconds) =>
           change("POST", "/revocations", { kind: "user", value: user, ttl_seconds }),
+        done: () => "Revoked.",
       },
     ],
   },
@@ -142,6 +158,7 @@ const LISTS = [
     columns: ["Client", "Until"],
     keyOf: ({ client }) => client,
     titleOf: ({ client }) => client,
+    tool: makeBanForm,
     cells: ({ client, expires_at }) => [[client], [momentOf(new Date(expires_at))]],
     actions: [{
       label: "Lift",
@@ -152,6 +169,7 @@ const LISTS = [
         action: "Lift the ban",
       }),
       run: ({ client }) => change("DELETE", `/bans/${encodeURIComponent(client)}`),
+      done: () => "Lifted.",
     }],
   },
   {
@@ -161,7 +179,7 @@ const LISTS = [
     empty: "Nothing is revoked.",
     columns: ["What", "Since", "Until"],
     keyOf: ({ id }) => id,
-    titleOf: ({ kind, value }) => `${kind} ${value}`,
+    titleOf: ({ kind, value }) => `${kind} ${apart(value)}`,
     cells: ({ kind, value, revoked_at, expires_at }) => [
       [
         short(value),
@@ -175,10 +193,11 @@ const LISTS = [
       labelOf: ({ value }) => `Take back the revocation of ${value}`,
       question: ({ value }) => ({
         title: "Take this revocation back?",
-        text: `What it revoked of ${short(value)} is good again, as long as it has not expired.`,
+        text: `What it revoked of ${apart(short(value))} is good again, as long as it has not expired.`,
         action: "Take it back",
       }),
       run: ({ id }) => change("DELETE", `/revocations/${encodeURIComponent(id)}`),
+      done: () => "Taken back.",
     }],
   },
 ];
@@ -190,12 +209,25 @@ const rows = new Map();
 export async function refreshLists() {
   await Promise.all(LISTS.map(async (list) => {
     const answer = await askJson(list.path());
-    showList(list, answer[list.name], answer.next !== undefined);
+    showList(list, answer[list.name]);
+    showNotes(list, answer);
   }));
 }
 
-/** Rows stay where they are, so that a button keeps its focus; only what changed its place is moved. */
-function showList(list, items, isCut) {
+/** What there is besides: more of them, or some that this node can't tell of. */
+function showNotes(list, { next, partial, node }) {
+  const notes = [
+    next === undefined ? "" : `There are more than these ${SHOWN}.`,
+    node === undefined ? "" : `These are of the node ${node} only: each node lists its own.`,
+    partial ? "Redis is lost: this is what this node knows." : "",
+  ].filter(Boolean);
+  byId(`${list.name}-notes`).hidden = notes.length === 0;
+  byId(`${list.name}-notes`).textContent = notes.join(" ");
+}
+
+/** Rows stay where they are; a button keeps its focus, and when its row has gone the list gets it. */
+function showList(list, items) {
+  const focused = document.activeElement;
   const body = byId(`${list.name}-rows`);
   const known = rows.get(list.name);
   const keys = new Set(items.map(list.keyOf));
@@ -211,27 +243,35 @@ function showList(list, items, isCut) {
     row.item = item;
     list.cells(item).forEach(([text, more = ""], column) => {
       const [main, small] = row.cells[column].children;
-      main.textContent = text;
-      small.textContent = more;
+      main.textContent = visible(text);
+      small.textContent = visible(more);
     });
     if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
   });
   list.after?.(items);
   byId(`${list.name}-area`).hidden = items.length === 0;
   byId(`${list.name}-empty`).hidden = items.length > 0;
-  byId(`${list.name}-cut`).hidden = !isCut;
+  if (document.activeElement !== focused) focusOn(focused.isConnected ? focused : headingOf(list));
+}
+
+function focusOn(target) {
+  target.focus({ preventScroll: true });
+}
+
+function headingOf({ name }) {
+  return byId(`${name}-title`);
 }
 
 function makeRow(list, item) {
   const cells = list.columns.map((column) => {
-    const cell = element("td", {}, element("span", {}), element("small", {}));
+    const cell = element("td", {}, element("bdi", {}), element("small", {}));
     cell.dataset.label = column;
     return cell;
   });
   const buttons = list.actions.map((action) => {
     const button = element("button", { type: "button" }, action.label);
     button.setAttribute("aria-label", action.labelOf(item));
-    button.addEventListener("click", () => confirmAndRun(action, row.item));
+    button.addEventListener("click", () => confirmAndRun(list, action, row.item));
     return button;
   });
   const row = element(
@@ -244,13 +284,14 @@ function makeRow(list, item) {
 }
 
 /** Asks whether it is meant, and does it; what the server says against it stands in the dialog. */
-function confirmAndRun(action, item) {
+function confirmAndRun(list, action, item) {
   const { title, text, action: label, times } = action.question(item);
   const dialog = byId("confirm");
   const select = byId("confirm-time");
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   byId("confirm-error").textContent = "";
+  say(`${list.name}-state`, "");
   byId("confirm-do").textContent = label;
   byId("confirm-time-field").hidden = times === undefined;
   select.replaceChildren(
@@ -260,19 +301,33 @@ function confirmAndRun(action, item) {
     if (event.submitter?.value !== "do") return;
     event.preventDefault();
     try {
-      await action.run(item, times === undefined ? undefined : Number(select.value));
+      const answer = await action.run(item, times === undefined ? undefined : Number(select.value));
       dialog.close();
-      await refreshLists();
+      const rest = answer?.everywhere === false
+        ? " Not everywhere yet: the other nodes are told when Redis is back."
+        : "";
+      say(`${list.name}-state`, `${action.done(answer)}${rest}`, "good");
+      await refreshLists().catch(() => {});
     } catch (error) {
       byId("confirm-error").textContent = `The server did not do this: ${error.message}`;
     }
   };
+  const opener = document.activeElement;
+  dialog.onclose = () => {
+    // The row that the question came from has gone meanwhile.
+    if (!opener.isConnected) focusOn(headingOf(list));
+  };
   dialog.showModal();
 }
 
-function makeList({ name, title, empty, columns }) {
-  const heading = element("div", { className: "row spread" }, element("h3", {}, title));
-  if (name === "connections") heading.append(makeOrder());
+function makeList(list) {
+  const { name, title, empty, columns, tool } = list;
+  const heading = element(
+    "div",
+    { className: "row spread" },
+    element("h3", { id: `${name}-title`, tabIndex: -1 }, title),
+  );
+  if (tool !== undefined) heading.append(tool(list));
   const head = [...columns, element("span", { className: "unseen" }, "Actions")]
     .map((column) => element("th", { scope: "col" }, column));
   const area = element(
@@ -288,18 +343,38 @@ function makeList({ name, title, empty, columns }) {
   area.setAttribute("role", "region");
   area.setAttribute("aria-label", title);
   rows.set(name, new Map());
+  const done = element("p", { id: `${name}-state`, className: "state" });
+  done.setAttribute("role", "status");
   return element(
     "div",
     { className: "card" },
     heading,
+    done,
     element("p", { id: `${name}-empty`, className: "note" }, empty),
     area,
-    element(
-      "p",
-      { id: `${name}-cut`, className: "note", hidden: true },
-      `There are more than these ${SHOWN}.`,
-    ),
+    element("p", { id: `${name}-notes`, className: "note", hidden: true }),
   );
+}
+
+/** For somebody who is not connected, or a whole network. */
+function makeBanForm(list) {
+  const field = element("input", { autocapitalize: "off", spellcheck: false, required: true });
+  const form = element(
+    "form",
+    { id: "ban-form", className: "inline", autocomplete: "off" },
+    element("label", { className: "inline" }, "Address or network ", field),
+    element("button", {}, "Ban"),
+  );
+  const run = async (item, ttl_seconds) => {
+    const ban = await BAN.run(item, ttl_seconds);
+    form.reset();
+    return ban;
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    confirmAndRun(list, { ...BAN, run }, { address: field.value.trim() });
+  });
+  return form;
 }
 
 function makeOrder() {

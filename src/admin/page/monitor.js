@@ -77,12 +77,14 @@ function showStatus(status) {
 function showTokenEnd(end) {
   const seconds = (end - Date.now()) / 1000;
   const isSoon = seconds <= ENDS_SOON_S;
-  const left = formatDuration(Math.max(0, seconds));
+  const left = isSoon && seconds < 60 ? "less than a minute" : formatDuration(seconds);
   const text = isSoon
     ? `The token ends in ${left}: put in another one.`
     : `The token is good until ${momentOf(end)}, ${left} more.`;
-  say("token-end", text, isSoon ? "bad" : "");
   byId("token-end").hidden = false;
+  // Each minute of the last ones is read out, and none of the many before.
+  byId("token-end").ariaLive = isSoon ? "polite" : "off";
+  say("token-end", text, isSoon ? "bad" : "");
   showTokenField(isSoon);
 }
 

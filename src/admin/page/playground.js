@@ -1,6 +1,6 @@
 // The playground: one WebSocket to one endpoint, and what goes to and fro.
 
-import { byId, decimals, element, facts, say, timeOf } from "./base.js";
+import { byId, decimals, element, facts, quoted, say, timeOf } from "./base.js";
 
 const MAX_LOG_ENTRIES = 200;
 const MAX_SHOWN_LENGTH = 2000;
@@ -114,7 +114,7 @@ function connect() {
 
 function explainClose({ code, reason }) {
   const known = facts.codes[code];
-  const lines = [`Reason: ${reason === "" ? "none was given" : reason}`];
+  const lines = [`Reason: ${reason === "" ? "none was given" : quoted(reason)}`];
   if (known?.meaning !== undefined) {
     lines.push(`Meaning: ${known.meaning}`, `Usual cause: ${known.cause}`);
     if (known.flags.length > 0) lines.push(`Settings: ${known.flags.join(", ")}`);

@@ -85,6 +85,18 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["wsward key create --out wsward.key", "a secret"],
     ["wsward key create --alg EdDSA --out private.jwk --public-out public.jwks", "a pair"],
   ],
+  "connections": [
+    ["wsward connections", "who is there, with a session or without"],
+    ["wsward connections close ID", "ends a connection"],
+  ],
+  "connections list": [
+    ["wsward connections list", "who is there"],
+    ["wsward connections list --json", "for programs"],
+  ],
+  "connections close": [
+    ["wsward connections list", "shows the ids"],
+    ["wsward connections close ID", "ends one of them"],
+  ],
   "sessions": [
     ["wsward sessions", "who is connected"],
     ["wsward sessions close ID", "ends a session"],

@@ -86,24 +86,23 @@ export class AdminClient {
     throw new StartError(`Cannot do this: the server refused it (${status}): ${describeProblem(json)}`);
   }
 
-  /** As `call`, with `onPartial` told if other nodes could not be asked; for a list under `name` that comes in pages: all of them, one after the other. */
+  /** As `call`, for a list under `name` that comes in pages: all of them, one after the other; `onPage` is told of each. */
   async list(
     path: string,
     name: string,
-    onPartial: () => void = () => {},
+    onPage: (page: Readonly<Record<string, unknown>>) => void = () => {},
   ): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const all: Readonly<Record<string, unknown>>[] = [];
     for (let after = "";;) {
       const query = after === "" ? "" : `?after=${encodeURIComponent(after)}`;
       const json = await this.call("GET", `${path}${query}`) as Readonly<Record<string, unknown>> | undefined;
-      const items = json?.[name];
-      const next = json?.["next"] ?? "";
+      const { [name]: items, next = "" } = json ?? {};
       // Pages that lead nowhere would never end.
       if (!Array.isArray(items) || typeof next !== "string" || (next !== "" && next <= after)) {
         throw new StartError(`Cannot understand ${this.#url}: it does not answer like wsward`);
       }
       all.push(...items);
-      if (json?.["partial"] === true) onPartial();
+      onPage(json!);
       if (next === "") return all;
       after = next;
     }

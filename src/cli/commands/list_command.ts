@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { addAdminOptions, AdminClient } from "../client/admin_client.ts";
-import { formatColumns, printJson } from "../client/printed.ts";
+import { escapeText, formatColumns, printJson } from "../client/printed.ts";
 
 /** A list and how it is shown. */
 export interface ListCommandOptions {
@@ -25,14 +25,25 @@ function addList(command: Command, { name, description, none, head, row }: ListC
   addAdminOptions(command.description(description)).option("--json", "print one JSON object");
   command.action(async () => {
     let isPartial = false;
-    const items = await AdminClient.fromCommand(command).list(`/${name}`, name, () => isPartial = true);
+    let node: unknown;
+    const items = await AdminClient.fromCommand(command).list(`/${name}`, name, (page) => {
+      isPartial ||= page["partial"] === true;
+      node = page["node"];
+    });
     if (command.optsWithGlobals<{ json?: boolean }>().json) {
-      return await printJson({ [name]: items, ...isPartial ? { partial: true } : {} });
+      return await printJson({
+        [name]: items,
+        ...isPartial ? { partial: true } : {},
+        ...node === undefined ? {} : { node },
+      });
     }
     // Where there is one node alone, nothing says so.
     const hasNodes = items.some((item) => item["node"] !== undefined);
     const rows = items.map((item) => hasNodes ? [...row(item), item["node"]] : row(item));
     console.log(items.length === 0 ? none : formatColumns(hasNodes ? [...head, "NODE"] : head, rows));
+    if (node !== undefined) {
+      console.log(`These are of the node ${escapeText(String(node))} only: each node lists its own`);
+    }
     if (isPartial) console.log("Redis is lost: this is what this node knows");
   });
 }
