@@ -175,7 +175,7 @@ export const ADMINISTRATION = [
     ["marks over other records", "  overflow: clip;", ""],
   ]),
   ...faultsOf("src/admin/page/lists.js", ["tests/admin/page_monitor_test.ts"], [
-    ["the page says nothing of other nodes", "node === undefined ? ", "true ? "],
+    ["the page says nothing of other nodes", 'node === undefined ? "" : `These', 'true ? "" : `These'],
     ["the page says nothing of a lost Redis", "partial ? ", "false ? "],
     ["a change that not all nodes know of", "answer?.everywhere === false", "false"],
   ]),
