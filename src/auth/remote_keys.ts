@@ -1,5 +1,7 @@
 // The keys of an issuer, fetched from the URL in the settings, and never from one in a token.
 
+import { isOwnLack } from "../core/descriptors.ts";
+import { isOwnFault } from "../core/own_fault.ts";
 import { AnswerError, request } from "./http_get.ts";
 import type { Key } from "./jwk.ts";
 import { type ReadKeySet, readKeySet } from "./key_set.ts";
@@ -173,9 +175,8 @@ function describe(error: unknown, { hostname, port, protocol }: URL): string | u
     return `permission was not granted; run with --allow-net=${address}`;
   }
   // The runtime has its own classes for errors of the system, and plain errors for unknown names.
-  if (!(error instanceof Error) || error instanceof TypeError || error instanceof ReferenceError) {
-    return undefined;
-  }
+  if (isOwnFault(error)) return undefined;
+  if (isOwnLack(error)) return "the issuer was not asked: descriptors, memory or ports have run out here";
   // It may say what is wrong with a certificate, and with that quote a stranger's text.
-  return `the issuer cannot be reached (${error.message.replace(/[^ -~]/g, "?").slice(0, 200)})`;
+  return `the issuer cannot be reached (${(error as Error).message.replace(/[^ -~]/g, "?").slice(0, 200)})`;
 }

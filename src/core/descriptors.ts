@@ -36,6 +36,15 @@ export function isOutOfDescriptors(error: unknown): boolean {
   return error instanceof Error && /os error (23|24)\b|EMFILE|ENFILE/.test(error.message);
 }
 
+/**
+ * Whether an I/O error means that this machine lacks something for one more connection: descriptors, memory, or a free port. Whoever is
+ * at the other end can't help that.
+ */
+export function isOwnLack(error: unknown): boolean {
+  return isOutOfDescriptors(error) || error instanceof Deno.errors.AddrNotAvailable ||
+    error instanceof Error && /os error (12|105)\b|ENOMEM|ENOBUFS/.test(error.message);
+}
+
 function others({ adminListen, metricsListen }: Omit<Needs, "maxConnections">): number {
   const listeners = [adminListen, metricsListen].filter((address) => address !== undefined);
   return OTHER + listeners.length * MAX_ADMINISTRATORS;

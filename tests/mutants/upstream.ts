@@ -53,6 +53,18 @@ export const UPSTREAM = [
       "const timer = 0;",
     ],
   ]),
+  ...faultsOf(`${FOLDER}/dial.ts`, [`${TESTS}/pool_test.ts`], [
+    ["what is lacking here is a server's failure", "if (isOwnLack(error)) return", "if (false) return"],
+    [
+      "descriptors that are lacking are a server's failure",
+      "if (isOutOfDescriptors(error)) return",
+      "if (false) return",
+    ],
+    ["a fault of ours is a server's", "if (isOwnFault(error)) throw error;", ""],
+  ]),
+  ...faultsOf(`${FOLDER}/route.ts`, [`${TESTS}/pool_test.ts`], [
+    ["no second dial when there is room", "return await attempt();", "return first;"],
+  ]),
   ...faultsOf(`${FOLDER}/pool.ts`, [`${TESTS}/pool_test.ts`], [
     ["the most connections", "server.open >= this.#maxConnections", "false"],
     ["the fewest connections", "server.open < best!.open", "false"],

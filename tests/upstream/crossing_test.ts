@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";
 import type { GivenValue } from "../../src/core/settings/setting_types.ts";
 import type { SettingName } from "../../src/core/settings/declarations.ts";
+import type { CloseReason } from "../../src/protocol/close_code.ts";
 import { OpenGateway } from "../../src/endpoints/gateway/gateway.ts";
 import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";
 import { Outbox } from "../../src/firewall/connection/outbox.ts";
@@ -35,6 +36,7 @@ function cross(url: string): { readonly crossing: Crossing; readonly upstream: U
     outbox: new Outbox(new ManualSocket(), counters),
     check: new FrameCheck(LIMITS, counters.messagesIn),
     counters,
+    lackDescriptors: () => false,
   });
   return { crossing, upstream };
 }
@@ -47,6 +49,34 @@ Deno.test("a server that has accepted is told when no connection comes of it, an
   crossing.release(1006);
   assert.deepEqual(await foreign.closed(), { code: 1001, reason: "the client is gone" });
   assert.equal(upstream.pool.servers[0]!.open, 0);
+});
+
+Deno.test("who is revoked while the 101 is on its way is told so, and not that the server is lost", async () => {
+  await using foreign = await startForeign();
+  const { crossing } = cross(foreign.url);
+  const entered = await crossing.enter(HEAD);
+  assert.ok("way" in entered);
+  const REVOKED = { code: 3000, reason: "token revoked" };
+  crossing.close(REVOKED);
+  const told: CloseReason[] = [];
+  const nothing = () => {};
+  entered.way.start({
+    get isOpen() {
+      return told.length === 0;
+    },
+    resume: nothing,
+    charge: nothing,
+    endpointCloses: nothing,
+    endpointEnded: nothing,
+    endpointFailed: () => assert.equal(told.length, 1),
+    close: (close) => told.push(close),
+    cut: nothing,
+    fault: (error) => assert.fail(String(error)),
+  });
+  assert.deepEqual(told, [REVOKED]);
+  entered.way.tell(REVOKED, false);
+  await entered.way.ended;
+  crossing.release(3000);
 });
 
 Deno.test("a drain does not wait for a server that says nothing in TLS", async () => {

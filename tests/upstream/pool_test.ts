@@ -95,6 +95,58 @@ async function ask(port: number): Promise<number> {
   return (await client.handshake()).status;
 }
 
+/** Has dials to a port fail like this as long as it is not disposed of. */
+function lack(port: number, makeError: () => Error, times = Infinity): Disposable {
+  const { connect } = Deno;
+  let left = times;
+  Deno.connect =
+    ((options: Deno.ConnectOptions) =>
+      options.port === port && left-- > 0 ? Promise.reject(makeError()) : connect(options)) as typeof connect;
+  return { [Symbol.dispose]: () => void (Deno.connect = connect) };
+}
+
+Deno.test("what this machine lacks for a connection is not held against a server", async () => {
+  await using server = await startForeign();
+  for (
+    const makeError of [
+      ...[24, 23, 12, 105].map((code) => () => new Error(`the system's words (os error ${code})`)),
+      () => new Deno.errors.AddrNotAvailable("Cannot assign requested address (os error 99)"),
+    ]
+  ) {
+    await using front = startInProcess([server.url], { handshakeRate: "unlimited" });
+    {
+      using _ = lack(server.port, makeError);
+      for (let i = 0; i < 6; i++) assert.equal(await ask(front.port), 503);
+    }
+    const { pool } = front.upstream;
+    assert.deepEqual([pool.servers[0]!.isUp, pool.servers[0]!.connects.size, pool.problems()], [true, 0, []]);
+    assert.equal((await front.event("upstream.unreachable")).error, makeError().message);
+    assert.ok(!front.events.some(({ event }) => event === "upstream.down"));
+    assert.equal(await ask(front.port), 101);
+  }
+});
+
+Deno.test("a dial without descriptors is tried again when some have been let go", async () => {
+  await using server = await startForeign();
+  await using front = startInProcess([server.url]);
+  let lacks = 0;
+  front.admission.lackDescriptors = () => (lacks++, true);
+  using _ = lack(server.port, () => new Error("Too many open files (os error 24)"), 1);
+  assert.equal(await ask(front.port), 101);
+  assert.equal(lacks, 1);
+});
+
+Deno.test("a fault of our own in a dial is 500, and not the server's", async () => {
+  await using server = await startForeign();
+  await using front = startInProcess([server.url]);
+  {
+    using _ = lack(server.port, () => new TypeError("broken"));
+    for (let i = 0; i < 3; i++) assert.equal(await ask(front.port), 500);
+  }
+  assert.equal((await front.event("connection.fault")).error, "TypeError: broken");
+  assert.deepEqual([...front.upstream.pool.servers[0]!.connects], []);
+});
+
 Deno.test("one of two dies and comes back: nobody notices, and who is connected stays", async () => {
   const dying = await startForeign();
   await using other = await startForeign();

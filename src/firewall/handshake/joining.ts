@@ -92,7 +92,16 @@ export async function join(
     entered = await serve(peer, id, head, way, inside, options);
   } else {
     const { address } = peer;
-    const crossing = new Crossing(inside, { id, address, isSecure, outbox, check, counters });
+    const lackDescriptors = () => admission.lackDescriptors();
+    const crossing = new Crossing(inside, {
+      id,
+      address,
+      isSecure,
+      outbox,
+      check,
+      counters,
+      lackDescriptors,
+    });
     ways.set(id, crossing);
     peer.crossing = crossing;
     entered = await crossing.enter(head);

@@ -1,5 +1,7 @@
 // Connects to an upstream within a time limit: TCP, TLS or a Unix socket.
 
+import { isOutOfDescriptors, isOwnLack } from "../../core/descriptors.ts";
+import { isOwnFault } from "../../core/own_fault.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
 import type { UpstreamAddress } from "../../core/upstream_text.ts";
 import { type ByteSocket, closeQuietly } from "../byte_socket.ts";
@@ -14,7 +16,8 @@ export interface UpstreamTls {
 
 /** Why there is no connection. */
 export interface DialFailure {
-  readonly result: "unreachable" | "tls" | "timeout";
+  /** `descriptors` and `resources` are what this machine lacks, and say nothing about the server. */
+  readonly result: "unreachable" | "tls" | "timeout" | "descriptors" | "resources";
   /** The system's words. */
   readonly error: string;
   readonly hint?: string;
@@ -37,7 +40,7 @@ export function readUpstreamTls(settings: Settings): UpstreamTls {
   };
 }
 
-/** Connects, TLS included, until `signal` is aborted. Names are resolved anew each time. Never rejects. */
+/** Connects, TLS included, until `signal` is aborted. Names are resolved anew each time. Rejects for our own fault only. */
 export async function dial(
   address: UpstreamAddress,
   tls: UpstreamTls,
@@ -59,6 +62,8 @@ export async function dial(
     signal.removeEventListener("abort", giveUp);
   }
 }
+
+const MORE_DESCRIPTORS = "raise the limit (ulimit -n) or lower --max-connections: a connection needs three";
 
 class Attempt {
   readonly #address: UpstreamAddress;
@@ -90,7 +95,11 @@ class Attempt {
         const { message } = error;
         return { result: "unreachable", error: message, hint: "run with the flags of --print-permissions" };
       }
-      return { result: this.#isInTls ? "tls" : "unreachable", error: (error as Error).message };
+      if (isOwnFault(error)) throw error;
+      const { message } = error as Error;
+      if (isOutOfDescriptors(error)) return { result: "descriptors", error: message, hint: MORE_DESCRIPTORS };
+      if (isOwnLack(error)) return { result: "resources", error: message };
+      return { result: this.#isInTls ? "tls" : "unreachable", error: message };
     }
   }
 

@@ -5,7 +5,7 @@ import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { encodeClose } from "../../protocol/frame.ts";
 import type { Refusal, RequestHead } from "../../protocol/handshake.ts";
-import type { Log } from "../../telemetry/log.ts";
+import type { Log, LogFields } from "../../telemetry/log.ts";
 import { type ByteSocket, closeQuietly, expectLoss, isConnectionLost, writeAll } from "../byte_socket.ts";
 import type { FrameCheck } from "../connection/frame_check.ts";
 import type { Outbox } from "../connection/outbox.ts";
@@ -13,7 +13,7 @@ import type { EndpointCounters } from "../counters.ts";
 import { GOING_AWAY, newMaskKey, Relayed } from "../ways/relayed.ts";
 import type { Host, Way } from "../ways/way.ts";
 import { type Accepted, acceptFor, readUpstreamAnswer } from "./answer.ts";
-import { dial, readUpstreamTls, type UpstreamTls } from "./dial.ts";
+import { dial, type DialFailure, readUpstreamTls, type UpstreamTls } from "./dial.ts";
 import { FirstMessage } from "./first_message.ts";
 import type { Asked, Crossed, Gate, Pass, Ticket } from "./gate.ts";
 import { type ConnectResult, Pool, type UpstreamServer } from "./pool.ts";
@@ -26,7 +26,16 @@ const FULL: Refusal = {
   headers: { "Retry-After": "1" },
 };
 const UNUSABLE: Refusal = { status: 502, reason: "the upstream can't be used", rule: "upstream" };
+const SHORT: Refusal = {
+  status: 503,
+  reason: "the server can't open another connection now",
+  rule: "upstream",
+  headers: { "Retry-After": "1" },
+};
 const LATE: Refusal = { status: 504, reason: "the upstream did not answer in time", rule: "upstream" };
+
+/** How long until released descriptors are free, in milliseconds. */
+const ROOM_MS = 20;
 
 /** What there is of a client's connection before it has an upstream. */
 export interface Client {
@@ -37,6 +46,8 @@ export interface Client {
   readonly outbox: Outbox;
   readonly check: FrameCheck;
   readonly counters: EndpointCounters;
+  /** To be called when there are no descriptors; returns whether there may be some soon. */
+  readonly lackDescriptors: () => boolean;
 }
 
 /** A client that may pass: its way, and the response head for it. */
@@ -213,6 +224,8 @@ export class Crossing implements Crossed {
       onStart: (host) => {
         this.#host = host;
         this.#socket = undefined;
+        // What came while the 101 was on its way: the server has been told, and the client is now.
+        if (this.#ending !== undefined) host.close(this.#ending);
       },
     });
     return way;
@@ -264,20 +277,20 @@ export class Crossing implements Crossed {
       readonly hasOthers: boolean;
     },
   ): Promise<Joined | { readonly refusal: Refusal; readonly mayRetry: boolean }> {
-    const { settings, tls } = this.#upstream;
+    const { settings } = this.#upstream;
     const { id: connection, address, isSecure } = this.#client;
     const startedMs = performance.now();
     const leftMs = Math.max(1, deadlineMs - startedMs);
     // One that does not even accept must leave time for the next.
-    const socket = await dial(
-      server.address,
-      tls,
-      hasOthers ? leftMs / 2 : leftMs,
-      this.#abortion.signal,
-    );
+    const socket = await this.#dial(server, hasOthers ? leftMs / 2 : leftMs);
     if ("result" in socket) {
       if (this.#abortion.signal.aborted) return { refusal: UNUSABLE, mayRetry: false };
       const { result, error, hint } = socket;
+      if (result === "descriptors" || result === "resources") {
+        this.#record(server, { status: SHORT.status, error, hint });
+        // Of ports there may be one for another server.
+        return { refusal: SHORT, mayRetry: result === "resources" };
+      }
       const refusal = result === "timeout" ? LATE : UNUSABLE;
       // `timeout` is for a server that accepts and does not answer; not accepting in time is as bad as refusing.
       this.#failed(server, result === "timeout" ? "unreachable" : result, {
@@ -329,6 +342,16 @@ export class Crossing implements Crossed {
     }
   }
 
+  /** Connects; a second time if descriptors have run out, whose limit is known by then. */
+  async #dial(server: UpstreamServer, timeoutMs: number): Promise<ByteSocket | DialFailure> {
+    const attempt = () => dial(server.address, this.#upstream.tls, timeoutMs, this.#abortion.signal);
+    const first = await attempt();
+    const isLack = "result" in first && first.result === "descriptors";
+    if (!isLack || !this.#client.lackDescriptors()) return first;
+    await new Promise((resolve) => setTimeout(resolve, ROOM_MS));
+    return await attempt();
+  }
+
   #tried(server: UpstreamServer, result: ConnectResult, seconds?: number): void {
     this.#upstream.pool.tried(server, result, seconds);
   }
@@ -350,14 +373,13 @@ export class Crossing implements Crossed {
   #failed(
     server: UpstreamServer,
     result: ConnectResult,
-    fields: {
-      readonly status: number;
-      readonly reason?: string;
-      readonly error?: string;
-      readonly hint?: string | undefined;
-    },
+    fields: LogFields<"upstream.unreachable">,
   ): void {
     this.#tried(server, result);
+    this.#record(server, fields);
+  }
+
+  #record(server: UpstreamServer, fields: LogFields<"upstream.unreachable">): void {
     const count = server.mayRecord(performance.now());
     if (count === undefined) return;
     const { id: connection } = this.#client;
