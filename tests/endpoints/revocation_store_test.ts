@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { StartError } from "../../src/core/errors.ts";
 import { type Revocation, RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
-import { StateFileError } from "../../src/endpoints/sessions/state_file.ts";
+import { MAX_USED_TOKENS, StateFileError } from "../../src/endpoints/sessions/state_file.ts";
 import { ManualClock, within } from "./harness.ts";
 import { identityOf } from "./session_harness.ts";
 
@@ -358,6 +358,58 @@ for (
     });
   });
 }
+
+/** Adds rows to a state file, numbered from 1. */
+function addRows(path: string, count: number, sql: string): void {
+  new RevocationStore({ path }).close();
+  const database = new DatabaseSync(path);
+  database.exec(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) ${sql}`,
+  );
+  database.close();
+}
+
+Deno.test("a state file with more used tokens than there can be is refused before they are read; old ones are not counted", async () => {
+  const most = 2 * MAX_USED_TOKENS;
+  for (
+    const [count, expires, isRefused] of [[most, 8e15, false], [most + 1, 8e15, true], [
+      most + 1,
+      1,
+      false,
+    ]] as const
+  ) {
+    await withFolder((path) => {
+      addRows(path, count, `INSERT INTO used_tokens SELECT '"' || i || '"', ${expires} FROM n`);
+      if (isRefused) return assertRefused(path, `it has more than ${most} used tokens`);
+      const store = new RevocationStore({ path });
+      assert.equal(store.file?.usedTokens.length, expires === 1 ? 0 : count);
+      store.close();
+    });
+  }
+});
+
+Deno.test("a state file with more revocations than there can be, or a used token as long as none, is refused before it is read", async () => {
+  for (
+    const [count, sql, state] of [
+      [262_145, "INSERT INTO revocations SELECT i, 8e15, '{}' FROM n", "it has more than 262144 revocations"],
+      [
+        262_144,
+        "INSERT INTO revocations SELECT i, 8e15, '{}' FROM n",
+        'the revocation "1" is not as this program writes it',
+      ],
+      [
+        1,
+        `INSERT INTO used_tokens VALUES ('"' || hex(zeroblob(32768)) || '"', 8e15)`,
+        "a used token is not as this program writes it",
+      ],
+    ] as const
+  ) {
+    await withFolder((path) => {
+      addRows(path, count, sql);
+      assertRefused(path, state);
+    });
+  }
+});
 
 Deno.test("what can't be stored is said, and is revoked all the same until the process ends", async () => {
   for (const replace of [false, true]) {

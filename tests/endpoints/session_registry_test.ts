@@ -1,8 +1,9 @@
 // Tests of all sessions together: the list, limits of a user, replays, and what a revocation ends.
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { MAX_REVOCATION_TTL_MS, RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";
 import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
-import { MAX_USED_TOKENS } from "../../src/endpoints/sessions/used_tokens.ts";
+import { MAX_USED_TOKENS } from "../../src/endpoints/sessions/state_file.ts";
 import { ManualClock, MemoryLog } from "./harness.ts";
 import { identityOf, SessionBench, tokenOf } from "./session_harness.ts";
 
@@ -162,6 +163,35 @@ Deno.test("with a state file a used token is known after a restart, until it exp
   const last = open();
   assert.deepEqual(last.revocations.file?.usedTokens.map(({ jti }) => jti), ["next"]);
   last.revocations.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("what has expired leaves the state file although a full memory is looked through more often", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/state.db`;
+  const clock = new ManualClock();
+  new RevocationStore({ path, clock }).close();
+  const database = new DatabaseSync(path);
+  // As many as there may be, but for one.
+  database.exec(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${MAX_USED_TOKENS - 1})
+     INSERT INTO used_tokens SELECT '"' || i || '"', ${clock.now() + 30_000} FROM n`,
+  );
+  database.close();
+  const revocations = new RevocationStore({ path, clock });
+  const sessions = new SessionRegistry({ revocations, clock, replayCheck: true });
+  const use = (jti: string) => sessions.admit(identityOf({ jti, expires: clock.now() + 30_000 }));
+  assert.equal(use("last"), undefined);
+  assert.equal(use("one too many")?.code, 1013);
+  clock.advance(30_000);
+  // The memory is looked through for this, and again for a token in the last moment of the minute.
+  assert.equal(use("early"), undefined);
+  clock.advance(30_000);
+  assert.equal(use("late"), undefined);
+  revocations.close();
+  const after = new DatabaseSync(path, { readOnly: true });
+  assert.equal(after.prepare("SELECT count(*) AS count FROM used_tokens").get()?.["count"], 1);
+  after.close();
   await Deno.remove(folder, { recursive: true });
 });
 

@@ -247,6 +247,11 @@ export const ADMINISTRATION = [
     ],
   ]),
   ...faultsOf("src/endpoints/sessions/used_tokens.ts", ["tests/endpoints/session_registry_test.ts"], [
+    [
+      "a memory that is looked through often keeps the file from it",
+      "Math.abs(nowMs - this.#fileSweptAtMs) < SWEEP",
+      "Math.abs(nowMs - this.#sweptAtMs) < SWEEP",
+    ],
     ["a token twice", "if ((this.#used.get(jti) ?? 0) > nowMs) return ENDINGS.replayed;", ""],
     [
       "a token without a name",
@@ -283,6 +288,17 @@ export const ADMINISTRATION = [
     ["the mode of a new file", "createNew: true, mode: 0o600", "createNew: true, mode: 0o644"],
     ["triggers and other tables", "  checkSchema(database, path, version);\n", ""],
     ["a table that is missing", "if (rows.length !== 2 * expected.length) throw", "if (false) throw"],
+    ["any number of used tokens is read", 'known?.["count"]) > MOST_IN_FILE', 'known?.["count"]) > Infinity'],
+    [
+      "used tokens of any length are read",
+      'known?.["longest"]) > MAX_NAME_SIZE',
+      'known?.["longest"]) > Infinity',
+    ],
+    [
+      "any number of revocations is read",
+      'known?.["count"]) > MOST_REVOCATIONS',
+      'known?.["count"]) > Infinity',
+    ],
     ["rows without an expiry", "isRevocation(revocation) && revocation.id", "revocation.id"],
     ["a file that was removed", "if (identityOf(this.#path) !== this.#identity) throw", "if (false) throw"],
   ]),

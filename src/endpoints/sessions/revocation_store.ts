@@ -58,7 +58,7 @@ export class RevocationStore {
   constructor({ path, clockToleranceMs = 0, clock = SYSTEM_CLOCK }: RevocationStoreOptions = {}) {
     this.#clock = clock;
     this.#clockToleranceMs = clockToleranceMs;
-    this.file = path === undefined ? undefined : new StateFile(path);
+    this.file = path === undefined ? undefined : new StateFile(path, clock.now());
     let isMerged = false;
     for (const row of this.file?.revocations ?? []) {
       isMerged = this.#put(row).replaced !== undefined || isMerged;

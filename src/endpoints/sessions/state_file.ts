@@ -4,6 +4,15 @@ import { StartError } from "../../core/errors.ts";
 import { describeFileError } from "../../core/file_error.ts";
 import type { Revocation } from "./revocation.ts";
 
+/** How many used tokens are remembered; at the limit no new one is let in. */
+export const MAX_USED_TOKENS = 100_000;
+/** How many may be in the file that have not run out: of a clock that was set back some are, that had. */
+const MOST_IN_FILE = 2 * MAX_USED_TOKENS;
+/** The longest text of one of them in the file, in bytes: more than a whole token has, if each character is escaped. */
+const MAX_NAME_SIZE = 65_536;
+/** How many revocations may be in it: twice what administrators can make. */
+const MOST_REVOCATIONS = 262_144;
+
 /** Something could not be stored. It has the code of the library's own errors, which mean the same. */
 export class StateFileError extends Error {
   readonly code = "ERR_SQLITE_ERROR";
@@ -44,14 +53,16 @@ export class StateFile {
   readonly #identity: string;
   /** What was in it when it was opened, in the order in which it was stored. */
   readonly revocations: readonly Revocation[];
+  /** Those that had not run out by then. */
   readonly usedTokens: readonly UsedToken[];
 
   /**
-   * Opens the file, or creates it.
+   * Opens the file, or creates it. What is in it is counted before it is read.
    *
+   * @param nowMs milliseconds since the Unix epoch
    * @throws {StartError} `Cannot use state file "...": ...`, also when anything in it is not as this program writes it
    */
-  constructor(path: string) {
+  constructor(path: string, nowMs: number) {
     this.#path = path;
     let database: DatabaseSync | undefined;
     try {
@@ -62,7 +73,7 @@ export class StateFile {
       prepare(database, path);
       this.#database = database;
       this.revocations = readRevocations(database, path);
-      this.usedTokens = readUsedTokens(database, path);
+      this.usedTokens = readUsedTokens(database, path, nowMs);
       this.#identity = identityOf(path);
     } catch (cause) {
       database?.close();
@@ -270,6 +281,10 @@ function readPragma(database: DatabaseSync, name: string): unknown {
 }
 
 function readRevocations(database: DatabaseSync, path: string): readonly Revocation[] {
+  const known = database.prepare("SELECT count(*) AS count FROM revocations").get();
+  if (Number(known?.["count"]) > MOST_REVOCATIONS) {
+    throw unusable(path, `it has more than ${MOST_REVOCATIONS} revocations`);
+  }
   const rows = database.prepare("SELECT id, expires_at_ms, revocation FROM revocations ORDER BY rowid").all();
   return rows.map((row) => {
     const revocation: unknown = JSON.parse(String(row["revocation"]));
@@ -291,8 +306,17 @@ function isRevocation(value: unknown): value is Revocation {
     [revokedAtMs, expiresAtMs].every((time) => typeof time === "number" && Number.isFinite(time));
 }
 
-function readUsedTokens(database: DatabaseSync, path: string): readonly UsedToken[] {
-  const rows = database.prepare("SELECT jti, expires_at_ms FROM used_tokens").all();
+function readUsedTokens(database: DatabaseSync, path: string, nowMs: number): readonly UsedToken[] {
+  const valid = "FROM used_tokens WHERE expires_at_ms > ?";
+  const known = database.prepare(`SELECT count(*) AS count, max(octet_length(jti)) AS longest ${valid}`)
+    .get(nowMs);
+  if (Number(known?.["count"]) > MOST_IN_FILE) {
+    throw unusable(path, `it has more than ${MOST_IN_FILE} used tokens`);
+  }
+  if (Number(known?.["longest"]) > MAX_NAME_SIZE) {
+    throw unusable(path, "a used token is not as this program writes it");
+  }
+  const rows = database.prepare(`SELECT jti, expires_at_ms ${valid}`).all(nowMs);
   return rows.map(({ jti: name, expires_at_ms: expiresAtMs }) => {
     const jti: unknown = JSON.parse(String(name));
     if (typeof jti === "string" && typeof expiresAtMs === "number") return { jti, expiresAtMs };

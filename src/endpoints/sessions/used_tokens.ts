@@ -2,10 +2,7 @@
 import type { Identity } from "../../auth/token.ts";
 import type { Clock } from "./clock.ts";
 import { type Ending, ENDINGS } from "./ending.ts";
-import type { StateFile, UsedToken } from "./state_file.ts";
-
-/** How many used tokens are remembered; at the limit no new one is let in. */
-export const MAX_USED_TOKENS = 100_000;
+import { MAX_USED_TOKENS, type StateFile, type UsedToken } from "./state_file.ts";
 
 /** How often a full memory is searched for expired tokens at most, in milliseconds; otherwise once a minute. */
 const FULL_SWEEP_INTERVAL_MS = 1000;
@@ -17,14 +14,14 @@ export class UsedTokens {
   readonly #file: StateFile | undefined;
   /** When each expires. */
   readonly #used = new Map<string, number>();
-  #sweptAtMs: number;
+  #sweptAtMs = -Infinity;
+  #fileSweptAtMs = -Infinity;
 
   /** Begins with the tokens in the file, which the caller closes. */
   constructor(clock: Pick<Clock, "now">, file: StateFile | undefined) {
     this.#clock = clock;
     this.#file = file;
     for (const { jti, expiresAtMs } of file?.usedTokens ?? []) this.#used.set(jti, expiresAtMs);
-    this.#sweptAtMs = -Infinity;
   }
 
   /** Why this token can't be used now; asking changes nothing. */
@@ -54,7 +51,11 @@ export class UsedTokens {
     this.#used.set(jti, expiresAtMs);
     this.#file?.addUsedToken({ jti, expiresAtMs });
     const nowMs = this.#clock.now();
-    if (this.#forgetExpired(nowMs, SWEEP_INTERVAL_MS)) this.#file?.sweepUsedTokens(nowMs);
+    this.#forgetExpired(nowMs, SWEEP_INTERVAL_MS);
+    // By a time of its own: a memory that is often full is looked through more often.
+    if (Math.abs(nowMs - this.#fileSweptAtMs) < SWEEP_INTERVAL_MS) return;
+    this.#fileSweptAtMs = nowMs;
+    this.#file?.sweepUsedTokens(nowMs);
   }
 
   /**
@@ -66,14 +67,12 @@ export class UsedTokens {
     if (typeof jti === "string" && this.#used.delete(jti)) this.#file?.removeUsedToken(jti);
   }
 
-  /** Returns whether it looked. */
-  #forgetExpired(nowMs: number, intervalMs: number): boolean {
+  #forgetExpired(nowMs: number, intervalMs: number): void {
     // A clock that was set back must not stop it.
-    if (Math.abs(nowMs - this.#sweptAtMs) < intervalMs) return false;
+    if (Math.abs(nowMs - this.#sweptAtMs) < intervalMs) return;
     this.#sweptAtMs = nowMs;
     for (const [jti, expiresAtMs] of this.#used) {
       if (expiresAtMs <= nowMs) this.#used.delete(jti);
     }
-    return true;
   }
 }
