@@ -1,5 +1,6 @@
 // One connection to Redis: commands go out together, answers come in their order, and one that is late ends it.
 
+import { isOwnFault } from "../core/own_fault.ts";
 import type { RedisAddress } from "../core/redis_text.ts";
 import { afterAwake } from "../core/standstill.ts";
 import { type Command, encodeCommands } from "./command.ts";
@@ -132,7 +133,7 @@ export class RedisConnection {
         for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
       }
     } catch (error) {
-      this.#lose(describeLoss(error));
+      this.#broke(error);
     } finally {
       this.#isWriting = false;
     }
@@ -147,7 +148,7 @@ export class RedisConnection {
         this.#reader.feed(buffer.subarray(0, size));
       }
     } catch (error) {
-      if (!(error instanceof ReplyFormatError)) return this.#lose(describeLoss(error));
+      if (!(error instanceof ReplyFormatError)) return this.#broke(error);
       this.#lose(`it does not speak RESP3: ${error.message}`);
     }
   }
@@ -156,12 +157,13 @@ export class RedisConnection {
     if (this.#isOver) return;
     const waiting = this.#waiting[this.#first];
     if (waiting === undefined) throw new ReplyFormatError("an answer to nothing");
+    // Before it is taken out: what fails in that ends the wait too.
+    this.#options.onAnswer((performance.now() - waiting.sentMs) / 1000);
     this.#first++;
     if (this.#first > 1024 || this.#first === this.#waiting.length) {
       this.#waiting.splice(0, this.#first);
       this.#first = 0;
     }
-    this.#options.onAnswer((performance.now() - waiting.sentMs) / 1000);
     if (reply instanceof RedisError && FATAL_CODES.has(reply.code)) {
       if (reply.code === "MOVED") this.movedTo = reply.message.split(" ")[2];
       const reason = this.#isGreeted ? describeError(reply) : describeRefusal(reply);
@@ -181,6 +183,12 @@ export class RedisConnection {
       if (leftMs > 0) return this.#watch(leftMs);
       this.#lose(`no answer within ${this.#options.timeoutMs} ms`);
     });
+  }
+
+  #broke(error: unknown): void {
+    if (!isOwnFault(error)) return this.#lose(describeLoss(error));
+    this.#lose("a fault on this side");
+    throw error;
   }
 
   #lose(reason: string): void {
@@ -237,7 +245,7 @@ async function dial(
     // It ends too, for the same reason or because its socket is closed.
     attempt.catch(() => {});
     if (socket !== undefined) closeQuietly(socket);
-    throw error instanceof RedisLost ? error : new RedisLost(describeLoss(error));
+    throw error instanceof RedisLost || isOwnFault(error) ? error : new RedisLost(describeLoss(error));
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", giveUp);
@@ -273,6 +281,5 @@ function describeLoss(error: unknown): string {
   }
   if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
   if (error instanceof Deno.errors.NotFound) return "there is no such socket";
-  if (error instanceof Error) return error.message.replace(/ \(os error \d+\)$/, "");
-  throw error;
+  return (error as Error).message.replace(/ \(os error \d+\)$/, "");
 }

@@ -17,6 +17,7 @@ export const CLUSTER = [
       "this.#lose(`no answer within",
       "void (`no answer within",
     ],
+    ["a fault of ours is Redis's", "if (!isOwnFault(error)) return this.#lose", "return this.#lose"],
     ["a connection to a replica", '["READONLY", "LOADING",', '["LOADING",'],
     [
       "the words of a refusal",

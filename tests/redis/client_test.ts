@@ -176,6 +176,33 @@ Deno.test("it connects again by itself, with pauses, and tells of one loss once"
   client.stop();
 });
 
+Deno.test("a fault of our own ends the connection, is not called the server's, and reaches who records faults", async () => {
+  await using fake = new FakeRedis((connection) => greet(connection, okay));
+  let isBroken = false;
+  const { client, downs, ups, change } = watch(`redis://127.0.0.1:${fake.port}`, {
+    onAnswer: () => {
+      if (!isBroken) return;
+      isBroken = false;
+      throw new TypeError("broken");
+    },
+  });
+  const faults: unknown[] = [];
+  const onFault = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    faults.push(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", onFault);
+  await client.start();
+  isBroken = true;
+  await assert.rejects(client.run(ECHO, []), RedisLost);
+  while (ups.length < 2) await change();
+  assert.deepEqual(await client.run(ECHO, []), ["OK", "a"]);
+  globalThis.removeEventListener("unhandledrejection", onFault);
+  assert.deepEqual(downs, ["a fault on this side"]);
+  assert.deepEqual(faults.map(String), ["TypeError: broken"]);
+  client.stop();
+});
+
 Deno.test("it goes where a cluster says that the key is", async () => {
   await using right = new FakeRedis((connection) => greet(connection, okay));
   await using wrong = new FakeRedis((connection) =>
