@@ -1,6 +1,7 @@
 // What is answered about all nodes, where there are others.
 
 import type { Cluster } from "../cluster/cluster.ts";
+import type { RemoteSession } from "../cluster/wire.ts";
 import { formatTime } from "../core/shown.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import { CLOSED_BY_ADMINISTRATOR } from "./connection_routes.ts";
@@ -92,20 +93,28 @@ export async function closeElsewhere(cluster: Cluster | undefined, id: string): 
   return found.value ? emptyResponse() : jsonResponse({ closed: false }, { status: 202 });
 }
 
-/** The names of the tokens of a session on another node, or why there are none. */
+/** The names of the tokens of a session on another node, and whether that node knows more of them; or why there are none. */
 export async function tokensElsewhere(
   cluster: Cluster | undefined,
   id: string,
-): Promise<readonly string[] | Problem> {
+): Promise<Pick<RemoteSession, "jtis" | "hasMoreJtis"> | Problem> {
   if (cluster === undefined) return NO_SESSION;
   const found = await cluster.ask((directory) => directory.find(id));
   if (found === undefined) return NOT_ASKED;
-  return found.value?.jtis ?? NO_SESSION;
+  return found.value ?? NO_SESSION;
 }
 
-/** What is said of a change besides: whether all nodes know of it, where there are others. */
+/**
+ * What is said of a change besides: whether all nodes know of it, where there are others.
+ *
+ * @param endingId A session of whose tokens only its node knows all: it tells the rest before the session is gone.
+ */
 export async function tellEverywhere(
   cluster: Cluster | undefined,
+  endingId?: string,
 ): Promise<{ readonly everywhere?: boolean }> {
-  return cluster === undefined ? {} : { everywhere: await cluster.told() };
+  if (cluster === undefined) return {};
+  if (!await cluster.told()) return { everywhere: false };
+  if (endingId === undefined) return { everywhere: true };
+  return { everywhere: (await cluster.ask((directory) => directory.isGone(endingId)))?.value === true };
 }

@@ -109,11 +109,11 @@ async function revoke(
   const value = kind === "user" ? nameOf(fields.value.value) : fields.value.value;
   if (sizeOf(sessions.revocations()) + value.length > MAX_REVOCATIONS_SIZE) return TOO_MANY_REVOCATIONS;
   const isElsewhere = kind === "session" && !sessions.has(value);
-  const jtis = isElsewhere ? await tokensElsewhere(cluster, value) : undefined;
-  if (jtis !== undefined && isProblem(jtis)) return jtis;
+  const elsewhere = isElsewhere ? await tokensElsewhere(cluster, value) : undefined;
+  if (elsewhere !== undefined && isProblem(elsewhere)) return elsewhere;
   let revocation: Revocation | undefined;
   try {
-    revocation = sessions.revoke({ kind, value, ttlMs: ttl_seconds * 1000, jtis });
+    revocation = sessions.revoke({ kind, value, ttlMs: ttl_seconds * 1000, jtis: elsewhere?.jtis });
   } catch (error) {
     if (!isStorageFailure(error)) throw error;
     log("revocation.not_stored", { kind, target: value, error: String(error) });
@@ -123,7 +123,8 @@ async function revoke(
     };
   }
   if (revocation === undefined) return NO_SESSION;
-  return jsonResponse({ ...describeRevocation(revocation, cluster), ...await tellEverywhere(cluster) }, {
+  const told = await tellEverywhere(cluster, elsewhere?.hasMoreJtis ? value : undefined);
+  return jsonResponse({ ...describeRevocation(revocation, cluster), ...told }, {
     status: 201,
     headers: { location: `/revocations/${revocation.id}` },
   });

@@ -1,6 +1,6 @@
 // What administrators see and do on all nodes.
 
-import type { RedisClient } from "../redis/client.ts";
+import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import { FIND, LEASE_MS, NODES, ORDER, PAGE } from "./scripts.ts";
 import { pairs } from "./shared_list.ts";
 import { nameOf, parse, readRow, type RemoteSession, type TimeShift } from "./wire.ts";
@@ -42,7 +42,7 @@ export interface SessionPage {
 const CLOSE_MS = 2000;
 const LOOK_MS = 25;
 
-/** The most calls for one page: parts of it may be of nodes that are not there any more. */
+/** The most calls for one page, which is a short one then: parts of it may be of nodes that are not there any more. */
 const MAX_CALLS = 1000;
 
 /** Asks Redis about all nodes. Its methods reject as `RedisClient.run`. */
@@ -87,7 +87,8 @@ export class Directory {
   async page(after: string, limit: number): Promise<SessionPage> {
     const { client, shift } = this.#options;
     const sessions: RemoteSession[] = [];
-    for (let from = after, calls = 0; calls < MAX_CALLS; calls++) {
+    let from = after;
+    for (let calls = 0; calls < MAX_CALLS; calls++) {
       const [, next, ...parts] = await client.run(PAGE, [from, Math.min(200, limit - sessions.length)]);
       for (const [place, row] of pairs(parts)) {
         const at = place.indexOf("@");
@@ -95,10 +96,13 @@ export class Directory {
         if (session !== undefined) sessions.push(session);
       }
       if (next === "") return { sessions, next: undefined };
-      if (sessions.length >= limit) return { sessions, next: String(next) };
+      if (!(String(next) > from)) {
+        throw new RedisRefusal("Cannot read the sessions: their order is impossible");
+      }
       from = String(next);
+      if (sessions.length >= limit) break;
     }
-    return { sessions, next: undefined };
+    return { sessions, next: from };
   }
 
   /** A session on any node. */
@@ -114,10 +118,15 @@ export class Directory {
     const [, node] = await client.run(FIND, [id]);
     if (typeof node !== "string") return undefined;
     await client.run(ORDER, [node, id, JSON.stringify({ code, reason })]);
+    return await this.isGone(id);
+  }
+
+  /** Whether a session ends that another node was told to end, or is not there. */
+  async isGone(id: string): Promise<boolean> {
     for (const endMs = performance.now() + CLOSE_MS; performance.now() < endMs;) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      const [, still] = await client.run(FIND, [id]);
+      const [, still] = await this.#options.client.run(FIND, [id]);
       if (still === undefined) return true;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     return false;
   }

@@ -14,6 +14,8 @@ export interface TimeShift {
 /** A session that is on some node. */
 export interface RemoteSession extends Omit<Place, "jtis"> {
   readonly jtis: readonly string[];
+  /** Whether it has more tokens, which only its node knows. */
+  readonly hasMoreJtis: boolean;
   /** The name of its node. */
   readonly node: string;
 }
@@ -43,7 +45,8 @@ export function writeRow(place: Place, shift: TimeShift): string {
   const end = digits(shift.toRedis(Math.min(expiresAtMs, Date.now() + MAX_AHEAD_MS)));
   let size = 0;
   const latest = jtis.toReversed().filter((jti) => (size += jti.length) <= MAX_JTIS_SIZE);
-  return start + end + keyOf(user) + JSON.stringify([user, address, connection, latest]);
+  const more = latest.length < jtis.length ? [true] : [];
+  return start + end + keyOf(user) + JSON.stringify([user, address, connection, latest, ...more]);
 }
 
 /** Reads a row of some node; undefined if no node of this version wrote it. */
@@ -52,11 +55,12 @@ export function readRow(id: string, node: string, row: string, shift: TimeShift)
   const expiresAtMs = shift.toOwn(Number(row.slice(DIGITS, 2 * DIGITS)));
   const fields = parse(row.slice(2 * DIGITS + USER_KEY_LENGTH));
   if (!Array.isArray(fields) || !Number.isFinite(startedAtMs + expiresAtMs)) return undefined;
-  const [user, address, connection, jtis] = fields;
+  const [user, address, connection, jtis, hasMore] = fields;
   if (![user, address, connection].every((text) => typeof text === "string") || !areTexts(jtis)) {
     return undefined;
   }
-  return { id, node: nameOf(node), user, address, connection, startedAtMs, expiresAtMs, jtis };
+  const hasMoreJtis = hasMore === true;
+  return { id, node: nameOf(node), user, address, connection, startedAtMs, expiresAtMs, jtis, hasMoreJtis };
 }
 
 /** What a node is called; behind that stands what tells it from another that was started under the same name. */

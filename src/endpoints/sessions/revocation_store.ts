@@ -22,10 +22,10 @@ export interface RevocationStoreOptions {
   readonly clock?: Pick<Clock, "now">;
 }
 
-/** Two revocations of the same thing that became one. */
+/** Two revocations of the same thing that became one; or one that has more in it than was told, in the place of none. */
 export interface Merged {
   readonly keptId: string;
-  readonly droppedId: string;
+  readonly droppedId: string | undefined;
 }
 
 /** The longest time to live: ten years. */

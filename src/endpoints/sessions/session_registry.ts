@@ -180,11 +180,12 @@ export class SessionRegistry {
   }
 
   /**
-   * Takes in what other nodes revoked and took back, and ends the sessions concerned. Returns revocations that were
-   * merged.
+   * Takes in what other nodes revoked and took back, and ends the sessions concerned. Returns what they have to be told:
+   * revocations that were merged, and those of sessions with more tokens than they knew.
    */
-  followRevocations(added: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
+  followRevocations(given: readonly Revocation[], removedIds: readonly string[]): readonly Merged[] {
     const { revocations, log } = this.#options;
+    const added = given.map((one) => this.#withAllTokens(one));
     let merged: readonly Merged[] = [];
     try {
       merged = revocations.merge(added, removedIds);
@@ -206,7 +207,16 @@ export class SessionRegistry {
       if (session.jtis.some((jti) => jtis.has(jti))) concerned.add(session);
     }
     for (const session of concerned) session.end(ENDINGS.revoked);
-    return merged;
+    const completed = added.filter((one, i) => one !== given[i] && revocations.get(one.id) !== undefined);
+    return [...merged, ...completed.map(({ id }) => ({ keptId: id, droppedId: undefined }))];
+  }
+
+  /** Of a session that is open here nobody else may know all tokens. */
+  #withAllTokens(revocation: Revocation): Revocation {
+    const { kind, value, jtis } = revocation;
+    const own = kind === "session" ? this.#sessions.get(value)?.jtis ?? [] : [];
+    if (own.every((jti) => jtis.includes(jti))) return revocation;
+    return { ...revocation, jtis: [...new Set([...jtis, ...own])] };
   }
 
   /** Ends a session because its user has opened too many after it; nothing if it is not open. */
