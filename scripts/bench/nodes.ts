@@ -79,11 +79,12 @@ async function measureSessions(count: number): Promise<void> {
   const client = new RedisClient({
     address: parseRedisUrl(redis.url)!,
     timeoutMs: 2000,
-    readCaCerts: () => [],
+    caCerts: () => [],
     key: "{wsward}:",
     channel: "{wsward}:hints",
     onMessage: () => {},
     join: () => Promise.resolve(),
+    onSetAhead: () => {},
     onUp: () => {},
     onDown: (reason) => console.error(`Redis was lost: ${reason}`),
     onAnswer: () => {},

@@ -152,6 +152,7 @@ export class App {
   async reload(): Promise<void> {
     this.#firewall?.reload();
     this.#metrics?.reload();
+    this.#cluster?.reload();
     if (this.#judges === undefined) return;
     const reason = await this.#judges.keys.reload();
     if (reason === undefined) this.#log("keys.reloaded");

@@ -1,8 +1,8 @@
 // One node of many: what all of them share is in Redis, and a copy of what is needed at once is here.
 
+import { readCaCerts } from "../core/ca_file.ts";
 import { StartError } from "../core/errors.ts";
 import { parseRedisUrl, type RedisAddress } from "../core/redis_text.ts";
-import { readRegularTextFile, UnreadableFile } from "../core/regular_file.ts";
 import type { Settings } from "../core/settings/declarations.ts";
 import type { Place, SharedState, Verdict } from "../core/shared_state.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
@@ -11,7 +11,7 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { BEAT, LEASE_MS, ORDERS, SWEEP, USE } from "./scripts.ts";
+import { BEAT, LEASE_MS, ORDERS, POLICY, SWEEP, USE } from "./scripts.ts";
 import { SharedBans, type SharedFirewall } from "./shared_bans.ts";
 import { pairs } from "./shared_list.ts";
 import { SharedRevocations } from "./shared_revocations.ts";
@@ -57,6 +57,7 @@ export class Cluster implements SharedState {
   #revocations: SharedRevocations | undefined;
   #firewall: SharedFirewall | undefined;
   #addresses: readonly string[] = [];
+  #caCerts: string[] = [];
   #epoch: string | undefined;
   #isJoining = false;
   #beatTimer: ReturnType<typeof setTimeout> | undefined;
@@ -82,11 +83,12 @@ export class Cluster implements SharedState {
     const client = this.#client = new RedisClient({
       address: this.#address,
       timeoutMs: redisTimeout,
-      readCaCerts: () => this.#readCa(),
+      caCerts: () => this.#caCerts,
       key: prefix,
       channel: `${prefix}hints`,
       onMessage: (text) => this.#hinted(text),
       join: () => this.#join(),
+      onSetAhead: () => this.#shared?.doubt(),
       onUp: () => this.#up(),
       onDown: (reason) => this.#down(reason),
       onAnswer: (seconds) => this.latency.observe(seconds),
@@ -146,7 +148,7 @@ export class Cluster implements SharedState {
   /**
    * Joins the others, or tries to; resolves when that has succeeded or failed, and goes on trying.
    *
-   * @throws {StartError} when Redis may not be connected to, or the CA can't be read
+   * @throws {StartError} when Redis may not be connected to, or the CA can't be used
    */
   async start(sessions: SessionRegistry | undefined): Promise<void> {
     this.#client.checkPermission();
@@ -172,6 +174,19 @@ export class Cluster implements SharedState {
       });
     }
     await this.#client.start();
+  }
+
+  /** Reads the CA again, for the connections to come; what can't be used is logged and changes nothing. */
+  reload(): void {
+    const { log, settings: { redisCa: file } } = this.#options;
+    if (file === undefined) return;
+    try {
+      this.#readCa();
+      log("redis.reloaded", { file });
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      log("redis.reload_failed", { reason: error.message });
+    }
   }
 
   /** From now on bans reach the firewall, and others are told where this node listens. */
@@ -275,15 +290,9 @@ export class Cluster implements SharedState {
     return this.#client.isUp && lists.every((list) => list.isTold);
   }
 
-  #readCa(): string[] {
+  #readCa(): void {
     const { redisCa } = this.#options.settings;
-    if (redisCa === undefined) return [];
-    try {
-      return [readRegularTextFile(redisCa)];
-    } catch (cause) {
-      if (!(cause instanceof UnreadableFile)) throw cause;
-      throw new StartError(`Cannot read the Redis CA "${redisCa}": ${cause.message}`, { cause });
-    }
+    if (redisCa !== undefined) this.#caCerts = readCaCerts("--redis-ca", redisCa);
   }
 
   #withoutRedis(): "refused" | "alone" {
@@ -390,6 +399,15 @@ export class Cluster implements SharedState {
     log("redis.connected", { server: this.#address.name, node: this.node, duration: lostForS });
     // Also for the sessions that were opened while this node joined.
     void this.#beat();
+    void this.#attempt(() => this.#lookAtPolicy());
+  }
+
+  /** Says so if Redis may throw away what it is told. */
+  async #lookAtPolicy(): Promise<void> {
+    const [, policy] = await this.#client.run(POLICY, []);
+    if (typeof policy !== "string" || policy === "") return;
+    const reason = `maxmemory-policy ${policy}`;
+    this.#options.log("redis.evicts", { server: this.#address.name, reason });
   }
 
   #down(reason: string): void {

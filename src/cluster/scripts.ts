@@ -123,7 +123,10 @@ for i = 2, #ARGV, 3 do
   local key = P..'j:'..ARGV[i]
   local used = redis.call('GET', key)
   if not used then redis.call('SET', key, ARGV[i + 1], 'PX', ARGV[i + 2])
-  elseif used ~= ARGV[i + 1] then status = 'USED' end
+  else
+    lengthen(key, tonumber(ARGV[i + 2]))
+    if used ~= ARGV[i + 1] then status = 'USED' end
+  end
 end
 return {status, now}`,
 );
@@ -162,6 +165,10 @@ export const BEAT = define(
 local node, lease = ARGV[2], tonumber(ARGV[3])
 local known = redis.call('ZSCORE', P..'nodes', node) and 1 or 0
 redis.call('HSETNX', P..'v', 'epoch', ARGV[5])
+-- The clock was set back: nobody who is dead may live on for that.
+for _, other in ipairs(redis.call('ZRANGE', P..'nodes', '('..(now + lease), '+inf', 'BYSCORE', 'LIMIT', 0, 100)) do
+  redis.call('ZADD', P..'nodes', now + lease, other)
+end
 redis.call('ZADD', P..'nodes', now + lease, node)
 redis.call('HSET', P..'info', node, ARGV[4])
 for _, key in ipairs({'nodes', 'info', 'all', 's:'..node}) do redis.call('PEXPIRE', P..key, ${KEPT_MS}) end
@@ -257,7 +264,9 @@ local answer = {'OK', now}
 for i = 4, #ARGV, 2 do
   local key = P..'c:'..ARGV[i]
   local count = redis.call('INCRBY', key, ARGV[i + 1])
-  if count == tonumber(ARGV[i + 1]) then redis.call('PEXPIRE', key, ARGV[2]) end
+  if count == tonumber(ARGV[i + 1]) or redis.call('PTTL', key) > tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', key, ARGV[2])
+  end
   if count >= tonumber(ARGV[3]) then
     redis.call('DEL', key)
     table.insert(answer, ARGV[i])
@@ -330,4 +339,14 @@ for i = 1, #found, 2 do
   table.insert(answer, redis.call('HLEN', P..'s:'..found[i]))
 end
 return answer`,
+);
+
+/** ARGV: deadline. Answers which keys Redis throws away when its memory is full, or nothing if none, or if we may not know. */
+export const POLICY = define(
+  "policy",
+  `
+local info = redis.pcall('INFO', 'memory')
+if type(info) ~= 'string' or string.find(info, 'maxmemory:0[\\r\\n]') then return {'OK', now, ''} end
+local policy = string.match(info, 'maxmemory_policy:([%w-]+)')
+return {'OK', now, policy and policy ~= 'noeviction' and policy or ''}`,
 );

@@ -32,6 +32,9 @@ const MAX_BATCH_SIZE = 256 * 1024;
 
 const SWEEP_INTERVAL_MS = 60_000;
 
+/** By how much less than here an entry may last in Redis, in milliseconds: clocks drift. */
+const SET_AHEAD_MS = 60_000;
+
 /** One list, as this node knows it. An empty Redis empties nothing: the lists of all nodes are put together. */
 export class SharedList {
   readonly #options: SharedListOptions;
@@ -118,9 +121,16 @@ export class SharedList {
   /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
   async join(): Promise<void> {
     this.#isFull = this.#mayHaveRoom = false;
-    const seen = new Map<string, number>();
-    this.#version = await this.#read(0, (entry) => seen.set(entry.id, entry.rank));
-    for (const [id, { rank }] of this.#known) if ((seen.get(id) ?? -1) < rank) this.#unsent.add(id);
+    const seen = new Map<string, Entry>();
+    this.#version = await this.#read(0, (entry) => seen.set(entry.id, entry));
+    for (const [id, { rank, endsAtMs, isTakenBack }] of this.#known) {
+      const there = seen.get(id);
+      if (there === undefined || there.rank < rank) this.#unsent.add(id);
+      // The clock of Redis was set ahead: it would forget this too early.
+      else if (there.rank === rank && there.endsAtMs < endsAtMs - SET_AHEAD_MS) {
+        this.put(id, rank, endsAtMs, isTakenBack);
+      }
+    }
     await this.send();
   }
 

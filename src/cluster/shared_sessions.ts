@@ -56,6 +56,8 @@ export class SharedSessions {
   readonly #roomy = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isUrgent = false;
+  /** Whether parts of what Redis has may have ended too early. */
+  #isDoubtful = false;
 
   constructor(options: SharedSessionsOptions) {
     this.#options = options;
@@ -175,6 +177,11 @@ export class SharedSessions {
     await Promise.all(sent);
   }
 
+  /** Parts of what Redis has may have ended too early: the next `sync` registers all anew. */
+  doubt(): void {
+    this.#isDoubtful = true;
+  }
+
   /** Compares all of it with what is open here, and mends the difference. Rejects as `RedisClient.run`. */
   async sync(): Promise<void> {
     const { client, node, prefix, open } = this.#options;
@@ -185,7 +192,7 @@ export class SharedSessions {
       const [next, rows] = Array.isArray(page) ? page : [];
       for (const [i, id] of (Array.isArray(rows) ? rows : []).entries()) {
         if (i % 2 === 1) continue;
-        this.#registered.add(String(id));
+        if (!this.#isDoubtful) this.#registered.add(String(id));
         if (!open.has(String(id)) && !this.#asked.has(String(id))) {
           this.#ended.set(String(id), this.#ended.get(String(id)) ?? "");
         }
@@ -197,6 +204,7 @@ export class SharedSessions {
       cursor = String(next);
     }
     await this.#registerMissing();
+    this.#isDoubtful = false;
     await this.flush();
   }
 

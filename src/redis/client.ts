@@ -15,8 +15,8 @@ export class RedisRefusal extends Error {
 
 /** What a client is made of. */
 export interface RedisClientOptions extends Pick<ConnectionOptions, "address" | "timeoutMs" | "onAnswer"> {
-  /** Certificate authorities in PEM, read for each connection. */
-  readonly readCaCerts: () => string[];
+  /** Certificate authorities in PEM, asked for at each connection. */
+  readonly caCerts: () => string[];
   /** The key that each script is given: where it belongs in a cluster. */
   readonly key: string;
   /** The channel that is listened to. */
@@ -26,6 +26,8 @@ export interface RedisClientOptions extends Pick<ConnectionOptions, "address" | 
   readonly join: () => Promise<void>;
   /** Called when others may use it. */
   readonly onUp: () => void;
+  /** Called before a connection is given up because the clock of Redis was set ahead: keys may have ended too early. */
+  readonly onSetAhead: () => void;
   /** Called when it can't be used any more, and at the start when it can't be used at first. */
   readonly onDown: (reason: string) => void;
 }
@@ -35,6 +37,9 @@ const MAX_DELAY_MS = 5000;
 
 /** A connection that lasted for less does not make the next attempts quick again. */
 const STABLE_MS = 5000;
+
+/** When the clock of Redis is set ahead by more than this, in milliseconds, keys have ended before their time. */
+const SET_AHEAD_MS = 1000;
 
 /** How often in a row a cluster may send us elsewhere. */
 const MAX_MOVES = 5;
@@ -129,7 +134,11 @@ export class RedisClient {
         throw new RedisRefusal(`Cannot run the script ${script.name}: its answer is not one of ours`);
       }
       const [status, redisMs, ...answer] = reply;
-      this.#clock.observe(redisMs, sentMs, answeredMs);
+      const aheadMs = this.#clock.observe(redisMs, sentMs, answeredMs);
+      if (aheadMs > SET_AHEAD_MS) {
+        this.#options.onSetAhead();
+        connection.giveUp(`its clock was set ahead by ${Math.round(aheadMs / 1000)} s`);
+      }
       if (status !== "LATE") return [status, ...answer];
       // A clock was set: now it is known again.
       if (answeredMs - startMs > timeoutMs / 2) throw new RedisLost("the command came too late");
@@ -147,14 +156,14 @@ export class RedisClient {
   }
 
   async #connect(): Promise<void> {
-    const { channel, join, onUp, readCaCerts } = this.#options;
+    const { caCerts, channel, join, onUp } = this.#options;
     const attempt = ++this.#attempt;
     let connection: RedisConnection | undefined;
     try {
       connection = await RedisConnection.open({
         ...this.#options,
         address: this.#address,
-        caCerts: readCaCerts(),
+        caCerts: caCerts(),
         onPush: (items) => this.#pushed(items),
         onLost: (reason) => this.#lost(reason, attempt, connection),
       }, this.#stopping.signal);
@@ -174,10 +183,7 @@ export class RedisClient {
       onUp();
     } catch (error) {
       this.#lost((error as Error).message, attempt, connection);
-      // The file of the CA may be away for a moment.
-      const isExpected = error instanceof RedisLost || error instanceof RedisRefusal ||
-        error instanceof StartError;
-      if (!isExpected) throw error;
+      if (!(error instanceof RedisLost || error instanceof RedisRefusal)) throw error;
     }
   }
 

@@ -117,6 +117,11 @@ export class RedisConnection {
     return promise;
   }
 
+  /** Ends it as if it were lost, for a reason of the owner's. */
+  giveUp(reason: string): void {
+    this.#lose(reason);
+  }
+
   /** Ends it without a word to the owner; harmless when it is over. */
   close(): void {
     this.#end("it was closed");
@@ -281,5 +286,12 @@ function describeLoss(error: unknown): string {
   }
   if (error instanceof Deno.errors.ConnectionRefused) return "connection refused";
   if (error instanceof Deno.errors.NotFound) return "there is no such socket";
-  return (error as Error).message.replace(/ \(os error \d+\)$/, "");
+  const { message } = error as Error;
+  if (message.includes("UnknownIssuer")) {
+    return "its certificate is not from a trusted authority: see --redis-ca";
+  }
+  if (message.includes("CertificateRequired")) {
+    return "it wants a certificate of its clients: set its tls-auth-clients to no";
+  }
+  return message.replace(/ \(os error \d+\)$/, "");
 }

@@ -244,7 +244,7 @@ export const PEER_EVENTS = {
     level: "error",
     text: "Kept the old files for TLS to the upstreams",
     fields: ["reason"],
-    cause: "SIGHUP, while one of them can't be read",
+    cause: "SIGHUP, while one of them can't be read, or the authority is not certificates in PEM",
     settings: ["upstreamCa", "upstreamCert", "upstreamKey"],
   },
 } as const satisfies Record<string, EventDeclaration>;

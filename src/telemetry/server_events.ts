@@ -179,11 +179,33 @@ export const SERVER_EVENTS = {
       "Redis can't be used: limits, the replay check and new bans hold on this node only until it is back",
     fields: ["server", "reason"],
     cause:
-      "Redis is down, slower than --redis-timeout, full, read-only or does not let this node in. Until it is back: open " +
+      "Redis is down, slower than --redis-timeout, full, read-only or does not let this node in; or its clock was set ahead, and " +
+      "all is told again at once. Until it is back: open " +
       "sessions go on; new ones are held to the limits of this node, or refused with --on-redis-loss refuse; a token of " +
       "--replay-check can be used once on each node; what is revoked, banned or closed here holds here at once, and is told " +
       "to the others later; what was revoked or banned before stays so. It is tried again all the time",
     settings: ["onRedisLoss", "redisTimeout", "redis"],
+  },
+  "redis.evicts": {
+    level: "warning",
+    text: "Redis evicts keys when its memory is full: sessions, used tokens and revocations can be forgotten",
+    fields: ["server", "reason"],
+    cause: "its maxmemory-policy is not noeviction, while it has a maxmemory",
+    settings: ["redis"],
+  },
+  "redis.reloaded": {
+    level: "info",
+    text: "Read the certificate authority for Redis again",
+    fields: ["file"],
+    cause: "SIGHUP; it holds for the next connection",
+    settings: ["redisCa"],
+  },
+  "redis.reload_failed": {
+    level: "error",
+    text: "Kept the old certificate authority for Redis",
+    fields: ["reason"],
+    cause: "SIGHUP, while the file can't be read or is not certificates in PEM",
+    settings: ["redisCa"],
   },
   "redis.refused": {
     level: "error",

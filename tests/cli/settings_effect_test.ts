@@ -181,7 +181,7 @@ const SEEN_WITH_REDIS: Readonly<Partial<Record<SettingName, string>>> = {
   redis: "lives_test.ts",
   redisPrefix: "lives_test.ts",
   redisTimeout: "loss_test.ts",
-  redisCa: "lives_test.ts",
+  redisCa: "tls_test.ts",
   nodeName: "lives_test.ts",
   onRedisLoss: "loss_test.ts",
 };

@@ -26,7 +26,22 @@ export const CLUSTER = [
     ],
     ["an answer to nothing", 'throw new ReplyFormatError("an answer to nothing")', "return"],
   ]),
+  ...faultsOf("src/core/ca_file.ts", ["tests/core/ca_file_test.ts"], [
+    ["an authority that is no PEM", 'if (!text.includes("-----BEGIN CERTIFICATE-----")) {', "if (false) {"],
+    ["an authority that can't be read", "Deno.createHttpClient({ caCerts: [text] }).close();", ""],
+  ]),
+  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/tls_test.ts"], [
+    ["the old authority after SIGHUP", "      this.#readCa();\n      log(", "      log("],
+  ]),
+  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/lives_test.ts"], [
+    [
+      "a Redis that throws keys away",
+      'if (typeof policy !== "string" || policy === "") return;',
+      "if (true) return;",
+    ],
+  ]),
   ...faultsOf("src/redis/client.ts", ["tests/redis/client_test.ts"], [
+    ["a clock of Redis that was set ahead", "if (aheadMs > SET_AHEAD_MS) {", "if (false) {"],
     ["scripts that Redis forgot", 'reply.code === "NOSCRIPT"', "false"],
     ["circles of a cluster", "++this.#moves > MAX_MOVES", "false"],
     ["many records of one loss", "if (!this.#isToldDown) {", "if (true) {"],
@@ -44,6 +59,13 @@ export const CLUSTER = [
       "a node that is still there is swept",
       "if ARGV[3] ~= '1' and lives(node) then return {'OK', now, 0} end",
       "",
+    ],
+    ["the dead, when a clock is set back", "redis.call('ZADD', P..'nodes', now + lease, other)", ""],
+    ["a token that is forgotten too early", "    lengthen(key, tonumber(ARGV[i + 2]))\n", ""],
+    [
+      "violations of long ago",
+      "if count == tonumber(ARGV[i + 1]) or redis.call('PTTL', key) > tonumber(ARGV[2]) then",
+      "if count == tonumber(ARGV[i + 1]) then",
     ],
     ["ghosts", "if now > tonumber(ARGV[1]) then return {'LATE', now} end", ""],
   ]),
@@ -71,6 +93,7 @@ export const CLUSTER = [
       "this.#isStale = true;",
       "this.#isStale = this.#fetching === undefined;",
     ],
+    ["what Redis would forget too early", "there.endsAtMs < endsAtMs - SET_AHEAD_MS", "false"],
     ["a list without end", "this.#known.size > 2 * maxEntries;", "false;"],
     ["what there was no room for", "this.#mayHaveRoom = this.#isFull;", ""],
     ["what was taken back comes again", "if (rank > entry.rank ||", "if (false ||"],
@@ -93,7 +116,27 @@ export const CLUSTER = [
     ["the sessions of who asks, after a standstill", "leases[node] = true", ""],
     ["the sessions of others, after a standstill", "if there then release(other, id, there) end", ""],
   ]),
+  ...faultsOf("src/cluster/directory.ts", ["tests/redis/leftovers_test.ts"], [
+    [
+      "a page that looks like the last",
+      "return { sessions, next: from };",
+      "return { sessions, next: undefined };",
+    ],
+    ["a list that goes nowhere", "if (!(String(next) > from))", "if (false)"],
+  ]),
+  ...faultsOf("src/endpoints/sessions/session_registry.ts", ["tests/redis/cluster_test.ts"], [
+    [
+      "tokens of a session that others are not told",
+      "const added = given.map((one) => this.#withAllTokens(one));",
+      "const added = given;",
+    ],
+  ]),
   ...faultsOf("src/cluster/shared_sessions.ts", ["tests/redis/leftovers_test.ts"], [
+    [
+      "what ended too early in Redis",
+      "if (!this.#isDoubtful) this.#registered.add(String(id));",
+      "this.#registered.add(String(id));",
+    ],
     ["an extension that Redis refused", "for (const id of ids) this.#changed.add(id);", ""],
     ["sessions in vain fill the memory", "this.#ended.size < MAX_UNUSED_TOKENS", "true"],
   ]),
@@ -101,7 +144,7 @@ export const CLUSTER = [
     [
       "the longer of two revocations",
       "for (const { keptId, droppedId } of merged) this.add(keptId, droppedId);",
-      "for (const { droppedId } of merged) this.takeBack(droppedId, Date.now() + 3_600_000);",
+      "for (const { droppedId } of merged) this.takeBack(droppedId!, Date.now() + 3_600_000);",
     ],
   ]),
   ...faultsOf("src/cluster/shared_bans.ts", ["tests/redis/cluster_test.ts"], [

@@ -37,11 +37,12 @@ function watch(url: string, options: Partial<RedisClientOptions> = {}): Watched 
   const client = new RedisClient({
     address: parseRedisUrl(url)!,
     timeoutMs: 250,
-    readCaCerts: () => [],
+    caCerts: () => [],
     key: "{test}:",
     channel: "test:hints",
     onMessage: (text) => (messages.push(text), tell()),
     join: () => Promise.resolve(),
+    onSetAhead: () => {},
     onUp: () => (ups.push(performance.now()), tell()),
     onDown: (reason) => (downs.push(reason), tell()),
     onAnswer: () => {},
@@ -310,4 +311,29 @@ Deno.test({
     assert.deepEqual(await unix.client.run(ECHO, ["a"]), ["OK", "a"]);
     unix.client.stop();
   },
+});
+
+Deno.test("a clock of Redis that is set ahead is said once, and everything is begun anew; set back costs nothing", async () => {
+  let aheadMs = 0;
+  let joins = 0;
+  let sets = 0;
+  await using fake = new FakeRedis((connection) =>
+    greet(connection, () => `*3\r\n+OK\r\n:${Date.now() + aheadMs}\r\n$1\r\na\r\n`)
+  );
+  const { client, downs, ups, change } = watch(`redis://127.0.0.1:${fake.port}`, {
+    timeoutMs: 5000,
+    join: () => Promise.resolve(void joins++),
+    onSetAhead: () => sets++,
+  });
+  await client.start();
+  for (aheadMs of [0, -3_600_000, -3_600_000]) assert.deepEqual(await client.run(ECHO, []), ["OK", "a"]);
+  assert.deepEqual([client.isUp, joins, sets, downs], [true, 1, 0, []]);
+  aheadMs = 0;
+  // What was asked is answered.
+  assert.deepEqual(await client.run(ECHO, []), ["OK", "a"]);
+  assert.equal(client.isUp, false);
+  assert.match(downs.join(), /^its clock was set ahead by 3(?:599|600) s$/);
+  while (ups.length < 2) await change();
+  assert.deepEqual([joins, sets, downs.length], [2, 1, 1]);
+  client.stop();
 });

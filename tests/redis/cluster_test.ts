@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { Cluster, type ClusterSettings } from "../../src/cluster/cluster.ts";
 import type { SharedFirewall } from "../../src/cluster/shared_bans.ts";
 import { SessionRegistry } from "../../src/endpoints/sessions/session_registry.ts";
+import type { Session } from "../../src/endpoints/sessions/session.ts";
+import { keyOf } from "../../src/cluster/wire.ts";
 import { until } from "./nodes.ts";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
 
@@ -215,8 +217,13 @@ test("what could not be brought to an empty Redis is brought with the next beat"
   a.cluster.ended(place.id);
   const used = async () => (await redis.call("KEYS", "{test}:j:*") as string[]).length;
   assert.equal(await used(), 1);
-  await redis.call("FLUSHALL");
-  await redis.call("SET", "{test}:r:v", "of somebody else");
+  // In one step: a beat between them would bring all.
+  await redis.call(
+    "EVAL",
+    "redis.call('FLUSHALL') redis.call('SET', KEYS[1], 'of somebody else')",
+    1,
+    "{test}:r:v",
+  );
   a.cluster.guard(firewallOf(a), []);
   await until(
     "it is refused",
@@ -245,7 +252,7 @@ test("a pipe in place of the file of the CA holds nobody up", async (redis) => {
     await new Deno.Command("mkfifo", { args: [path] }).output();
     await assert.rejects(
       Peer.start(redis.url.replace("redis:", "rediss:"), { redisCa: path }),
-      /Cannot read the Redis CA ".*": it is not a regular file/,
+      /Cannot use --redis-ca ".*": it is not a regular file/,
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -319,5 +326,108 @@ test("who was banned and is not any more begins with his first violation", async
     assert.equal(await counted(), 1);
     a.cluster[end]("192.0.2.2", HOUR_MS);
     await until("it is forgotten", counted, (count) => count === 0);
+  }
+});
+
+/** What a session has to be for the registry. */
+function openSession(peer: Peer, id: string, user: string, jtis: readonly string[]): { ended: boolean } {
+  const place = { id, user, address: "192.0.2.1", connection: "c", startedAtMs: Date.now(), jtis };
+  const session = {
+    ...place,
+    identity: { user, expiresAtMs: Date.now() + HOUR_MS, claims: {} },
+    ended: false,
+    place: () => ({ ...place, expiresAtMs: Date.now() + HOUR_MS }),
+    end() {
+      session.ended = true;
+      peer.sessions.remove(session as unknown as Session);
+    },
+  };
+  peer.sessions.add(session as unknown as Session);
+  return session;
+}
+
+test("a session with more tokens than others are told is revoked with all of them, by any node", async (redis) => {
+  await using a = await Peer.start(redis.url);
+  await using b = await Peer.start(redis.url);
+  // 8 KiB of names are told: just as much, and one more.
+  for (const [user, count] of [["just", 8], ["over", 9], ["most", 64]] as const) {
+    const id = crypto.randomUUID();
+    const jtis = Array.from({ length: count }, (_, i) => `${user} ${i} `.padEnd(1024, "x"));
+    const session = openSession(b, id, user, jtis);
+    b.cluster.guard(firewallOf(b), []);
+    const found = (await until(
+      "it is listed",
+      () => a.cluster.ask((directory) => directory.find(id)),
+      (answer) => answer?.value !== undefined,
+    ))!.value!;
+    assert.deepEqual([found.jtis.length, found.hasMoreJtis], [8, count > 8]);
+    a.sessions.revoke({ kind: "session", value: id, ttlMs: HOUR_MS, jtis: found.jtis });
+    assert.ok(await a.cluster.told());
+    const gone = await a.cluster.ask((directory) => directory.isGone(id));
+    assert.deepEqual([gone?.value, session.ended], [true, true]);
+    // Also a node that comes later knows them.
+    await using c = await Peer.start(redis.url);
+    for (const peer of [a, b, c]) {
+      await until(
+        "all tokens are revoked",
+        () => Promise.resolve(peer.sessions.revocations().find(({ value }) => value === id)),
+        (revocation) => revocation?.jtis.length === count,
+      );
+      for (const jti of jtis) {
+        const refusal = peer.sessions.check({ user, expiresAtMs: Date.now() + HOUR_MS, claims: { jti } });
+        assert.equal(refusal?.why, "revoked");
+      }
+    }
+  }
+  // Taken back is taken back, with all that was added.
+  for (const { id } of a.sessions.revocations()) a.sessions.removeRevocation(id);
+  await until("none is left", () => Promise.resolve(b.sessions.revocations()), ({ length }) => length === 0);
+});
+
+test("the clock of Redis is set ahead: what has ended there too early is told again", async (redis) => {
+  await using a = await Peer.start(redis.url, { replayCheck: true });
+  await using b = await Peer.start(redis.url, { replayCheck: true });
+  const identity = { user: "alice", expiresAtMs: Date.now() + HOUR_MS / 2, claims: { jti: "x" } };
+  const place = { id: crypto.randomUUID(), address: "192.0.2.1", connection: "c" };
+  const begin = await a.sessions.request(identity, place);
+  assert.ok(typeof begin === "function" && begin() === undefined);
+  openSession(a, place.id, "alice", ["x"]);
+  a.revoke("eve", HOUR_MS / 2);
+  assert.ok(await a.cluster.told());
+  // What Redis does when its clock is an hour further, and what that looks like from here.
+  await redis.call(
+    "DEL",
+    `{test}:j:${keyOf("x")}`,
+    `{test}:u:${keyOf("alice")}`,
+    "{test}:r",
+    "{test}:r:v",
+    "{test}:r:x",
+  );
+  const { now } = performance;
+  try {
+    performance.now = () => now.call(performance) - HOUR_MS;
+    for (const peer of [a, b]) peer.cluster.guard(firewallOf(peer), []);
+    await until(
+      "both have noticed",
+      () => Promise.resolve([a, b]),
+      (peers) => peers.every(({ records }) => records.join().endsWith("redis.lost,redis.connected")),
+    );
+    await until(
+      "the token is used up",
+      () => redis.call("EXISTS", `{test}:j:${keyOf("x")}`),
+      (count) => count === 1,
+    );
+    await using c = await Peer.start(redis.url, { replayCheck: true, maxSessionsPerUser: 1 });
+    assert.deepEqual([...c.revoked.keys()], ["eve"]);
+    const again = async (jti: string) => {
+      const other = { ...identity, claims: { jti } };
+      return (await c.sessions.request(other, { ...place, id: crypto.randomUUID() }) as () => {
+        why: string;
+      })().why;
+    };
+    assert.equal(await again("x"), "replayed");
+    assert.equal(await again("y"), "too many sessions");
+  } finally {
+    performance.now = now;
   }
 });

@@ -6,8 +6,8 @@ import type { Place } from "../../src/core/shared_state.ts";
 import { Directory } from "../../src/cluster/directory.ts";
 import { ADMIT, BEAT } from "../../src/cluster/scripts.ts";
 import { MAX_UNUSED_TOKENS, SharedSessions } from "../../src/cluster/shared_sessions.ts";
-import { type TimeShift, writeRow } from "../../src/cluster/wire.ts";
-import { RedisClient } from "../../src/redis/client.ts";
+import { keyOf, type TimeShift, writeRow } from "../../src/cluster/wire.ts";
+import { RedisClient, RedisRefusal } from "../../src/redis/client.ts";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
 
 const P = "{test}:";
@@ -44,11 +44,12 @@ function test(name: string, fn: (parts: Parts) => Promise<void>): void {
       const client = new RedisClient({
         address: parseRedisUrl(redis.url)!,
         timeoutMs: 5000,
-        readCaCerts: () => [],
+        caCerts: () => [],
         key: P,
         channel: `${P}hints`,
         onMessage: () => {},
         join: () => Promise.resolve(),
+        onSetAhead: () => {},
         onUp: () => {},
         onDown: () => {},
         onAnswer: () => {},
@@ -229,4 +230,55 @@ test("whatever a node says of itself, the others are listed", async ({ redis, cl
     assert.deepEqual([node!.version, node!.addresses, node!.connections, node!.lagMs], ["unknown", [], 0, 0]);
     assert.ok(Number.isFinite(new Date(node!.sinceMs).getTime()), info);
   }
+});
+
+test("after a clock was set, of what Redis has of a session nothing is missing", async (parts) => {
+  const { redis, client, open, sessions, directory } = parts;
+  await beat(client);
+  for (const id of ["1", "2"]) open.set(id, placeOf(id));
+  await sessions.registerMissing();
+  await redis.call("DEL", `${P}all`, `${P}u:${keyOf("alice")}`);
+  open.delete("2");
+  sessions.doubt();
+  await sessions.sync();
+  assert.deepEqual((await directory.page("", 10)).sessions.map(({ id }) => id), ["1"]);
+  assert.deepEqual(await redis.call("ZRANGE", `${P}u:${keyOf("alice")}`, 0, -1), [`1@${NODE}`]);
+  assert.deepEqual([await redis.call("HLEN", `${P}s:${NODE}`), sessions.registered], [1, 1]);
+});
+
+/** A list of which the first calls find nothing that is still there. */
+function emptyAtFirst(calls: number, nextOf: (call: number) => string) {
+  let call = 0;
+  return new Directory({
+    client: {
+      run() {
+        call++;
+        const place = `${nextOf(call)}-session@node:1`;
+        const row = `${"0".repeat(16)}${"9".repeat(16)}${"u".repeat(22)}["alice","192.0.2.1","c",[]]`;
+        return Promise.resolve(call <= calls ? ["OK", nextOf(call)] : ["OK", "", place, row]);
+      },
+    },
+    shift: { toRedis: (ms) => ms, toOwn: (ms) => ms },
+    node: NODE,
+  });
+}
+
+Deno.test("a list that goes on behind thousands of places of nobody goes on: no page of it looks like the last", async () => {
+  const digits = (call: number) => String(call).padStart(16, "0");
+  for (const calls of [999, 1000, 2500]) {
+    const directory = emptyAtFirst(calls, digits);
+    const found: string[] = [];
+    let pages = 0;
+    for (let after: string | undefined = ""; after !== undefined; pages++) {
+      const page = await directory.page(after, 10);
+      found.push(...page.sessions.map(({ user }) => user));
+      after = page.next;
+    }
+    assert.deepEqual(found, ["alice"], `${calls} calls`);
+    assert.equal(pages, Math.floor(calls / 1000) + 1);
+  }
+});
+
+Deno.test("a list that goes nowhere is refused", async () => {
+  await assert.rejects(emptyAtFirst(Infinity, () => "0").page("", 10), RedisRefusal);
 });

@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { EXECUTABLE, run } from "../support/process.ts";
-import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";
+import { NO_REDIS, RedisServer } from "./redis_server.ts";
 import { Node, token, until } from "./nodes.ts";
+import { expectLoss } from "../../src/firewall/byte_socket.ts";
 import { RawClient } from "../support/raw_client.ts";
-
-const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore: NO_REDIS, fn });
@@ -199,24 +198,6 @@ test("over a Unix socket", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-test("over TLS, with --redis-ca; without it, it is not believed", async () => {
-  const tlsPort = privatePort();
-  await using _redis = await RedisServer.start([
-    ...["--tls-port", String(tlsPort), "--tls-auth-clients", "no"],
-    ...["--tls-cert-file", `${FIXTURES}server.pem`, "--tls-key-file", `${FIXTURES}server.key.pem`],
-  ]);
-  const url = `rediss://localhost:${tlsPort}`;
-  await using trusting = new Node(url, ["--redis-ca", `${FIXTURES}server.pem`], undefined, [
-    `--allow-read=${FIXTURES}`,
-  ]);
-  await trusting.joined();
-  const { client, answer: text } = await trusting.login(token());
-  assert.equal(text, "Authenticated!");
-  client.close();
-  await using wary = new Node(url);
-  await wary.program.logged(/Redis can't be used.*(?:certificate|UnknownIssuer)/);
-});
-
 test("in a cluster of two shards: the keys are where the cluster says", async () => {
   await using one = await RedisServer.start(["--cluster-enabled", "yes"]);
   await using two = await RedisServer.start(["--cluster-enabled", "yes"]);
@@ -244,42 +225,56 @@ test("in a cluster of two shards: the keys are where the cluster says", async ()
   for (const { client } of logins) client.close();
 });
 
-Deno.test({
-  name: "clocks that are an hour apart",
-  ignore: NO_REDIS || EXECUTABLE !== undefined,
-  async fn() {
-    await using redis = await RedisServer.start();
-    const flags = ["--replay-check", ...ONE];
-    await using a = new Node(redis.url, [...flags, "--node-name", "a"]);
-    const main = new URL("shifted_main.ts", import.meta.url).pathname;
-    await using b = new Node(redis.url, [...flags, "--node-name", "b"], main);
-    await a.joined();
-    await b.joined();
-    // Good for both clocks.
-    const exp = Math.floor(Date.now() / 1000) + 2 * 3600;
-    const { client } = await a.login(token({ exp, jti: "x" }));
-    assert.equal(await answer(b, { exp, jti: "y" }), "Too Many Sessions");
-    assert.equal(await answer(b, { exp, jti: "x", user_id: "bob" }), "Token Already Used");
-    const alice = (await until(
-      "both see alice",
-      async () => (await a.admin("GET", "/sessions")).json as { sessions: { started_at: string }[] },
-      ({ sessions }) => sessions.length === 1,
-    )).sessions[0]!;
-    assert.ok(Math.abs(Date.parse(alice.started_at) - Date.now()) < 60_000);
-    const list = (await a.admin("GET", "/nodes")).json as { nodes: { since: string }[] };
-    for (const { since } of list.nodes) assert.ok(Math.abs(Date.parse(since) - Date.now()) < 60_000);
-    // A user is revoked on the node whose clock is ahead, and what was issued before is not valid on the other.
-    const iat = Math.floor(Date.now() / 1000) - 60;
-    const revoked = await b.admin("POST", "/revocations", { kind: "user", value: "carol", ttl_seconds: 600 });
-    assert.equal(revoked.status, 201, JSON.stringify(revoked.json));
-    await until(
-      "it is known",
-      () => answer(a, { exp, user_id: "carol", jti: crypto.randomUUID(), iat }),
-      (text) => text === "Token Revoked",
-    );
-    client.close();
-  },
-});
+for (const where of ["ahead", "behind"]) {
+  Deno.test({
+    name: `a node whose clock is an hour ${where}`,
+    ignore: NO_REDIS || EXECUTABLE !== undefined,
+    async fn() {
+      await using redis = await RedisServer.start();
+      const flags = ["--replay-check", ...ONE];
+      await using a = new Node(redis.url, [...flags, "--node-name", "a"]);
+      const main = new URL(`${where}_main.ts`, import.meta.url).pathname;
+      await using b = new Node(redis.url, [...flags, "--node-name", "b"], main);
+      await a.joined();
+      await b.joined();
+      // Good for both clocks.
+      const exp = Math.floor(Date.now() / 1000) + 2 * 3600;
+      const { client } = await a.login(token({ exp, jti: "x" }));
+      assert.equal(await answer(b, { exp, jti: "y" }), "Too Many Sessions");
+      assert.equal(await answer(b, { exp, jti: "x", user_id: "bob" }), "Token Already Used");
+      const alice = (await until(
+        "both see alice",
+        async () => (await a.admin("GET", "/sessions")).json as { sessions: { started_at: string }[] },
+        ({ sessions }) => sessions.length === 1,
+      )).sessions[0]!;
+      assert.ok(Math.abs(Date.parse(alice.started_at) - Date.now()) < 60_000);
+      const list = (await a.admin("GET", "/nodes")).json as { nodes: { since: string }[] };
+      for (const { since } of list.nodes) assert.ok(Math.abs(Date.parse(since) - Date.now()) < 60_000);
+      // A user is revoked on the node whose clock is ahead, and what was issued before is not valid on the other.
+      const iat = Math.floor(Date.now() / 1000) - 60;
+      const revoked = await b.admin("POST", "/revocations", {
+        kind: "user",
+        value: "carol",
+        ttl_seconds: 600,
+      });
+      assert.equal(revoked.status, 201, JSON.stringify(revoked.json));
+      await until(
+        "it is known",
+        () => answer(a, { exp, user_id: "carol", jti: crypto.randomUUID(), iat }),
+        (text) => text === "Token Revoked",
+      );
+      // And the other way round, for tokens that do not say when they were issued.
+      const other = await a.admin("POST", "/revocations", { kind: "user", value: "dave", ttl_seconds: 600 });
+      assert.deepEqual([other.status, (other.json as { everywhere: boolean }).everywhere], [201, true]);
+      await until(
+        "it is known",
+        () => answer(b, { exp, user_id: "dave", jti: crypto.randomUUID() }),
+        (text) => text === "Token Revoked",
+      );
+      client.close();
+    },
+  });
+}
 
 test("nodes with another --redis-prefix belong to others, and keys hold no names", async () => {
   await using redis = await RedisServer.start();
@@ -317,6 +312,9 @@ test("the doctor looks whether Redis is there and takes what is written", async 
     return stdout.split("\n").find((line) => line.includes("Redis"));
   };
   assert.match(await look(redis.url) ?? "", /^ok .*it answers within \d+ ms$/);
+  await redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+  await redis.call("CONFIG", "SET", "maxmemory", "100mb");
+  assert.match(await look(redis.url) ?? "", /^warning .*evicts keys .*allkeys-lru/);
   await redis.call("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+hello", "+get");
   const reader = await look(redis.url.replace("://", "://reader:secret@"));
   assert.match(reader ?? "", /^warning .*NOPERM/);
@@ -337,6 +335,26 @@ test("config show tells where Redis is, and not the password", async () => {
   assert.doesNotMatch(stdout, /s3cret/);
 });
 
+/** Passes on what comes, each part so much later, until there is nothing more. */
+async function pass(from: Deno.Conn, to: Deno.Conn, delayMs: number): Promise<void> {
+  const writer = to.writable.getWriter();
+  let passed: Promise<unknown> = Promise.resolve();
+  try {
+    for await (const part of from.readable) {
+      // From when it came: what comes meanwhile waits beside it, not behind it.
+      const late = new Promise((resolve) => setTimeout(resolve, delayMs));
+      passed = Promise.all([passed, late]).then(() => writer.write(part));
+      passed.catch(() => {});
+    }
+    await passed;
+    await writer.close();
+  } catch (error) {
+    expectLoss(error);
+    // Neither side is there any more for the other.
+    await writer.abort().catch(() => {});
+  }
+}
+
 /** A way to Redis that can be cut, and be slow to it. */
 class Line implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -354,15 +372,7 @@ class Line implements AsyncDisposable {
         const far = await Deno.connect({ hostname: "127.0.0.1", port });
         for (const conn of [near, far]) this.#conns.add(conn);
         for (const [from, to] of [[near, far], [far, near]] as const) {
-          const slow = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-            transform: async (bytes, out) => {
-              if (from === near && delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-              out.enqueue(bytes);
-            },
-          });
-          from.readable.pipeThrough(slow).pipeTo(to.writable).catch(() => {}).finally(() =>
-            this.#conns.delete(from)
-          );
+          void pass(from, to, from === near ? delayMs : 0).finally(() => this.#conns.delete(from));
         }
       }
     })();
@@ -511,4 +521,10 @@ test("a node that stops: who is told to go can be elsewhere at once, however lon
   assert.equal(await answer(b), "Authenticated!");
   client.close();
   assert.equal((await a.program.result()).code, 0);
+});
+
+test("a Redis that throws keys away is told of at the start", async () => {
+  await using redis = await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+  await using a = new Node(redis.url);
+  await a.program.logged(/redis\.evicts .*maxmemory-policy allkeys-lru/);
 });

@@ -32,3 +32,16 @@ Deno.test("what was known long ago counts less", () => {
   clock.observe(1_000_000 + own * 0.9999 + 100, own, own + 200);
   assert.ok(clock.earliest(own + 200) <= 1_000_000 + (own + 200) * 0.9999 + 1);
 });
+
+Deno.test("it tells by how much the clock of Redis was set ahead, and that of no other answer", () => {
+  const clock = new RedisClock();
+  assert.equal(clock.observe(1_000_000, 0, 2), 0);
+  assert.equal(clock.observe(1_000_100, 100, 102), 0);
+  // An answer that took long says little, and nothing else.
+  assert.equal(clock.observe(1_005_000, 200, 6000), 0);
+  const aheadMs = clock.observe(4_606_100, 6100, 6102);
+  assert.ok(aheadMs > 3_599_900 && aheadMs <= 3_600_000, `${aheadMs} ms`);
+  // Back again, after which nothing ends too early.
+  assert.equal(clock.observe(1_006_200, 6200, 6202), 0);
+  assert.equal(clock.observe(1_006_300, 6300, 6302), 0);
+});

@@ -27,6 +27,7 @@ const CALLS: Readonly<Record<string, Command>> = {
   ORDER: ["n:1", "old", "limit"],
   ORDERS: ["n:1"],
   NODES: [],
+  POLICY: [],
 };
 
 const ALL = Object.entries(scripts).filter((entry): entry is [string, Script] =>
@@ -97,3 +98,73 @@ Deno.test({
     connection.close();
   },
 });
+
+/** A Redis, and a way to run scripts in it. */
+function withScripts(
+  name: string,
+  fn: (redis: RedisServer, run: (script: Script, args: Command) => Promise<Reply[]>) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start();
+      const connection = await connect(redis.url);
+      await fn(
+        redis,
+        (script, args) =>
+          connection.send(["EVAL", script.source, 1, "{w}:", LATER, ...args]) as Promise<Reply[]>,
+      );
+      connection.close();
+    },
+  });
+}
+
+withScripts("a clock that was set back lets no dead node live on", async (redis, run) => {
+  const hour = Date.now() + 3_600_000;
+  await redis.call("ZADD", "{w}:nodes", hour, "dead:1", hour, "n:1");
+  await run(scripts.BEAT, ["n:1", 15_000, "{}", "epoch"]);
+  for (const node of ["dead:1", "n:1"]) {
+    const leftMs = Number(await redis.call("ZSCORE", "{w}:nodes", node)) - Date.now();
+    assert.ok(leftMs > 0 && leftMs <= 15_000, `${node}: ${leftMs} ms`);
+  }
+});
+
+withScripts(
+  "a token that would be forgotten too early lasts as long as who brings it says",
+  async (redis, run) => {
+    await run(scripts.USE, ["jti", "sid", 1000]);
+    assert.equal((await run(scripts.USE, ["jti", "sid", 3_600_000]))[0], "OK");
+    assert.ok(Number(await redis.call("PTTL", "{w}:j:jti")) > 3_500_000);
+    assert.equal((await run(scripts.USE, ["jti", "other", 1000]))[0], "USED");
+    assert.ok(Number(await redis.call("PTTL", "{w}:j:jti")) > 3_500_000);
+  },
+);
+
+withScripts(
+  "violations are counted for no longer than the window, whatever clock was set back",
+  async (redis, run) => {
+    await run(scripts.VIOLATE, [1000, 5, "client", 1]);
+    await redis.call("PEXPIRE", "{w}:c:client", 3_600_000);
+    await run(scripts.VIOLATE, [1000, 5, "client", 1]);
+    const leftMs = Number(await redis.call("PTTL", "{w}:c:client"));
+    assert.ok(leftMs <= 1000, `${leftMs} ms`);
+  },
+);
+
+withScripts(
+  "which keys are thrown away is known if there is a limit, and if it may be known",
+  async (redis, run) => {
+    const policy = async () => (await run(scripts.POLICY, []))[2];
+    await redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+    assert.equal(await policy(), "", "without a limit nothing is thrown away");
+    await redis.call("CONFIG", "SET", "maxmemory", "100mb");
+    assert.equal(await policy(), "allkeys-lru");
+    await redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction");
+    assert.equal(await policy(), "");
+    await redis.call("CONFIG", "SET", "maxmemory-policy", "volatile-ttl");
+    assert.equal(await policy(), "volatile-ttl");
+    await redis.call("ACL", "SETUSER", "default", "-info");
+    assert.equal(await policy(), "");
+  },
+);

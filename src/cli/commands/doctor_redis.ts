@@ -1,5 +1,8 @@
 // Redis as the doctor sees it: whether it is there, lets us in, takes what is written, and keeps it.
 
+import { POLICY } from "../../cluster/scripts.ts";
+import { readCaCerts } from "../../core/ca_file.ts";
+import { StartError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
 import { parseRedisUrl, type RedisAddress } from "../../core/redis_text.ts";
 import { RedisConnection, RedisLost } from "../../redis/connection.ts";
@@ -13,28 +16,45 @@ export async function examineRedis(settings: Settings): Promise<readonly Finding
 
 async function look(settings: Settings, address: RedisAddress): Promise<Finding> {
   const name = `Redis ${address.name}`;
+  const { redisCa, redisPrefix, redisTimeout } = settings;
+  let caCerts: string[];
+  try {
+    caCerts = redisCa === undefined ? [] : readCaCerts("--redis-ca", redisCa);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return { name, result: "failure", state: error.message, remedy: "a start would end with this" };
+  }
   let connection: RedisConnection | undefined;
   try {
     connection = await RedisConnection.open({
       address,
-      timeoutMs: settings.redisTimeout,
-      caCerts: settings.redisCa === undefined ? [] : [Deno.readTextFileSync(settings.redisCa)],
+      timeoutMs: redisTimeout,
+      caCerts,
       onPush: () => {},
       onLost: () => {},
       onAnswer: () => {},
     }, new AbortController().signal);
     const startMs = performance.now();
-    const answer = await connection.send(["SET", `{${settings.redisPrefix}}:doctor`, "", "PX", 1]);
+    const key = `{${redisPrefix}}:doctor`;
+    const answer = await connection.send(["SET", key, "", "PX", 1]);
     const ms = Math.ceil(performance.now() - startMs);
-    if (!(answer instanceof RedisError)) return { name, result: "ok", state: `it answers within ${ms} ms` };
+    if (answer instanceof RedisError) {
+      const remedy = "look at what its user may do";
+      return { name, result: "warning", state: answer.message.slice(0, 200), remedy };
+    }
+    const state = `it answers within ${ms} ms`;
+    // Whether its user may know that or not, this is answered.
+    const policy = await connection.send(["EVAL", POLICY.source, 1, key, Number.MAX_SAFE_INTEGER]);
+    const evicts = Array.isArray(policy) ? policy[2] : "";
+    if (typeof evicts !== "string" || evicts === "") return { name, result: "ok", state };
     return {
       name,
       result: "warning",
-      state: answer.message.slice(0, 200),
-      remedy: "look at what its user may do",
+      state: `${state}, and evicts keys when its memory is full (maxmemory-policy ${evicts})`,
+      remedy: "set its maxmemory-policy to noeviction",
     };
   } catch (error) {
-    if (!(error instanceof RedisLost || isFileError(error))) throw error;
+    if (!(error instanceof RedisLost)) throw error;
     const remedy = settings.onRedisLoss === "refuse"
       ? "start it, or look at --redis; until it is there no session is opened"
       : "start it, or look at --redis; until it is there this node decides alone";
@@ -42,9 +62,4 @@ async function look(settings: Settings, address: RedisAddress): Promise<Finding>
   } finally {
     connection?.close();
   }
-}
-
-function isFileError(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied ||
-    error instanceof Deno.errors.NotCapable;
 }

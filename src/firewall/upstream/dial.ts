@@ -1,5 +1,6 @@
 // Connects to an upstream within a time limit: TCP, TLS or a Unix socket.
 
+import { readCaCerts } from "../../core/ca_file.ts";
 import { isOutOfDescriptors, isOwnLack } from "../../core/descriptors.ts";
 import { isOwnFault } from "../../core/own_fault.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
@@ -26,12 +27,12 @@ export interface DialFailure {
 /**
  * Reads the files of the settings.
  *
- * @throws {StartError} when a file can't be read.
+ * @throws {StartError} when a file can't be read, or the authority is no certificates in PEM.
  */
 export function readUpstreamTls(settings: Settings): UpstreamTls {
   const { upstreamCa, upstreamServerName, upstreamCert, upstreamKey } = settings;
   return {
-    caCerts: upstreamCa === undefined ? [] : [readPem("upstream CA", upstreamCa).text],
+    caCerts: upstreamCa === undefined ? [] : readCaCerts("--upstream-ca", upstreamCa),
     serverName: upstreamServerName,
     identity: upstreamCert === undefined || upstreamKey === undefined ? undefined : {
       cert: readPem("upstream certificate", upstreamCert).text,

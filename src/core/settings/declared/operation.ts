@@ -129,8 +129,7 @@ export const OPERATION = {
   }),
   redisCa: optionalPath({
     group: "Many nodes",
-    help:
-      "certificate authority in PEM to trust besides the usual ones, for rediss; read for each connection",
+    help: "certificate authority in PEM to trust besides the usual ones, for rediss; read again at SIGHUP",
     unset: "the usual ones",
   }),
   nodeName: optionalText({
