@@ -6,7 +6,8 @@ import { browserTest, PageBench } from "./page_harness.ts";
 
 const MARKUP = `"><img src=x onerror="document.title='taken'"><script>document.title='taken'</script>`;
 /** The last of it would be a record of its own, or run to the left. */
-const LINES = `${MARKUP}\n=cmd|' /C calc'!A0 user=root\r\n\u2028session.opened\u202e\u2067\u0085\u200b \\"`;
+const LINES =
+  `\u202e\n${MARKUP}\n=cmd|' /C calc'!A0 user=root\r\n\u2028session.opened\u202e\u2067\u0085\u200b \\"`;
 const USERS = {
   markup: "<script>document.title='taken'</script>",
   long: "u".repeat(256),
@@ -72,7 +73,10 @@ for (const width of [360, 1280]) {
       await added.waitFor();
       // One value, in quotes, in one line.
       const value = await added.locator("bdi").nth(1).textContent();
-      assert.match(value!, /^"\\"><img .*\\u\{a\}=cmd.* user=root\\u\{d\}.*\\u\{202e\}\\u\{2067\}/);
+      assert.match(
+        value!,
+        /^"\\u\{202e\}\\u\{a\}\\"><img .*\\u\{a\}=cmd.* user=root\\u\{d\}.*\\u\{202e\}\\u\{2067\}/,
+      );
       for (
         const text of await page.locator("#events bdi, #lists bdi, #lists small, #events li")
           .allTextContents()
