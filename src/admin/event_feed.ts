@@ -23,10 +23,14 @@ export class EventFeed {
   readonly #watchers = new Set<(record: FeedRecord) => void>();
   #lastId = 0;
 
-  /** A log that does what `log` does, and whose records are kept here too. */
-  tee(log: Log): Log {
+  /** A log that does what `log` does, and whose records are kept here too; a fault in that is given to `onFault`. */
+  tee(log: Log, onFault: (fault: unknown) => void): Log {
     return (event, fields) => {
-      this.record(event, { ...fields });
+      try {
+        this.record(event, { ...fields });
+      } catch (fault) {
+        onFault(fault);
+      }
       log(event, fields);
     };
   }

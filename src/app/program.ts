@@ -41,10 +41,16 @@ export async function serve(
     chain: settings.logChain,
     isJournal: () => isJournal(readGranted("JOURNAL_STREAM")),
   });
-  const shown = feed === undefined ? openedLog.log : feed.tee(openedLog.log);
+  const shown = feed === undefined ? openedLog.log : feed.tee(openedLog.log, openedLog.contain);
   const held = holdBack(shown);
   const brake = new RecordBrake(held.log, clientKey);
-  const { log } = brake;
+  const log: Log = (event, fields) => {
+    try {
+      brake.log(event, fields);
+    } catch (fault) {
+      openedLog.contain(fault);
+    }
+  };
   containErrors(openedLog, log);
   const stop = nextSignal(openedLog);
   endWhenDebugged(openedLog);

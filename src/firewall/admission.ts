@@ -33,8 +33,11 @@ export interface Visitor {
   readonly endpoint: string;
   /** Ends it, because its address is not welcome any more: called at most once, with the reason. */
   expel(refusal: Refusal): void;
-  /** Gives its place to another: called at most once, and not once it is being joined to the endpoint. */
-  makeRoom(refusal: Refusal): void;
+  /**
+   * Gives its place to another, and is told why if `mayExplain` says so: called at most once, and not once it is being
+   * joined to the endpoint.
+   */
+  makeRoom(refusal: Refusal, mayExplain: () => boolean): void;
 }
 
 /** The descriptors that peers may use. */
@@ -128,9 +131,7 @@ export class Admission {
    * Whether one more peer that is refused before it sends anything is told why: an answer costs as much as five
    * accepts.
    */
-  mayExplain(): boolean {
-    return this.#explanations.take(1, performance.now());
-  }
+  readonly mayExplain = (): boolean => this.#explanations.take(1, performance.now());
 
   /**
    * Gives an accepted socket its place, or says why there is none. Each must be given to `leave` when it is closed.
@@ -215,7 +216,7 @@ export class Admission {
     this.#visitors.delete(worst);
     this.#leaving++;
     this.record(worst.address, worst.endpoint, refusal);
-    worst.makeRoom(refusal);
+    worst.makeRoom(refusal, this.mayExplain);
     return true;
   }
 

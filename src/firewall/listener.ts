@@ -250,16 +250,17 @@ export class FirewallListener {
     const { admission, endpoint, log, tls } = this.#options;
     const { hostname } = socket.remoteAddr;
     const peer = new Peer(socket, canonicalAddress(hostname) ?? hostname, endpoint);
-    const refusal = admission.enter(peer);
-    if (refusal !== undefined) {
-      admission.record(peer.address, endpoint, refusal);
-      peer.canAnswer = tls === undefined && admission.mayExplain();
-      // It has no place, so nothing waits until it has read the answer; most peers see it all the same.
-      await interrupt(peer, refusal);
-      return admission.leave(peer);
-    }
-    this.#newcomers.add(peer);
+    let hasEntered = false;
     try {
+      const refusal = admission.enter(peer);
+      hasEntered = true;
+      if (refusal !== undefined) {
+        admission.record(peer.address, endpoint, refusal);
+        peer.canAnswer = tls === undefined && admission.mayExplain();
+        // It has no place, so it may not linger; most peers see the answer all the same.
+        return await interrupt(peer, refusal);
+      }
+      this.#newcomers.add(peer);
       // Small messages must not wait for the acknowledgement of the last one.
       socket.setNoDelay(true);
       const connection = await this.#admit(peer);
@@ -268,17 +269,33 @@ export class FirewallListener {
       if (!isConnectionLost(error)) await this.#contain(peer, error);
       else if (!peer.isRefused) log("handshake.failed", { peer: peer.address, endpoint });
     } finally {
-      this.#newcomers.delete(peer);
-      if (peer.connection !== undefined) this.#connections.delete(peer.connection);
-      if (peer.id !== undefined) {
-        this.#ways.get(peer.id)?.release(peer.connection?.result.code ?? ABNORMAL_CLOSURE);
-        this.#ways.delete(peer.id);
+      try {
+        this.#leave(peer, socket, hasEntered);
+      } catch (error) {
+        await this.#contain(peer, error);
       }
-      peer.cut();
-      closeQuietly(socket);
-      admission.end(peer);
-      admission.leave(peer);
-      this.#checkEmpty();
+    }
+  }
+
+  /** Takes it out of everything: a failure in one step does not keep the others from it. */
+  #leave(peer: Peer, socket: Deno.TcpConn, hasEntered: boolean): void {
+    const { id, connection } = peer;
+    const { admission } = this.#options;
+    const way = id === undefined ? undefined : this.#ways.get(id);
+    this.#newcomers.delete(peer);
+    if (connection !== undefined) this.#connections.delete(connection);
+    if (id !== undefined) this.#ways.delete(id);
+    try {
+      way?.release(connection?.result.code ?? ABNORMAL_CLOSURE);
+    } finally {
+      try {
+        peer.cut();
+        closeQuietly(socket);
+        admission.end(peer);
+      } finally {
+        if (hasEntered) admission.leave(peer);
+        this.#checkEmpty();
+      }
     }
   }
 

@@ -1,6 +1,9 @@
 // Where unexpected faults of our own end: they are recorded, and the program goes on.
 
-import type { Log } from "./log.ts";
+import type { LogFields } from "./events.ts";
+
+/** Takes the records of faults; a log is one. */
+type FaultLog = (event: "process.unhandled", fields: LogFields<"process.unhandled">) => void;
 
 /** How long repetitions of a fault are only counted, in milliseconds. */
 export const QUIET_MS = 10_000;
@@ -15,12 +18,12 @@ interface Fault {
 
 /** Records each fault with its stack when it first comes, then at most every ten seconds with how often it came. */
 export class Containment {
-  readonly #log: Log;
+  readonly #log: FaultLog;
   readonly #now: () => number;
   readonly #faults = new Map<string, Fault>();
 
   /** @param now milliseconds of a clock that does not go back */
-  constructor(log: Log, now: () => number = () => performance.now()) {
+  constructor(log: FaultLog, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#now = now;
   }

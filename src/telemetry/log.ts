@@ -1,5 +1,6 @@
 // The log: events go in; readable lines come out on the terminal and, from level error up, in a file.
 
+import { Containment } from "./containment.ts";
 import { LOG_LEVELS, type LogLevel } from "./event_declaration.ts";
 import { type EventName, EVENTS, type LogFields } from "./events.ts";
 import { type FileSink, openFileSink } from "./file_sink.ts";
@@ -45,6 +46,8 @@ export interface LogOptions {
 /** An open log. None of its methods throws. */
 export interface OpenLog {
   readonly log: Log;
+  /** Records a fault of whoever stands before the log. */
+  contain(fault: unknown): void;
   /** How many records were lost, by the file and by the terminal. */
   lost(): number;
   /** Writes what is buffered for the file before it returns: call it in signal and error handlers. */
@@ -122,6 +125,27 @@ export function openLog(options: LogOptions): OpenLog {
     if (isKept) attempt(() => file.write(formatEvent(event, fields, isoTime(timeMs))));
   };
 
+  const containment = new Containment(log);
+  let isContaining = false;
+  function attempt(write: () => void): void {
+    try {
+      write();
+    } catch (fault) {
+      contain(fault);
+    }
+  }
+
+  function contain(fault: unknown): void {
+    // One in the record of a fault: there is no other place that could tell about it.
+    if (isContaining) return;
+    isContaining = true;
+    try {
+      containment.record(fault);
+    } finally {
+      isContaining = false;
+    }
+  }
+
   function close(): void {
     file.close();
     onTerminal.clear();
@@ -130,6 +154,7 @@ export function openLog(options: LogOptions): OpenLog {
 
   return {
     log,
+    contain,
     lost: () => file.lost + terminal.lost,
     flush: () => file.flush(),
     flushAll: () => {
@@ -152,14 +177,6 @@ function eventsFrom(level: LogLevel): Set<EventName> {
   const names = Object.keys(EVENTS) as EventName[];
   const lowest = LOG_LEVELS.indexOf(level);
   return new Set(names.filter((name) => LOG_LEVELS.indexOf(EVENTS[name].level) >= lowest));
-}
-
-function attempt(write: () => void): void {
-  try {
-    write();
-  } catch {
-    // Whatever it is, even a field's getter: there is no other place to report it.
-  }
 }
 
 /** Date and time in UTC: a file is read later and elsewhere. */

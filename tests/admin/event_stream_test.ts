@@ -46,7 +46,7 @@ Deno.test("a reader that leaves is forgotten", async () => {
 Deno.test("counts records by level and numbers them", () => {
   const feed = new EventFeed();
   const seen: string[] = [];
-  const log = feed.tee((event) => seen.push(event));
+  const log = feed.tee((event) => seen.push(event), (fault) => assert.fail(String(fault)));
   log("server.stopped");
   log("handler.error", {});
   assert.deepEqual(seen, ["server.stopped", "handler.error"]);

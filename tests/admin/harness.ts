@@ -121,7 +121,12 @@ export class AdminBench implements AsyncDisposable {
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
   /** As in the program, it stands before all that show records. */
-  readonly #brake = new RecordBrake(this.feed.tee(() => {}), clientKey);
+  readonly #brake = new RecordBrake(
+    this.feed.tee(() => {}, (fault) => {
+      throw fault;
+    }),
+    clientKey,
+  );
   readonly counters = new SecureCounters();
   readonly readiness = new Readiness();
   readonly server: AdminServer;

@@ -18,7 +18,12 @@ class Bench implements AsyncDisposable {
   readonly folder = Deno.makeTempDirSync();
   readonly firewall = new FakeFirewall();
   readonly feed = new EventFeed();
-  readonly #brake = new RecordBrake(this.feed.tee(() => {}), clientKey);
+  readonly #brake = new RecordBrake(
+    this.feed.tee(() => {}, (fault) => {
+      throw fault;
+    }),
+    clientKey,
+  );
   readonly server: MetricsServer;
   problems: readonly string[] = [];
 

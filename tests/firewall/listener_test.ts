@@ -19,7 +19,10 @@ interface Parts {
   readonly answer?: string;
   readonly requestRules?: readonly RequestRule[];
   readonly budget?: MemoryBudget;
-  readonly limits?: Partial<Pick<Settings, "handshakeTimeout" | "authTimeout" | "denyIp">>;
+  readonly limits?: Partial<
+    Pick<Settings, "handshakeTimeout" | "authTimeout" | "denyIp" | "maxConnections" | "handshakeRate">
+  >;
+  readonly wrapAdmission?: (admission: Admission) => void;
   /** Wraps the listener. */
   readonly wrap?: (listener: Deno.TcpListener) => Deno.TcpListener;
 }
@@ -52,8 +55,13 @@ async function withListener(parts: Parts, test: (running: Running) => Promise<vo
   const settings = { ...parseSettings(new Map(), () => undefined), ...parts.limits };
   let taken = 0;
   const admission = new Admission(settings, (event, fields = {}) => void events.push({ event, fields }));
+  parts.wrapAdmission?.(admission);
   const { enter, leave } = admission;
-  admission.enter = (visitor) => (taken++, enter.call(admission, visitor));
+  admission.enter = (visitor) => {
+    const refusal = enter.call(admission, visitor);
+    taken++;
+    return refusal;
+  };
   admission.leave = (visitor) => (taken--, leave.call(admission, visitor));
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const firewall = new FirewallListener({
@@ -207,28 +215,30 @@ Deno.test("whatever makes an accept fail is recorded once, and it goes on", asyn
   });
 });
 
-/** A socket whose peer has gone already; `onWrite` is called for each answer. */
-function goneSocket(onWrite: () => void): Deno.TcpConn {
-  const gone = {
+/** A socket whose peer has gone already, or says nothing; `onWrite` is called for each answer. */
+function madeSocket(isGone: boolean, onWrite: () => void): Deno.TcpConn {
+  const closed = Promise.withResolvers<null>();
+  if (isGone) closed.resolve(null);
+  const made = {
     remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
-    read: () => Promise.resolve(null),
+    read: () => closed.promise,
     write: (bytes: Uint8Array) => Promise.resolve((onWrite(), bytes.length)),
     closeWrite: () => Promise.resolve(),
     setNoDelay() {},
-    close() {},
-    [Symbol.dispose]() {},
+    close: () => closed.resolve(null),
+    [Symbol.dispose]: () => closed.resolve(null),
   };
-  return gone as unknown as Deno.TcpConn;
+  return made as unknown as Deno.TcpConn;
 }
 
 /** A listener with `count` sockets that can be accepted at once, and what has been done with them. */
-function crowd(count: number) {
+function crowd(count: number, isGone = true) {
   const done = { accepted: 0, answered: 0 };
   const wrap = (listener: Deno.TcpListener) =>
     new Proxy(listener, {
       get(target, key) {
         if (key === "accept" && done.accepted < count) {
-          return () => Promise.resolve((done.accepted++, goneSocket(() => done.answered++)));
+          return () => Promise.resolve((done.accepted++, madeSocket(isGone, () => done.answered++)));
         }
         const value = Reflect.get(target, key);
         return typeof value === "function" ? value.bind(target) : value;
@@ -260,6 +270,50 @@ Deno.test("of those that are refused before they ask, a thousand a second are to
       const more = performance.now() - startedMs;
       assert.equal(events.length, count);
       assert.ok(done.answered >= Math.min(count, 1000) && done.answered <= 1000 + more, `${done.answered}`);
+    });
+  }
+});
+
+Deno.test("of those that lose their place to others, a thousand a second are told why", async () => {
+  const { done, wrap } = crowd(3000, false);
+  const startedMs = performance.now();
+  const limits = { maxConnections: 4, handshakeRate: Infinity };
+  await withListener({ wrap, limits }, async ({ firewall, taken }) => {
+    while (firewall.counters.sockets < 3000 || taken() > 4) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    const more = performance.now() - startedMs;
+    assert.ok(done.answered >= 1000 && done.answered <= 1000 + more, `${done.answered}`);
+  });
+});
+
+Deno.test("a fault where a place is given or taken back, or an end is looked after, costs that connection only", async () => {
+  for (const name of ["enter", "check", "begin", "settle", "end"] as const) {
+    let isBroken = true;
+    const wrapAdmission = (admission: Admission) => {
+      const { [name]: method } = admission as unknown as Record<string, (...args: unknown[]) => unknown>;
+      Object.defineProperty(admission, name, {
+        writable: true,
+        value(...args: unknown[]) {
+          const result = name === "end" ? method!.apply(admission, args) : undefined;
+          if (isBroken) {
+            isBroken = false;
+            throw new TypeError("broken");
+          }
+          return result ?? method!.apply(admission, args);
+        },
+      });
+    };
+    await withListener({ answer: WELCOME, wrapAdmission }, async ({ port, events, firewall }) => {
+      using client = await RawClient.open({ port });
+      const { status } = await client.handshake();
+      assert.equal(status, name === "end" ? 101 : 500, name);
+      client.close();
+      using other = await RawClient.connect({ port });
+      assert.equal(other.response?.status, 101, name);
+      other.close();
+      await within("the drain", firewall.drain(STOPPING, 0));
+      assert.equal(namesOf(events).filter((event) => event === "connection.fault").length, 1, name);
     });
   }
 });

@@ -159,6 +159,7 @@ export const ADMISSION = [
     ["who is refused is left unread", "    if (mayLinger) await linger(socket);\n", ""],
   ]),
   ...faultsOf("src/firewall/handshake/peer.ts", ["tests/firewall/listener_test.ts"], [
+    ["all who lose their places are told why", "this.canAnswer &&= mayExplain();", ""],
     [
       "what an endpoint does not answer outlives the drain",
       "if (this.inner !== undefined) closeQuietly(this.inner);",
@@ -209,7 +210,8 @@ export const ADMISSION = [
   ...faultsOf("src/firewall/listener.ts", ["tests/firewall/listener_test.ts"], [
     ["all that wait are accepted at once", "if (++accepted % MOST_ACCEPTED_AT_ONCE === 0)", "if (false)"],
     ["a handshake without an end", "peer.sweep(nowMs, standstill.lateMs)", "undefined"],
-    ["a connection that fails is left", "this.#connections.delete(peer.connection)", "undefined"],
+    ["a connection that fails is left", "this.#connections.delete(connection)", "undefined"],
+    ["a fault keeps a place", "if (hasEntered) admission.leave(peer)", "if (false) admission.leave(peer)"],
     ["a fault is called the peer's", "if (!isConnectionLost(error)) await", "if (false) await"],
     ["1011 after the 101", "if (isWelcomed) await sendLast", "if (false) await sendLast"],
     [

@@ -41,6 +41,18 @@ export const CONNECTION = [
     ["a process that stood still", "times.pingMs += byMs;", ""],
     ["who is not read is late", 'if (times.isUnread) return "ping";', ""],
   ]),
+  ...faultsOf("src/firewall/connection/connection.ts", ["tests/attacks/planted_faults_test.ts"], [
+    [
+      "a fault waits for answers",
+      "      this.#sayClose();\n      this.#outbox.release();\n",
+      "      this.#outbox.release();\n",
+    ],
+    [
+      "a fault among frames is not told",
+      "      this.#sayClose();\n      this.#outbox.release();\n",
+      "      this.#sayClose();\n",
+    ],
+  ]),
   ...faultsOf("src/firewall/connection/connection.ts", ["tests/firewall/connection/connection_test.ts"], [
     [
       "a fault in a sweep is everybody's",

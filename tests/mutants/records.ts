@@ -113,6 +113,7 @@ export const RECORDS = [
   ...faultsOf("src/telemetry/log.ts", ["tests/telemetry/log_test.ts"], [
     ["errors are not in the file", "if (isKept) attempt", "if (false) attempt"],
     ["the level of the terminal", ">= lowest", ">= 0"],
+    ["a fault of the log is told nowhere", "      contain(fault);\n", ""],
     [
       "a write that fails ends the process",
       "attempt(() => writeTerminal(formatShown(event, fields, timeMs)))",

@@ -70,8 +70,8 @@ export const WAYS = [
     ["a standstill shortens the closing", "    this.#deadlineMs += byMs;\n", ""],
     [
       "a fault is not contained",
-      "      this.fault(error);\n    } finally {",
-      "      throw error;\n    } finally {",
+      "      this.fault(error);\n      // It is said",
+      "      throw error;\n      // It is said",
     ],
     [
       "a Close overtakes an answer",

@@ -107,7 +107,7 @@ Deno.test("keeps peer text in its line: no forged lines, escapes, templates or t
   });
 });
 
-Deno.test("goes on when the terminal or a field throws", async () => {
+Deno.test("goes on when the terminal or a field throws, and says so where it can, once", async () => {
   const file = await Deno.makeTempFile();
   const open = openLog({
     level: "info",
@@ -124,7 +124,10 @@ Deno.test("goes on when the terminal or a field throws", async () => {
   open.log("handler.error", fields);
   open.log("handler.error", { detail: "2" });
   open.close();
-  assert.equal(linesOf(file).length, 1);
+  const lines = linesOf(file);
+  assert.deepEqual(eventsOf(lines), ["process.unhandled", "process.unhandled", "handler.error"]);
+  assert.match(lines[1]!, /the terminal is gone.* stack=.*log_test\.ts/);
+  assert.match(lines[0]!, /a broken field.* stack=.*log_test\.ts/);
   await Deno.remove(file);
 });
 

@@ -124,13 +124,21 @@ export class Connection implements Holder, Host {
       await this.#finish();
     } catch (error) {
       this.fault(error);
+      // It is said now or never: for no answer, and not for the end of what frames were taken for.
+      this.#sayClose();
+      this.#outbox.release();
     } finally {
       this.#isPeerGone = true;
       this.#outbox.drop();
       closeQuietly(peer);
       this.#deadlineMs = performance.now() + this.#limits.closeTimeout;
       const { received, own } = this.#closing;
-      this.#way.tell(received ?? own, received !== undefined);
+      try {
+        this.#way.tell(received ?? own, received !== undefined);
+      } catch (error) {
+        this.fault(error);
+        this.#way.cut();
+      }
       await this.#way.ended;
       clearTimeout(this.#endpointTimer);
       this.#closing.end();
@@ -206,6 +214,8 @@ export class Connection implements Holder, Host {
     this.#log("connection.fault", { ...describeFault(error) });
     try {
       if (this.#closing.begin("us", INTERNAL_ERROR)) this.#begun(this.#limits.closeTimeout);
+      // What goes wrong again and again would keep it for as long as the peer likes.
+      else this.cut();
     } catch {
       // Most likely the same fault again, which is recorded: the connection ends without a Close.
       this.#isPeerGone = true;
@@ -225,9 +235,11 @@ export class Connection implements Holder, Host {
 
   /** The process has stood still for this long, which must not count against the peer. */
   excuse(byMs: number): void {
-    excuse(this.#watch.times, byMs);
-    this.#way.excuse(byMs);
-    this.#deadlineMs += byMs;
+    this.#contain(() => {
+      excuse(this.#watch.times, byMs);
+      this.#way.excuse(byMs);
+      this.#deadlineMs += byMs;
+    });
   }
 
   /** Applies the time limits. Called again and again with the time of `performance.now()`. */

@@ -67,11 +67,8 @@ export async function open(
   const { admission, endpoint, limits: { handshakeTimeout } } = options;
   peer.canAnswer = options.tls === undefined;
   if (!admission.proxies.has(peer.address)) {
-    const refusal = identify(peer, peer.address, admission);
-    if (refusal !== undefined) {
-      peer.canAnswer &&= admission.mayExplain();
-      return refusal;
-    }
+    const refusal = identifyFirst(peer, peer.address, admission);
+    if (refusal !== undefined) return refusal;
   }
   let isLate = false;
   peer.limitTime(handshakeTimeout, () => {
@@ -99,11 +96,12 @@ async function readOpening(
     const client = await readPreamble(peer);
     if (typeof client !== "string") return client;
     // Also where the preamble names nobody: X-Forwarded-For is then only a claim of somebody in front of the proxy.
-    const refusal = identify(peer, client, admission);
+    const refusal = identifyFirst(peer, client, admission);
     if (refusal !== undefined) return refusal;
   }
   if (tls !== undefined) {
-    const result = await tls.handshake(peer.socket, handshakeTimeout);
+    const result = await tls.handshake(peer.socket, handshakeTimeout, (giveUp) => peer.giveUpTls = giveUp);
+    peer.giveUpTls = undefined;
     if (!result.ok) {
       // Going away breaks no rule.
       return { status: 400, reason: result.reason, rule: "tls", isViolation: result.isLost !== true };
@@ -125,6 +123,13 @@ function identify(peer: Peer, address: string, admission: Admission): Refusal | 
   admission.begin(address, peer);
   peer.isIdentified = true;
   return admission.handshake(address);
+}
+
+/** The same of one that has not asked for anything: who comes in thousands is not told why it may not. */
+function identifyFirst(peer: Peer, address: string, admission: Admission): Refusal | undefined {
+  const refusal = identify(peer, address, admission);
+  if (refusal !== undefined) peer.canAnswer &&= admission.mayExplain();
+  return refusal;
 }
 
 /**

@@ -31,6 +31,8 @@ export class Peer implements Visitor {
   /** The way to somebody's own server, from then on. */
   crossing: { cut(): void } | undefined;
   connection: Connection | undefined;
+  /** Ends a TLS handshake that is under way or waits for its turn. */
+  giveUpTls: (() => void) | undefined;
   #limit: { readonly deadline: AwakeDeadline; readonly onLate: () => void } | undefined;
 
   constructor(socket: ByteSocket, address: string, endpoint: string) {
@@ -41,14 +43,16 @@ export class Peer implements Visitor {
 
   expel({ reason }: Refusal): void {
     if (this.connection !== undefined) this.connection.close({ code: 1008, reason });
-    else if (!this.isRefused) closeQuietly(this.socket);
+    else if (!this.isRefused) this.#close();
   }
 
-  makeRoom(refusal: Refusal): void {
+  makeRoom(refusal: Refusal, mayExplain: () => boolean): void {
     // It has read why, or never will.
     if (this.isRefused) return closeQuietly(this.socket);
     this.isRefused = true;
+    this.canAnswer &&= mayExplain();
     void interrupt(this, refusal);
+    this.giveUpTls?.();
   }
 
   /** Calls `onLate` once when `delayMs` are over, unless `keptTime` comes first. There is one such limit at a time. */
@@ -70,8 +74,13 @@ export class Peer implements Visitor {
 
   /** Ends it at once, and with it every wait of its handshake. */
   cut(): void {
-    closeQuietly(this.socket);
+    this.#close();
     if (this.inner !== undefined) closeQuietly(this.inner);
     this.crossing?.cut();
+  }
+
+  #close(): void {
+    closeQuietly(this.socket);
+    this.giveUpTls?.();
   }
 }

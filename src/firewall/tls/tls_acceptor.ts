@@ -118,10 +118,16 @@ export class TlsAcceptor {
    * Holds about a kilobyte until the whole ClientHello is there, and computes nothing before its turn.
    *
    * @param timeoutMs Milliseconds until the handshake must be complete.
+   * @param onWaiting Given what ends it at once, to be called by who closes the socket: one that waits for its turn does not see that.
    */
-  async handshake(socket: ByteSocket, timeoutMs: number): Promise<TlsResult> {
+  async handshake(
+    socket: ByteSocket,
+    timeoutMs: number,
+    onWaiting: (giveUp: () => void) => void = () => {},
+  ): Promise<TlsResult> {
     const stream = new TlsStream(socket);
     const late = Promise.withResolvers<Ending>();
+    onWaiting(() => late.resolve(LOST));
     let timer = setTimeout(() => {
       closeQuietly(socket);
       late.resolve(LATE);
