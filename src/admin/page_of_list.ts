@@ -19,6 +19,8 @@ export interface PagedList<Item> {
   readonly items: readonly Item[];
   /** The items' order, which must not change while there are more or less of them; no two have the same key. */
   readonly keyOf: (item: Item) => string;
+  /** The time in a key that `timeKey` makes, for a list so long that a key for each item would take too long. */
+  readonly timeOf?: (item: Item) => number;
   readonly describe: (item: Item) => unknown;
   /** Whether others have more that could not be asked; false if left out. */
   readonly isPartial?: boolean;
@@ -33,8 +35,8 @@ export interface PagedList<Item> {
 export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>): Response | Problem {
   const page = readPage(query);
   if (isProblem(page)) return page;
-  const { name, items, keyOf, describe, isPartial = false, node } = list;
-  const first = firstItems(items, keyOf, page);
+  const { name, describe, isPartial = false, node } = list;
+  const first = firstItems(list, page);
   const parts: string[] = [];
   let size = 0;
   for (const { item } of first) {
@@ -75,12 +77,16 @@ interface Keyed<Item> {
 
 /** The first items after a key, one more than the limit if there are more; sorting all of a long list would take too long. */
 function firstItems<Item>(
-  items: readonly Item[],
-  keyOf: (item: Item) => string,
+  { items, keyOf, timeOf }: PagedList<Item>,
   { limit, after }: Page,
 ): readonly Keyed<Item>[] {
   const first: Keyed<Item>[] = [];
+  const fromMs = /^\d{16}-/.test(after) ? Number(after.slice(0, 16)) : 0;
   for (const item of items) {
+    if (timeOf !== undefined) {
+      const ms = Math.floor(timeOf(item));
+      if (ms < fromMs || (first.length > limit && ms > Math.floor(timeOf(first.at(-1)!.item)))) continue;
+    }
     const key = keyOf(item);
     if (key <= after || (first.length > limit && key > first.at(-1)!.key)) continue;
     let low = 0;

@@ -81,6 +81,7 @@ export function createSessionRoutes(options: SessionRouteOptions): readonly Rout
           name: "revocations",
           items: sessions.revocations(),
           keyOf: ({ revokedAtMs, id }) => timeKey(revokedAtMs, id),
+          timeOf: ({ revokedAtMs }) => revokedAtMs,
           describe: (revocation) => describeRevocation(revocation, cluster),
           isPartial: cluster?.isUp === false,
         }),

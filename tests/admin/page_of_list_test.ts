@@ -46,6 +46,36 @@ Deno.test("items that come and go between two pages neither shift nor repeat the
   assert.deepEqual(await pageOf(items, { limit: "3", after: next! }), { list: ["d", "f", "g"] });
 });
 
+Deno.test("of a long list by time no more keys are made than the page needs, and the pages are the same", async () => {
+  const count = 10 * MAX_PAGE_LENGTH;
+  // Some at the same time, and some out of order.
+  const items = Array.from(
+    { length: count },
+    (_, i) => ({ ms: 1000 + (i >> 1) + (i % 97 === 0 ? 0.5 : 0), id: `${i}` }),
+  );
+  const pagesOf = async (timeOf?: (item: { ms: number }) => number) => {
+    let keys = 0;
+    const ids: string[] = [];
+    for (let after = "";;) {
+      const before = keys;
+      const response = pageResponse(new URLSearchParams({ after }), {
+        name: "list",
+        items,
+        keyOf: ({ ms, id }) => (keys++, timeKey(ms, id)),
+        ...timeOf === undefined ? {} : { timeOf },
+        describe: ({ id }) => id,
+      });
+      assert.ok(!isProblem(response));
+      const { list, next } = await response.json();
+      ids.push(...list);
+      if (timeOf !== undefined) assert.ok(keys - before <= MAX_PAGE_LENGTH + 10, `${keys - before} keys`);
+      if (next === undefined) return ids;
+      after = next;
+    }
+  };
+  assert.deepEqual(await pagesOf(({ ms }) => ms), await pagesOf());
+});
+
 Deno.test("a page has a thousand items unless it is asked for less, and says whether there are more", async () => {
   const items = Array.from({ length: MAX_PAGE_LENGTH + 1 }, (_, i) => String(i).padStart(5, "0"));
   assert.equal((await pageOf(items.slice(1))).next, undefined);

@@ -336,6 +336,8 @@ export const ADMINISTRATION = [
   ]),
   ...faultsOf("src/admin/page_of_list.ts", ["tests/admin/page_of_list_test.ts"], [
     ["a page of any size", " || size >= FULL_PAGE_SIZE", ""],
+    ["a key for each of many items", "if (timeOf !== undefined) {", "if (false) {"],
+    ["a page that begins too late", "if (ms < fromMs ||", "if (ms <= fromMs ||"],
     ["a page of any length", " || Number(limit) > MAX_PAGE_LENGTH", ""],
     ["a cursor of any length", "if (after.length > MAX_CURSOR_LENGTH) {", "if (false) {"],
   ]),
