@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { StartError } from "../../src/core/errors.ts";
-import { closeQuietly, writeAll } from "../../src/firewall/byte_socket.ts";
+import { type ByteSocket, closeQuietly, writeAll } from "../../src/firewall/byte_socket.ts";
 import { checkIdentity, readCertificates } from "../../src/firewall/tls/tls_identity.ts";
 import { TlsAcceptor } from "../../src/firewall/tls/tls_acceptor.ts";
 import {
@@ -353,4 +353,47 @@ Deno.test("warns of a certificate that is not valid now, with the date, and uses
   for (const nowMs of [beginMs, endMs]) assert.equal(checkIdentity(SERVER, nowMs), undefined);
   assert.equal(checkIdentity(SERVER, beginMs - 1), `it begins at ${iso(beginMs)}Z`);
   assert.equal(checkIdentity(SERVER, endMs + 1), `it ended at ${iso(endMs)}Z`);
+});
+
+/** A peer that has sent a ClientHello and waits; says how often it was written to. */
+function helloSocket(): ByteSocket & { writes: number } {
+  const closed = Promise.withResolvers<null>();
+  let hello: Uint8Array | undefined = clientHello(0x0303);
+  return {
+    writes: 0,
+    read(bytes) {
+      if (hello === undefined) return closed.promise;
+      const part = hello.subarray(0, bytes.length);
+      bytes.set(part);
+      hello = part.length < hello.length ? hello.subarray(part.length) : undefined;
+      return Promise.resolve(part.length);
+    },
+    write(bytes) {
+      this.writes++;
+      return Promise.resolve(bytes.length);
+    },
+    closeWrite: () => Promise.resolve(),
+    close: () => closed.resolve(null),
+  };
+}
+
+Deno.test("who closes a socket ends its wait for a turn, and nothing is computed for it", async () => {
+  const acceptor = new TlsAcceptor(SERVER);
+  const [first, second] = [helloSocket(), helloSocket()];
+  const done = acceptor.handshake(first, TIMEOUT_MS);
+  let giveUp = () => {};
+  const waiting = acceptor.handshake(second, TIMEOUT_MS, (end) => giveUp = end);
+  // Both hellos are read within this turn of the event loop, and one of them is answered.
+  for (let i = 0; i < 100; i++) await undefined;
+  closeQuietly(second);
+  giveUp();
+  const result = await waiting;
+  assert.deepEqual([result.ok, "isLost" in result, second.writes], [false, true, 0]);
+  // The next has its turn.
+  const third = helloSocket();
+  const last = acceptor.handshake(third, TIMEOUT_MS);
+  while (third.writes === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(first.writes > 0);
+  for (const socket of [first, third]) closeQuietly(socket);
+  assert.deepEqual([(await done).ok, (await last).ok], [false, false]);
 });

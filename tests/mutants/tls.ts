@@ -27,6 +27,7 @@ export const TLS = [
     ],
   ]),
   ...faultsOf(`${FOLDER}/tls_acceptor.ts`, [ACCEPTOR, ATTACKS], [
+    ["who has gone keeps its turn", "onWaiting(() => late.resolve(LOST));", ""],
     [
       "a handshake of any length",
       "let timer = setTimeout(() => {\n      closeQuietly(socket);\n      late.resolve(LATE);\n    }, timeoutMs);",
