@@ -204,18 +204,29 @@ const NO_ANSWERS: Readonly<Record<string, () => Response>> = {
   "answers with something else": () => Response.json({ hello: 1 }),
   "answers with a web page": () => new Response("<html>", { headers: { "content-type": "text/html" } }),
 };
-for (const [what, answer] of Object.entries(NO_ANSWERS)) {
-  test(`says what is not known when the registry ${what}, and ends with 3`, async () => {
-    const { code, stdout } = await deps({
-      answer: (path) => path === ADVISORIES || path === "/ws" ? answer() : undefined,
-    });
-    assert.match(stdout, /^ws +8\.23\.0 +not known$/m);
-    assert.match(stdout, /^Outdated: 0 of 1 that are known\nNot known whether outdated: ws \(.+\)$/m);
-    assert.match(stdout, /^Not known whether there are advisories: the service did not answer \(.+\)$/m);
-    assert.doesNotMatch(stdout, /^Advisories:/m);
-    assert.equal(code, 3);
-  });
-}
+test("says what is not known when the registry gives no answer that can be used, and ends with 3", async () => {
+  await Promise.all(
+    Object.entries(NO_ANSWERS).map(async ([what, answer]) => {
+      const { code, stdout } = await deps({
+        answer: (path) => path === ADVISORIES || path === "/ws" ? answer() : undefined,
+      });
+      const message = `when it ${what}: ${stdout}`;
+      assert.match(stdout, /^ws +8\.23\.0 +not known$/m, message);
+      assert.match(
+        stdout,
+        /^Outdated: 0 of 1 that are known\nNot known whether outdated: ws \(.+\)$/m,
+        message,
+      );
+      assert.match(
+        stdout,
+        /^Not known whether there are advisories: the service did not answer \(.+\)$/m,
+        message,
+      );
+      assert.doesNotMatch(stdout, /^Advisories:/m, message);
+      assert.equal(code, 3, message);
+    }),
+  );
+});
 
 test("believes no version of another package, and none that is no version", async () => {
   const { code, pins } = await report({
@@ -263,18 +274,22 @@ Deno.test("says that nothing is known where there is no npm", async () => {
 });
 
 Deno.test("refuses a package that is not pinned, and files that can't be read", async () => {
-  for (const specifier of ["npm:jose@^6.2.9", "npm:jose", "npm:jose@6", "jsr:@std/log@1.0.0"]) {
-    const { code, stderr, asked } = await deps({
-      files: { "deno.json": JSON.stringify({ imports: { jose: specifier } }) },
-    });
-    assert.ok(stderr.startsWith(`Cannot use "${specifier}" in deno.json: jose must be pinned`), stderr);
-    assert.deepEqual([code, asked], [1, []]);
-  }
-  for (const [name, text] of [["deno.lock", "{"], ["deno.json", ""]] as const) {
-    const { code, stderr } = await deps({ files: { [name]: text } });
-    assert.match(stderr, new RegExp(`^Cannot read ${name}: [^\\n]+\\n$`));
-    assert.equal(code, 1);
-  }
+  const specifiers = ["npm:jose@^6.2.9", "npm:jose", "npm:jose@6", "jsr:@std/log@1.0.0"];
+  const files = [["deno.lock", "{"], ["deno.json", ""]] as const;
+  await Promise.all([
+    ...specifiers.map(async (specifier) => {
+      const { code, stderr, asked } = await deps({
+        files: { "deno.json": JSON.stringify({ imports: { jose: specifier } }) },
+      });
+      assert.ok(stderr.startsWith(`Cannot use "${specifier}" in deno.json: jose must be pinned`), stderr);
+      assert.deepEqual([code, asked], [1, []]);
+    }),
+    ...files.map(async ([name, text]) => {
+      const { code, stderr } = await deps({ files: { [name]: text } });
+      assert.match(stderr, new RegExp(`^Cannot read ${name}: [^\\n]+\\n$`));
+      assert.equal(code, 1);
+    }),
+  ]);
 });
 
 Deno.test("refuses a project that pins no Deno", async () => {
@@ -284,9 +299,10 @@ Deno.test("refuses a project that pins no Deno", async () => {
 });
 
 Deno.test("refuses a command line that can't be used with one line and 2", async () => {
-  for (const args of [["--timeout", "0"], ["--timeout", "soon"], ["--what"], ["more"]]) {
+  const wrong = [["--timeout", "0"], ["--timeout", "soon"], ["--what"], ["more"]];
+  await Promise.all(wrong.map(async (args) => {
     const { code, stderr } = await deps({ args });
     assert.match(stderr, /^[^\n]+\n$/);
     assert.equal(code, 2);
-  }
+  }));
 });
