@@ -1,16 +1,16 @@
-// Content negotiation: how welcome a media type is to who asks (RFC 9110 §12.5.1).
+// Content negotiation: how well a media type fits a request (RFC 9110 §12.5.1).
 
-/** How welcome a media type is. */
+/** How well a media type fits. */
 export interface Welcome {
   /** From 0, not at all, to 1. */
   readonly quality: number;
-  /** Whether it was named, and not only meant by a wildcard. */
+  /** Whether it was named, and not only by a wildcard. */
   readonly isNamed: boolean;
 }
 
 /**
- * How welcome `type` with the parameter `version` is to the sender of the header Accept; anything is to who sends none. The
- * most specific range that fits decides, whatever the order; other parameters of a range than a version do not matter.
+ * How well `type` with the parameter `version` fits the header Accept; without that header everything does. The most
+ * specific range that fits decides, whatever the order; other parameters of a range are ignored.
  *
  * @param type in lower case: `text/plain`
  */
@@ -36,7 +36,7 @@ export function welcomeOf(accept: string | undefined, type: string, version?: st
   return best;
 }
 
-/** A weight as of RFC 9110 §12.4.2; what is none is taken for 1. */
+/** A weight (RFC 9110 §12.4.2); anything else counts as 1. */
 function readQuality(text = "1"): number {
   return /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(text) ? Number(text) : 1;
 }

@@ -1,4 +1,4 @@
-// Who may administer: the bearer of a token that is valid, is not revoked and has the scope of administrators.
+// Who may administer: the bearer of a valid token that is not revoked and has the scope of administrators.
 
 import type { Identity, Verifier } from "../auth/token.ts";
 import type { AdminRequest } from "./http_exchange.ts";
@@ -6,7 +6,7 @@ import type { Problem } from "./problem.ts";
 
 /** How tokens are judged. */
 export interface AccessOptions {
-  /** One of its own, so that a flood of bad tokens elsewhere does not keep the administrator out. */
+  /** A verifier of its own, so that a flood of bad tokens elsewhere does not keep administrators out. */
   readonly verifier: Verifier;
   /** Whether a valid token was revoked. */
   readonly isRevoked: (identity: Identity) => boolean;
@@ -14,7 +14,7 @@ export interface AccessOptions {
   readonly scope: string;
 }
 
-/** Who sent a request, or why that does not matter: RFC 6750 §3 for the status and `WWW-Authenticate`. */
+/** Who sent a request, or why it is refused: RFC 6750 §3 for the status and `WWW-Authenticate`. */
 export async function authorize(request: AdminRequest, options: AccessOptions): Promise<Identity | Problem> {
   const { verifier, isRevoked, scope } = options;
   const header = request.headers.get("authorization");
@@ -31,7 +31,7 @@ export async function authorize(request: AdminRequest, options: AccessOptions): 
     return { status: 503, detail: "too many tokens wait for verification", headers: { "retry-after": "1" } };
   }
   if (!verification.ok || isRevoked(verification.identity)) {
-    // Only who administers the machine gets here, and may know precisely why.
+    // Only users of this machine get here, and they may know precisely why.
     return {
       status: 401,
       detail: `the token is not valid: ${verification.ok ? "it is revoked" : verification.detail}`,
@@ -48,7 +48,7 @@ export async function authorize(request: AdminRequest, options: AccessOptions): 
   return verification.identity;
 }
 
-/** RFC 8693 §4.2 and RFC 9068 §2.2.3: words in one text; other issuers send `scp`, or a list. */
+/** RFC 8693 §4.2 and RFC 9068 §2.2.3: words in one text. Some issuers send `scp`, or a list. */
 function hasScope({ claims }: Identity, scope: string): boolean {
   return [claims.scope, claims.scp].some((claim) => {
     const words: readonly unknown[] = typeof claim === "string" ? claim.split(" ") : [claim].flat();

@@ -15,7 +15,7 @@ import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 export interface BanOptions {
   /** Undefined until it has started. */
   readonly firewall: () => AdministeredFirewall | undefined;
-  /** How long a ban lasts unless the request says otherwise, in milliseconds. */
+  /** How long a ban lasts by default, in milliseconds. */
   readonly banTimeMs: number;
   /** The other nodes, if there are any. */
   readonly cluster?: Cluster | undefined;
@@ -29,7 +29,7 @@ const MAX_ADDRESS_LENGTH = 64;
 
 const NO_ADDRESS: Problem = {
   status: 400,
-  detail: "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6",
+  detail: "this is neither an IP address nor a network from /8 to /32, or from /16 to /64 of IPv6",
   field: "address",
 };
 const NOT_BANNED: Problem = { status: 404, detail: "this address or network is not banned" };

@@ -1,4 +1,4 @@
-// What is answered about all nodes, where there are others.
+// Answers about all nodes, where there are others.
 
 import type { Cluster } from "../cluster/cluster.ts";
 import type { RemoteSession } from "../cluster/wire.ts";
@@ -34,11 +34,11 @@ export function createNodeRoutes(cluster: Cluster | undefined): readonly Route[]
   }];
 }
 
-/** One node as it is shown; times of RFC 3339. */
+/** One node, as JSON; times of RFC 3339. */
 export interface NodeStatus {
   readonly name: string;
   readonly id: string;
-  /** Whether it is the one that was asked. */
+  /** Whether it is the node that was asked. */
   readonly this: boolean;
   readonly version: string;
   readonly addresses: readonly string[];

@@ -1,4 +1,4 @@
-// The routes of connections: every one of every endpoint, whether it has a session or not.
+// The routes of connections: those of all endpoints, with and without a session.
 
 import type { Cluster } from "../cluster/cluster.ts";
 import { formatTime } from "../core/shown.ts";
@@ -18,12 +18,12 @@ export interface ConnectionRouteOptions {
   readonly cluster?: Cluster | undefined;
 }
 
-/** What a connection is closed with by hand: its token may still be good, so it is not 3000. */
+/** The Close for a connection that an administrator closes. Not 3000: its token may still be valid. */
 export const CLOSED_BY_ADMINISTRATOR = { code: 1008, reason: "closed by an administrator" } as const;
 
 const NO_CONNECTION: Problem = { status: 404, detail: "no open connection has this id" };
 
-/** The orders of the list besides that of age: who has most comes first. */
+/** The orders of the list besides age: the largest value comes first. */
 const ORDERS: Readonly<Record<string, (facts: ConnectionFacts) => number>> = {
   bytes: ({ bytesIn, bytesOut }) => bytesIn + bytesOut,
   held: ({ heldBytes }) => heldBytes,
@@ -35,7 +35,7 @@ const NO_ORDER: Problem = {
   detail: `an order is one of: ${["age", ...Object.keys(ORDERS)].join(", ")}`,
   field: "order",
 };
-/** What there is most of changes from one page to the next. */
+/** Other orders change from one page to the next. */
 const NO_NEXT: Problem = { status: 400, detail: "only the order of age has further pages", field: "after" };
 
 /** `GET /connections`, `DELETE /connections/*`. */

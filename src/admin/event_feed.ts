@@ -1,4 +1,4 @@
-// The latest log records, kept for whoever asks, and passed on to whoever watches.
+// Keeps the latest log records, and passes new ones to watchers.
 
 import type { LogLevel } from "../telemetry/event_declaration.ts";
 import { type EventName, EVENTS } from "../telemetry/events.ts";
@@ -46,12 +46,12 @@ export class EventFeed {
     for (const watcher of this.#watchers) watcher(record);
   }
 
-  /** The records that are kept and have a higher number than `afterId`, the oldest first. */
+  /** The kept records with a number above `afterId`, oldest first. */
   recent(afterId = 0): readonly FeedRecord[] {
     return this.#records.filter(({ id }) => id > afterId);
   }
 
-  /** Calls `watcher`, which must not throw, with every record from now on; what is returned ends that. */
+  /** Calls `watcher`, which must not throw, with every record from now on. Returns a function that ends that. */
   watch(watcher: (record: FeedRecord) => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);

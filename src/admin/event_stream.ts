@@ -2,10 +2,10 @@
 
 import type { EventFeed, FeedRecord } from "./event_feed.ts";
 
-/** How many streams there may be at once. */
+/** How many streams may be open at once. */
 export const MAX_STREAMS = 16;
 
-/** How many records may wait for a reader; one that is further behind is dropped. */
+/** How many records may wait for a reader; a slower reader is dropped. */
 export const MAX_WAITING_RECORDS = 256;
 
 const HEARTBEAT_MS = 15_000;
@@ -22,7 +22,7 @@ export class EventStreams {
   readonly #heartbeatMs: number;
   readonly #open = new Set<() => void>();
 
-  /** @param heartbeatMs how often a stream without records shows that it is alive, and is asked for its right to be */
+  /** @param heartbeatMs how often a stream without records sends a sign of life, and its right to read is checked */
   constructor(feed: EventFeed, heartbeatMs = HEARTBEAT_MS) {
     this.#feed = feed;
     this.#heartbeatMs = heartbeatMs;
@@ -44,12 +44,12 @@ export class EventStreams {
       start: (controller) => {
         const send = (bytes: Uint8Array) => {
           if (!mayRead()) return end();
-          // A record of what went wrong with the question may have ended it meanwhile.
+          // A record of a fault in the check itself may have ended it meanwhile.
           if (!this.#open.has(end)) return;
           controller.enqueue(bytes);
           if ((controller.desiredSize ?? 0) > 0) return;
           stop();
-          // What waits for the reader is let go, too.
+          // Also frees what waits for the reader.
           controller.error(new SlowReader("the reader does not keep up"));
         };
         const unwatch = this.#feed.watch((record) => send(encode(record)));

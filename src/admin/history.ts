@@ -1,10 +1,10 @@
-// The last two minutes in numbers, once a second and in fixed memory, so that charts begin with them.
+// Numbers of the last two minutes, once a second and in fixed memory, with which charts begin.
 
-/** How many moments are remembered: two minutes of rates lie between them. */
+/** How many moments are kept: two minutes of rates are between them. */
 const LENGTH = 121;
 const STEP_MS = 1000;
 
-/** What only grows; the same names with rates per second. */
+/** Counts that only grow; also used for rates per second. */
 export interface Totals {
   readonly connections: number;
   readonly refusals: number;
@@ -43,7 +43,7 @@ export interface HistoryPoint {
   readonly rates: Totals;
 }
 
-/** Looks once a second from when it is made until it is stopped. */
+/** Takes numbers once a second until it is stopped. */
 export class History {
   readonly #atMs = new Float64Array(LENGTH);
   readonly #connections = new Float64Array(LENGTH);
@@ -53,7 +53,7 @@ export class History {
   /** How many moments there were. */
   #count = 0;
 
-  /** @param look what there is now; undefined when there is nothing to look at */
+  /** @param look returns the numbers of now; undefined if there are none yet */
   constructor(look: () => Moment | undefined) {
     this.#timer = setInterval(() => {
       const moment = look();
@@ -61,7 +61,7 @@ export class History {
     }, STEP_MS);
   }
 
-  /** Remembers a moment, and forgets the one before the last two minutes. */
+  /** Keeps a moment, and forgets the one before the last two minutes. */
   add({ connections_open, sessions_open, totals }: Moment, nowMs: number): void {
     const at = this.#count++ % LENGTH;
     this.#atMs[at] = nowMs;
@@ -70,7 +70,7 @@ export class History {
     TOTALS.forEach((name, i) => this.#totals[i]![at] = totals[name]);
   }
 
-  /** All that is remembered, the oldest first; nothing of the first moment, before which there is none. */
+  /** All points, oldest first. The first moment makes none, because rates need the one before. */
   report(nowMs: number): readonly HistoryPoint[] {
     const points: HistoryPoint[] = [];
     for (let i = Math.max(1, this.#count - LENGTH + 1); i < this.#count; i++) {

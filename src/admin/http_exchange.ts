@@ -1,4 +1,4 @@
-// One request and its answer on a connection of the admin listener (RFC 9112), each step of it under a deadline.
+// One request and its answer on a connection of the admin listener (RFC 9112), each step with a deadline.
 
 import { closeQuietly, isConnectionLost, writeAll } from "../firewall/byte_socket.ts";
 import { linger } from "../firewall/connection/linger.ts";
@@ -15,11 +15,11 @@ export interface AdminRequest {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Whether it is a request of HTTP/1.0, which only those for the health may be. */
+  /** Whether it is a request of HTTP/1.0, which only health checks may be. */
   readonly isOld: boolean;
-  /** Says that an administrator sent it, who is never cut in favour of others. */
+  /** Marks it as sent by an administrator: such a connection is never cut for others. */
   trust(): void;
-  /** Reads the body, `size` bytes of it; they are kept as they come. */
+  /** Reads the body of `size` bytes, as it comes. */
   readBody(size: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -30,9 +30,9 @@ export interface ExchangeTimeouts {
   readonly body: number;
   /** From the end of the head or the body to the answer. */
   readonly answer: number;
-  /** One piece of an answer: what waits in the network must not wait for ever. */
+  /** For one piece of an answer: a write must not wait for ever. */
   readonly write: number;
-  /** From the end of the answer until the peer ends, too. */
+  /** From the end of the answer until the peer ends its side. */
   readonly linger: number;
 }
 
@@ -48,15 +48,15 @@ export const EXCHANGE_TIMEOUTS: ExchangeTimeouts = {
 /** The longest head, in bytes: room for a token of 8 KiB. */
 export const MAX_HEAD_SIZE = 16_384;
 
-/** What may be asked for in HTTP/1.0, as the health checks of proxies often do. */
+/** What may be asked for in HTTP/1.0, as health checks of proxies often do. */
 const HEALTH_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-/** What is made room for at once; most heads and bodies are shorter. */
+/** The first buffer, in bytes; most heads and bodies are shorter. */
 const FIRST_SIZE = 2048;
-/** Where bytes go that nobody looks at. */
+/** Takes bytes that are not used. */
 const UNREAD = new Uint8Array(FIRST_SIZE);
 
-/** The headers that are looked at. */
+/** The headers that are read. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set([
   "accept",
   "authorization",
@@ -74,13 +74,13 @@ const LATE_BODY: Problem = { status: 408, detail: "the body did not come in time
 const LATE_ANSWER: Problem = { status: 503, detail: "the answer took too long" };
 const LONG_HEAD: Problem = { status: 431, detail: `a head has at most ${MAX_HEAD_SIZE} bytes` };
 
-/** Answers a request, or what is wrong with a head that is none. */
+/** Answers a request, or a broken head with its problem. */
 export type Answer = (request: AdminRequest | Problem) => Promise<Response>;
 
-/** The peer is gone, or was told that it is late: there is nobody left to answer. */
+/** The peer is gone, or was told that it is late: there is nobody to answer. */
 export class Lost extends Error {}
 
-/** Reads one request, has it answered, and closes: what comes after it is not read. */
+/** Reads one request, has it answered, and closes; more is not read. */
 export class HttpExchange implements AdminRequest {
   method = "";
   path = "";
@@ -103,7 +103,7 @@ export class HttpExchange implements AdminRequest {
     this.#timeouts = timeouts;
   }
 
-  /** Whose connection it is. */
+  /** The address of the peer. */
   get address(): string {
     return this.#conn.remoteAddr.hostname;
   }
@@ -117,13 +117,13 @@ export class HttpExchange implements AdminRequest {
     this.#isTrusted = true;
   }
 
-  /** Ends it whatever it is at. */
+  /** Ends it at any step. */
   cut(): void {
     clearTimeout(this.#timer);
     closeQuietly(this.#conn);
   }
 
-  /** All of it; rejects with what is no fault of the peer or the network. */
+  /** Runs the exchange. Rejects only with what is not the fault of the peer or the network. */
   async run(): Promise<void> {
     try {
       const problem = await this.#readHead();
@@ -137,7 +137,7 @@ export class HttpExchange implements AdminRequest {
     } catch (error) {
       if (!isLost(error)) throw error;
     } finally {
-      // Whoever is late is being told so, and is cut after that.
+      // A peer that is late is being told so, and cut after that.
       if (!this.#isLate) this.cut();
     }
   }
@@ -159,7 +159,7 @@ export class HttpExchange implements AdminRequest {
     return body;
   }
 
-  /** Undefined when the peer has ended without a request; a problem when it sent something else. */
+  /** Undefined if the peer has ended without a request; a problem if it sent something else. */
   async #readHead(): Promise<this | Problem | undefined> {
     this.#limit(this.#timeouts.head, LATE_HEAD);
     let bytes = new Uint8Array(FIRST_SIZE);
@@ -208,7 +208,7 @@ export class HttpExchange implements AdminRequest {
 
   async #stream(body: ReadableStream<Uint8Array>): Promise<void> {
     const reader = body.getReader();
-    // Who leaves shows it by ending its own side.
+    // A peer that leaves ends its own side.
     const left = this.#readToEnd().then(() => reader.cancel());
     try {
       for (;;) {
@@ -243,7 +243,7 @@ export class HttpExchange implements AdminRequest {
     await writeAll(this.#conn, bytes).catch(rethrowLost);
   }
 
-  /** Gives the next step its time; who exceeds it is cut, after it has been told if there is something to tell. */
+  /** Sets the deadline of the next step. A late peer is cut, after it got `problem`, if there is one. */
   #limit(ms: number, problem?: Problem): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -281,7 +281,7 @@ function isLost(error: unknown): boolean {
   return error instanceof Lost || error instanceof SlowReader;
 }
 
-/** How the end of a connection shows itself, whoever ended it, becomes a {@linkcode Lost}. */
+/** Turns errors that mean the end of the connection into a {@linkcode Lost}. */
 function rethrowLost(error: unknown): never {
   throw isConnectionLost(error) ? new Lost() : error;
 }

@@ -1,5 +1,5 @@
-// The admin listener's port: accepts few connections at once, goes on after every failure, and lets an administrator in
-// when the file descriptors have run out.
+// The port of the admin listener: accepts few connections at once, survives every failure, and lets administrators in
+// when file descriptors have run out.
 
 import { isOutOfDescriptors, MAX_ADMINISTRATORS } from "../core/descriptors.ts";
 import { StartError } from "../core/errors.ts";
@@ -9,16 +9,16 @@ import { closeQuietly } from "../firewall/byte_socket.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Answer, EXCHANGE_TIMEOUTS, type ExchangeTimeouts, HttpExchange } from "./http_exchange.ts";
 
-/** Pause after an accept that failed and nothing could be done about, in milliseconds. */
+/** Pause after a failed accept, in milliseconds, if nothing could be done about it. */
 const RETRY_MS = 100;
 
-/** The same where a descriptor has been let go, which is free in a moment. */
+/** The same where a descriptor was let go, which is free in a moment. */
 const SOON_MS = 10;
 
-/** Pause between two answers, in milliseconds: time for the peers of the endpoints. */
+/** Pause between two answers, in milliseconds, for the peers of the endpoints. */
 const ANSWER_PAUSE_MS = 2;
 
-/** While so many wait for their answers, nobody is accepted. */
+/** While this many wait for their answers, nobody is accepted. */
 const MAX_WAITING = MAX_ADMINISTRATORS / 2;
 
 /** How long `stop` waits for answers that are under way, in milliseconds. */
@@ -26,15 +26,15 @@ const STOP_DEADLINE_MS = 1000;
 
 /** What a listener is made of. */
 export interface HttpListenerOptions {
-  /** What it is called in the log. */
+  /** Its name in the log. */
   readonly name: "admin" | "metrics";
   /** An IP address and a port, 0 for a free one: `127.0.0.1:9090` or `[::1]:9090`. */
   readonly listen: string;
   readonly answer: Answer;
-  /** Told of what goes wrong and is neither the peer's fault nor the network's. */
+  /** Called with errors that are neither the peer's fault nor the network's. */
   readonly onFault: (error: unknown) => void;
   readonly log: Log;
-  /** Called when there are no descriptors for a connection; returns whether there may be some soon. */
+  /** Called when there is no descriptor for a connection; returns whether there may be one soon. */
   readonly onLack?: (() => boolean) | undefined;
   readonly timeouts?: Partial<ExchangeTimeouts> | undefined;
 }
@@ -48,7 +48,7 @@ export class HttpListener {
   readonly #listener: Deno.TcpListener;
   /** The oldest first. */
   readonly #exchanges = new Set<HttpExchange>();
-  /** Those whose request is read and not answered yet, in order, and how each goes on. */
+  /** Those whose request was read and not answered yet, in order, with what lets each go on. */
   readonly #waiting = new Map<HttpExchange, () => void>();
   readonly #accepting: Promise<void>;
   #answering: Promise<void> | undefined;
@@ -94,7 +94,7 @@ export class HttpListener {
         conn = await this.#listener.accept();
       } catch (error) {
         if (this.#isStopped) return;
-        // A peer that was gone before it was accepted is nobody's trouble.
+        // The peer was gone before it was accepted.
         if (error instanceof Deno.errors.ConnectionAborted) continue;
         const hint = "raise the limit (ulimit -n) or lower --max-connections";
         this.#options.log("server.accept_failed", {
@@ -108,13 +108,16 @@ export class HttpListener {
       }
       if (this.#exchanges.size >= MAX_ADMINISTRATORS && !this.#cutOldest()) closeQuietly(conn);
       else void this.#serve(conn);
-      // Or all that wait would be taken in this turn of the event loop.
+      // Otherwise all that wait would be accepted in one turn of the event loop.
       await pause(0);
       while (this.#waiting.size >= MAX_WAITING) await pause(ANSWER_PAUSE_MS);
     }
   }
 
-  /** One answer at a time, and a pause after each: however many ask at once, the peers' messages wait for one at most. */
+  /**
+   * One answer at a time, and a pause after each: however many requests there are, peers' messages wait for one at
+   * most.
+   */
   async #answerInTurn(exchange: HttpExchange, ...[request]: Parameters<Answer>): Promise<Response> {
     const turn = new Promise<void>((resolve) => this.#waiting.set(exchange, resolve));
     this.#answering ??= this.#giveTurns();
@@ -149,9 +152,9 @@ export class HttpListener {
   }
 
   /**
-   * Of the address that holds most connections, cuts the one that has been there longest; none that an administrator has
-   * or that is about to be answered. Returns whether there was one. So those who hold connections only cut each other,
-   * however slowly the head of somebody else comes from far away.
+   * Cuts the oldest connection of the address that has most, but none of an administrator and none about to be
+   * answered. Returns whether there was one. So a peer that holds many connections cuts only its own, however slowly
+   * somebody else's head comes.
    */
   #cutOldest(): boolean {
     const held = new Map<string, HttpExchange[]>();

@@ -1,4 +1,4 @@
-// The listener for machines: health and metrics, which nobody can change anything by, on any address.
+// The listener for machines: health and metrics, read only, on any address.
 
 import { StartError } from "../core/errors.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -10,12 +10,14 @@ import { createReadingRoutes } from "./monitor_routes.ts";
 import type { Problem } from "./problem.ts";
 import { RequestHandler } from "./request_handler.ts";
 
-/** How old the metrics may be, in milliseconds: a stranger who asks without end has them made once in this time. */
+/** How old the metrics may be, in milliseconds: however often they are asked for, they are made once in this time. */
 const MAX_AGE_MS = 1000;
 
-/** What a listener for machines is made of. */
+/** What a listener for machines needs. */
 export interface MetricsOptions extends MonitoredParts, Pick<HttpListenerOptions, "listen" | "timeouts"> {
-  /** The file with the token of those who may see the metrics; everybody may see them, and why the server is not ready, without one. */
+  /**
+   * The file with the token for the metrics, and for why the server is not ready; without one everybody may see both.
+   */
   readonly tokenFile?: string | undefined;
   readonly log: Log;
 }
@@ -24,7 +26,7 @@ export interface MetricsOptions extends MonitoredParts, Pick<HttpListenerOptions
 export interface MetricsServer {
   /** Where the metrics are: `http://0.0.0.0:9091/metrics`. */
   readonly url: string;
-  /** Reads the token again; a file that can't be used is logged and changes nothing. */
+  /** Reads the token file again; one that can't be used is logged and changes nothing. */
   reload(): void;
   /** Stops within a second, whatever is under way. */
   stop(): Promise<void>;
@@ -37,15 +39,15 @@ const NO_TOKEN: Problem = {
 };
 
 /**
- * Starts a listener for machines; it accepts requests when this returns. Any name in Host will do, for that is how a
- * container is reached.
+ * Starts a listener for machines; it accepts requests when this returns. It takes any Host, because containers are
+ * reached by any name.
  *
  * @throws {StartError} when the address can't be listened on, or the token's file can't be used
  */
 export function startMetrics(options: MetricsOptions): MetricsServer {
   const { tokenFile, log } = options;
   const token = tokenFile === undefined ? undefined : new MetricsToken(tokenFile);
-  // First: where it can't listen, nothing has begun that would have to be stopped. It asks nobody before this returns.
+  // First: if it can't listen, there is nothing to stop. It calls back only after this function returns.
   const listener = new HttpListener({
     ...options,
     name: "metrics",
@@ -83,7 +85,7 @@ export function startMetrics(options: MetricsOptions): MetricsServer {
   };
 }
 
-// A bearer holds no place against others, as an administrator does: a scrape is over at once, and a stuck one may go.
+// Unlike an administrator's, its connection is not protected: a scrape is over at once, and a stuck one may be cut.
 function mayRead({ headers }: AdminRequest, token: MetricsToken | undefined): boolean {
   return token === undefined || token.isIn(headers.get("authorization"));
 }

@@ -1,16 +1,16 @@
-// The token that a file holds for whoever reads the metrics.
+// The token in a file for readers of the metrics.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { StartError } from "../core/errors.ts";
 import { readRegularTextFile, UnreadableFile } from "../core/regular_file.ts";
 
-/** How long a file may be, in bytes. */
+/** How large the file may be, in bytes. */
 const MAX_FILE_SIZE = 4096;
 
-/** What can't be guessed, and can stand in a header (RFC 6750 §2.1). */
+/** Too long to guess, and valid in a header (RFC 6750 §2.1). */
 const TOKEN = /^[A-Za-z0-9\-._~+/]{16,}=*$/;
 
-/** One token, which is read again when somebody asks for that. */
+/** A token from a file, which can be read again. */
 export class MetricsToken {
   readonly #path: string;
   #digest: Uint8Array;
@@ -30,7 +30,7 @@ export class MetricsToken {
     this.#digest = this.#read();
   }
 
-  /** Whether the header Authorization has the token; takes as long for any other text of the same length. */
+  /** Whether the header Authorization has the token; takes the same time for any text of the same length. */
   isIn(authorization: string | undefined): boolean {
     const [, token] = /^bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
     return token !== undefined && timingSafeEqual(digest(token), this.#digest);

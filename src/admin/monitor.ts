@@ -1,4 +1,4 @@
-// How the program is: whether it accepts connections, and all that its parts have counted, read at one moment.
+// The state of the program: whether it accepts connections, and all counts of its parts, read at one moment.
 
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Readiness } from "../core/readiness.ts";
@@ -9,13 +9,13 @@ import type { Firewall } from "../firewall/firewall.ts";
 import { LoopLag } from "../telemetry/loop_lag.ts";
 import type { EventFeed } from "./event_feed.ts";
 
-/** What the administration needs of the firewall. */
+/** What administration needs of the firewall. */
 export type AdministeredFirewall = Pick<
   Firewall,
   "addresses" | "metrics" | "bans" | "ban" | "unban" | "connections" | "closeConnection" | "lackDescriptors"
 >;
 
-/** The parts of the program that are looked at. */
+/** The parts of the program that are monitored. */
 export interface MonitoredParts {
   readonly version: string;
   /** Whether the endpoints speak TLS. */
@@ -23,9 +23,9 @@ export interface MonitoredParts {
   /** Undefined until it has started. */
   readonly firewall: () => AdministeredFirewall | undefined;
   readonly readiness: Readiness;
-  /** Undefined where there are no tokens to judge. */
+  /** Undefined if tokens are not used. */
   readonly sessions: SessionRegistry | undefined;
-  /** The other nodes; there with --redis. */
+  /** The other nodes; set with --redis. */
   readonly cluster?: Cluster | undefined;
   readonly counters: SecureCounters;
   readonly feed: EventFeed;
@@ -46,7 +46,7 @@ export interface Snapshot {
   readonly residentBytes: number;
 }
 
-/** Looks at the parts of the program; measures the lag of the event loop from when it is made until it is stopped. */
+/** Monitors the parts of the program; measures the lag of the event loop until it is stopped. */
 export class Monitor {
   readonly parts: MonitoredParts;
   /** When the process started, in milliseconds since the Unix epoch. */
@@ -66,7 +66,7 @@ export class Monitor {
   /** Reads everything. */
   read(): Snapshot {
     const { rss, heapUsed } = Deno.memoryUsage();
-    // Without a file descriptor to ask the system it is 0.
+    // It is 0 when there is no file descriptor left to read it.
     if (rss > 0) this.#residentBytes = rss;
     return {
       atMs: performance.now(),

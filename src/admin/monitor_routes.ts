@@ -1,4 +1,4 @@
-// The routes that show how the program is: health, metrics, status, log records, the page.
+// The routes that show the state of the program: health, metrics, status, log records, the page.
 
 import { formatTime } from "../core/shown.ts";
 import { formatMetrics, METRICS_CONTENT_TYPES, type MetricsForm } from "../telemetry/metrics_text.ts";
@@ -21,9 +21,9 @@ export interface MonitorRouteOptions {
   readonly monitor: Monitor;
   readonly streams: EventStreams;
   readonly history: History;
-  /** The word that the token of an administrator must have. */
+  /** The scope that the token of an administrator must have. */
   readonly scope: string;
-  /** Whether the bearer of a token that was accepted before may still read. */
+  /** Whether the bearer of an accepted token may still read. */
   readonly mayStillRead: (identity: NonNullable<Parameters<Route["answer"]>[0]["identity"]>) => boolean;
 }
 
@@ -33,12 +33,12 @@ const TOO_MANY_STREAMS: Problem = {
   headers: { "retry-after": "5" },
 };
 
-/** How the three routes for machines differ from one listener to another. */
+/** How the three routes for machines differ between listeners. */
 export interface ReadingOptions {
   readonly isMetricsPublic: boolean;
-  /** Whether everybody may know why the program is not ready. */
+  /** Whether everybody may see why the program is not ready. */
   readonly isReasonPublic: boolean;
-  /** How old the metrics may be, in milliseconds: who asks more often than that costs no more. */
+  /** How old the metrics may be, in milliseconds: asking more often costs no more. */
   readonly maxAgeMs: number;
 }
 
@@ -89,7 +89,7 @@ export function createMonitorRoutes(options: MonitorRouteOptions): readonly Rout
   ];
 }
 
-/** Who else there is, where there can be others; none are told while they can't be asked. */
+/** All nodes, with --redis; none while they can't be asked. */
 async function nodesOf(cluster: Cluster | undefined): Promise<Pick<Status, "nodes">> {
   return cluster === undefined ? {} : { nodes: await listNodes(cluster) ?? [] };
 }
@@ -109,7 +109,7 @@ function answerReady(monitor: Monitor, isReasonPublic: boolean): Response {
   });
 }
 
-/** The metrics as text, made anew when they are too old. */
+/** The metrics as text, made again when they are too old. */
 class RecentMetrics {
   readonly #monitor: Monitor;
   readonly #maxAgeMs: number;
@@ -134,7 +134,7 @@ function answerMetrics(metrics: RecentMetrics, request: AdminRequest): Response 
   const accept = request.headers.get("accept");
   const open = welcomeOf(accept, "application/openmetrics-text", "1.0.0");
   const plain = welcomeOf(accept, "text/plain", "0.0.4");
-  // Who understands OpenMetrics says so by name; a wildcard gets what everybody understands.
+  // OpenMetrics only for those who name it; a wildcard gets what everybody understands.
   const isOpenMetrics = open.isNamed && open.quality > 0 && open.quality >= plain.quality;
   const form = isOpenMetrics ? "openMetrics" : "prometheus";
   return new Response(metrics.text(form), { headers: { "content-type": METRICS_CONTENT_TYPES[form] } });

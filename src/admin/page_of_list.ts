@@ -1,12 +1,12 @@
-// Lists in pages: a client can ask for some of them, and no answer is larger than a page.
+// Lists in pages, so that no answer is larger than a page.
 
 import { isProblem, type Problem } from "./problem.ts";
 import { jsonTextResponse } from "./route.ts";
 
-/** The most items of a page, and how many there are unless a request says less. */
+/** The most items of a page, and the default. */
 export const MAX_PAGE_LENGTH = 1000;
 
-/** No item is added to a page that has this many characters of JSON. */
+/** A page with this many characters of JSON is full. */
 export const FULL_PAGE_SIZE = 1024 * 1024;
 
 /** The longest cursor. */
@@ -14,23 +14,23 @@ const MAX_CURSOR_LENGTH = 256;
 
 /** How a list is paged. */
 export interface PagedList<Item> {
-  /** What the list is called in the answer. */
+  /** The name of the list in the answer. */
   readonly name: string;
   readonly items: readonly Item[];
-  /** The items' order, which must not change while there are more or less of them; no two have the same key. */
+  /** Gives the order of the items, which must not change as items come and go; no two have the same key. */
   readonly keyOf: (item: Item) => string;
   /** The time in a key that `timeKey` makes, for a list so long that a key for each item would take too long. */
   readonly timeOf?: (item: Item) => number;
   readonly describe: (item: Item) => unknown;
-  /** Whether others have more that could not be asked; false if left out. */
+  /** Whether other nodes, which could not be asked, may have more; false if left out. */
   readonly isPartial?: boolean;
   /** The node whose items these are alone, where the others have some that nobody asks for. */
   readonly node?: string | undefined;
 }
 
 /**
- * Answers with the page that the query asks for: `limit` for the number of items, `after` for what `next` was in the page
- * before. Without a `next` it is the last one. Items that come and go meanwhile shift nothing.
+ * Answers with the page that the query asks for: `limit` is the number of items, `after` the `next` of the page before.
+ * The last page has no `next`. Items that come and go meanwhile shift nothing.
  */
 export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>): Response | Problem {
   const page = readPage(query);
@@ -51,13 +51,13 @@ export function pageResponse<Item>(query: URLSearchParams, list: PagedList<Item>
   return jsonTextResponse(`{"${name}":[${parts.join(",")}]${next}${partial}${place}}`);
 }
 
-/** Which page is asked for. */
+/** The page that is asked for. */
 export interface Page {
   readonly limit: number;
   readonly after: string;
 }
 
-/** Reads which page a query asks for. */
+/** Reads the page that a query asks for. */
 export function readPage(query: URLSearchParams): Page | Problem {
   const limit = query.get("limit") ?? String(MAX_PAGE_LENGTH);
   if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_PAGE_LENGTH) {
@@ -75,7 +75,10 @@ interface Keyed<Item> {
   readonly item: Item;
 }
 
-/** The first items after a key, one more than the limit if there are more; sorting all of a long list would take too long. */
+/**
+ * The first items after a key, one more than the limit if there are more. Sorting all of a long list would take too
+ * long.
+ */
 function firstItems<Item>(
   { items, keyOf, timeOf }: PagedList<Item>,
   { limit, after }: Page,
@@ -90,7 +93,7 @@ function firstItems<Item>(
     const key = keyOf(item);
     if (key <= after || (first.length > limit && key > first.at(-1)!.key)) continue;
     let low = 0;
-    // Most lists are in order: then this ends at once.
+    // Most lists are in order already: then this ends at once.
     for (let high = first.length; low < high;) {
       const middle = high === first.length ? high - 1 : (low + high) >> 1;
       if (first[middle]!.key < key) low = middle + 1;
@@ -102,7 +105,7 @@ function firstItems<Item>(
   return first;
 }
 
-/** A key that puts items in the order of their times, in milliseconds since the Unix epoch. */
+/** A key that sorts items by time, in milliseconds since the Unix epoch. */
 export function timeKey(ms: number, id: string): string {
   return `${String(Math.floor(ms)).padStart(16, "0")}-${id}`;
 }

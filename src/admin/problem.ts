@@ -9,7 +9,7 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Every status that a problem can have, with its name in RFC 9110 or, for 431, in RFC 6585. */
+/** Every status of a problem, with its name in RFC 9110 or, for 431, in RFC 6585. */
 export const TITLES = {
   400: "Bad Request",
   401: "Unauthorized",
@@ -29,7 +29,7 @@ export const TITLES = {
   505: "HTTP Version Not Supported",
 } as const;
 
-/** Said of what needs the firewall, which has not started yet. */
+/** For what needs the firewall while it has not started yet. */
 export const STARTING: Problem = {
   status: 503,
   detail: "the server is starting",
@@ -45,7 +45,7 @@ export function problemResponse({ status, detail, field, headers = {} }: Problem
   });
 }
 
-/** Whether a handler's result is a problem. */
+/** Whether a result is a problem. */
 export function isProblem<Value extends object>(value: Value | Problem): value is Problem {
   return "status" in value && "detail" in value;
 }

@@ -1,9 +1,9 @@
-// Reads the fields of a body by a schema, and names the one that is wrong.
+// Reads the fields of a body by a schema, and names a wrong one.
 
 import * as v from "valibot";
 import type { Problem } from "./problem.ts";
 
-/** What a body says, or the problem that names the first wrong field; what was sent is not repeated. */
+/** The fields of a body, or a problem that names the first wrong one; never repeats what was sent. */
 export function readFields<Schema extends v.GenericSchema>(
   schema: Schema,
   json: unknown,

@@ -1,4 +1,4 @@
-// What every request to the admin listener must keep: Host and Origin, and a body only where one belongs.
+// The checks of every request to the admin listener: Host, Origin, and a body only where one belongs.
 
 import { parseStrictJson } from "../core/strict_json.ts";
 import { isLoopback } from "../firewall/admission/network_set.ts";
@@ -10,16 +10,16 @@ export const MAX_BODY_SIZE = 64 * 1024;
 
 const MAX_PORT = 65_535;
 
-/** What may be a loopback address, and a port, if there is one; IPv6 has brackets (RFC 3986 §3.2.2). */
+/** Perhaps a loopback address, and perhaps a port; IPv6 has brackets (RFC 3986 §3.2.2). */
 const HOST = /^(\[::1\]|localhost|[\d.]{7,15})(?::(\d{0,5}))?$/i;
 
 /**
- * Refuses a Host that is no loopback address (421), against DNS rebinding, where a page of another site has its own
- * name point here. Any port will do: the listener may be reached through a tunnel.
+ * Refuses a Host that is not a loopback address (421), against DNS rebinding, where another site's name points here.
+ * Any port will do: the listener may be reached through a tunnel.
  */
 export function checkHost({ headers, isOld }: AdminRequest): Problem | undefined {
   const host = headers.get("host");
-  // Browsers, against which this is, always send it.
+  // Browsers, which this is about, always send it.
   if (host === undefined && isOld) return undefined;
   if (host === undefined) return { status: 400, detail: "the header Host is missing" };
   const [, name = "", port = ""] = HOST.exec(host) ?? [];
@@ -33,17 +33,17 @@ export function hostOf({ headers }: AdminRequest): string {
   return HOST.exec(headers.get("host") ?? "")?.[1] ?? "";
 }
 
-/** Refuses the pages of other origins (403); nothing is shared with them, and this listener's own page is no other. */
+/** Refuses the pages of other origins (403). This listener's own page is not one. */
 export function checkOrigin({ headers }: AdminRequest): Problem | undefined {
   const origin = headers.get("origin");
   if (origin === undefined || origin === `http://${headers.get("host")}`) return undefined;
   return { status: 403, detail: "pages of other origins may not use this listener" };
 }
 
-/** Refuses a body where none belongs, and one that is not JSON, has no length or is too large where one does. */
+/** Refuses a body where none belongs; where one does, refuses one that is not JSON, has no length or is too large. */
 export function checkBodyHead({ headers }: AdminRequest, takesBody: boolean): Problem | undefined {
   const size = headers.get("content-length") ?? "0";
-  // What can be read in two ways could hide another request from a proxy (RFC 9112 §6.3).
+  // A body whose length is unclear could hide another request from a proxy (RFC 9112 §6.3).
   if (!/^\d{1,15}$/.test(size)) return { status: 400, detail: "the header Content-Length must be a number" };
   const isEncoded = headers.has("transfer-encoding");
   if (!takesBody) {

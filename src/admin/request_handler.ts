@@ -1,4 +1,4 @@
-// What every request to a listener of administrators goes through, and that nothing that is asked can end it.
+// Answers every request to an administrative listener, and contains its faults.
 
 import type { Identity } from "../auth/token.ts";
 import { Containment } from "../telemetry/containment.ts";
@@ -11,16 +11,16 @@ import { findRoutes, type Route } from "./route.ts";
 /** What a handler is made of. */
 export interface RequestHandlerOptions {
   readonly routes: readonly Route[];
-  /** What is wrong with a request before anybody looks at what it asks for; `isHealth` says that it asks for `/healthz`. */
+  /** Checks a request before it is looked at further; `isHealth` says that it asks for `/healthz`. */
   readonly guard: (request: AdminRequest, isHealth: boolean) => Problem | undefined;
-  /** Who sent a request for what is not public; nothing if that need not be known. */
+  /** Who sent a request that is not public; undefined if that does not matter. */
   readonly authorize: (request: AdminRequest) => Promise<Identity | Problem | undefined>;
-  /** What each refusal that is more than a mistake is called in the log: 401, 403 and 421. */
+  /** The event for refusals that may be attacks: 401, 403 and 421. */
   readonly refusal: "admin.refused" | "metrics.refused";
   readonly log: Log;
 }
 
-// Nothing is kept by caches or read by other sites, and nothing that is shown can load or run anything.
+// No caching, nothing for other sites, and nothing that is shown can load or run anything.
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy":
@@ -72,7 +72,7 @@ export class RequestHandler {
 
   async #answer(request: AdminRequest): Promise<Response | Problem> {
     const { found, item } = findRoutes(this.#options.routes, request.path);
-    // RFC 9110 §9.3.2: the same answer, of which only the head is sent.
+    // RFC 9110 §9.3.2: the answer to GET, without its body.
     const wanted = request.method === "HEAD" ? "GET" : request.method;
     const isHealth = wanted === "GET" && found.some(({ path }) => path === "/healthz");
     const unwelcome = this.#options.guard(request, isHealth);
@@ -91,7 +91,7 @@ export class RequestHandler {
     if (wrongBody !== undefined) return wrongBody;
     const body = takesBody ? await readJsonBody(request) : { json: {} };
     if (isProblem(body)) return body;
-    // Not before: who only pretends to send a body holds no place against others.
+    // Only now: who only pretends to send a body must not be protected.
     if (identity !== undefined) request.trust();
 
     const result = await route.answer({ request, item, identity, json: body.json });

@@ -1,4 +1,4 @@
-// What a route of the admin listener is, and how one is found.
+// The routes of the admin listener.
 
 import type { Identity } from "../auth/token.ts";
 import type { AdminRequest } from "./http_exchange.ts";
@@ -7,7 +7,7 @@ import type { Problem } from "./problem.ts";
 /** A request that may be answered. */
 export interface Call {
   readonly request: AdminRequest;
-  /** The part of the path where the route has `*`, decoded; otherwise empty. */
+  /** The part of the path for the route's `*`, decoded; empty without one. */
   readonly item: string;
   /** The body of a route that takes one. */
   readonly json: Readonly<Record<string, unknown>>;
@@ -15,7 +15,7 @@ export interface Call {
   readonly identity: Identity | undefined;
 }
 
-/** One method of one path; what answers GET answers HEAD, too (RFC 9110 §9.3.2). */
+/** One method of one path; GET also answers HEAD (RFC 9110 §9.3.2). */
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path; `*` at its end stands for one segment of any text. */
@@ -32,7 +32,7 @@ export function jsonResponse(value: unknown, init: ResponseInit = {}): Response 
   return jsonTextResponse(JSON.stringify(value), init);
 }
 
-/** A response with a text that is JSON already. */
+/** A response with a text of JSON. */
 export function jsonTextResponse(text: string, init: ResponseInit = {}): Response {
   return new Response(`${text}\n`, {
     ...init,
@@ -40,12 +40,12 @@ export function jsonTextResponse(text: string, init: ResponseInit = {}): Respons
   });
 }
 
-/** The response to what was done and has nothing to show. */
+/** The response to a change without a result. */
 export function emptyResponse(): Response {
   return new Response(null, { status: 204 });
 }
 
-/** The routes with a path, and what stands for its `*`; undefined when the text there can't be decoded. */
+/** The routes for a path, and the text for `*`; undefined if that can't be decoded. */
 export function findRoutes(
   routes: readonly Route[],
   path: string,

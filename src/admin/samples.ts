@@ -1,4 +1,4 @@
-// Turns what was counted into the samples of the metrics.
+// Turns counts into samples of metrics.
 
 import { ABNORMAL_CLOSURE, CLOSE_CODES, NO_STATUS_RECEIVED } from "../protocol/close_code.ts";
 import { countOf } from "../telemetry/histogram.ts";
@@ -10,7 +10,7 @@ import type { Monitor, Snapshot } from "./monitor.ts";
 
 type Labels = Sample["labels"];
 
-/** What a close code is called in labels: itself if it is registered, for a peer can choose from a thousand others. */
+/** The label of a close code: the code if it is registered, because a peer can choose from a thousand others. */
 export function closeLabel(code: number): string {
   const isRegistered = Object.hasOwn(CLOSE_CODES, code) || code === ABNORMAL_CLOSURE ||
     code === NO_STATUS_RECEIVED;
@@ -27,7 +27,7 @@ export function sumByLabel<Key>(
   return sums;
 }
 
-/** The samples of all metrics. What the firewall counts is left out until it has started. */
+/** The samples of all metrics. Those of the firewall are left out until it has started. */
 export function collectSamples(monitor: Monitor, snapshot: Snapshot): Samples {
   const { version, sessions, counters, feed, lostRecords } = monitor.parts;
   const { firewall } = snapshot;

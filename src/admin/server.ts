@@ -1,4 +1,4 @@
-// The admin listener: what may be asked of it, and by whom.
+// The admin listener: its routes, and who may use them.
 
 import type { Identity } from "../auth/token.ts";
 import type { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
@@ -17,10 +17,10 @@ import { RequestHandler } from "./request_handler.ts";
 import { createSessionRoutes } from "./session_routes.ts";
 import { readMoment } from "./status.ts";
 
-/** What an admin listener is made of. */
+/** What an admin listener needs. */
 export interface AdminOptions
   extends AccessOptions, MonitoredParts, Pick<HttpListenerOptions, "listen" | "timeouts"> {
-  /** How long a ban lasts unless the request says otherwise, in milliseconds. */
+  /** How long a ban lasts by default, in milliseconds. */
   readonly banTimeMs: number;
   readonly sessions: SessionRegistry;
   readonly log: Log;
@@ -40,7 +40,7 @@ export interface AdminServer {
  * @throws {StartError} when the address can't be listened on
  */
 export function startAdmin(options: AdminOptions): AdminServer {
-  // First: where it can't listen, nothing has begun that would have to be stopped. It asks nobody before this returns.
+  // First: if it can't listen, there is nothing to stop. It calls back only after this function returns.
   const listener = new HttpListener({
     ...options,
     name: "admin",
@@ -51,7 +51,7 @@ export function startAdmin(options: AdminOptions): AdminServer {
   const monitor = new Monitor(options);
   const streams = new EventStreams(options.feed);
   const history = new History(() => readMoment(options));
-  /** Asked by those who write records. */
+  /** Called by those who write records. */
   const mayStillRead = (identity: Identity): boolean => {
     try {
       return identity.expiresAtMs > Date.now() && !options.isRevoked(identity);

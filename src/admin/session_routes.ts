@@ -15,13 +15,13 @@ import { pageResponse, timeKey } from "./page_of_list.ts";
 import { readFields } from "./read_fields.ts";
 import { emptyResponse, jsonResponse, type Route } from "./route.ts";
 
-/** How long a revocation lasts unless somebody says otherwise, in seconds: as long as any token that we make. */
+/** How long a revocation lasts by default, in seconds: longer than usual tokens. */
 const DEFAULT_REVOCATION_TTL_S = 365 * 86_400;
 
-/** The most that all revocations together may take in memory, in bytes: some 100,000 by ids of the usual length. */
+/** The most memory for all revocations, in bytes: some 100,000 with ids of the usual length. */
 export const MAX_REVOCATIONS_SIZE = 32 * 1024 * 1024;
 
-/** What one takes besides its texts, in bytes. */
+/** The memory of one besides its texts, in bytes. */
 const REVOCATION_SIZE = 256;
 
 /** What these routes need. */
@@ -145,7 +145,7 @@ async function takeBack(
   }
 }
 
-/** What revocations take in memory, roughly, in bytes. */
+/** The memory that revocations take, roughly, in bytes. */
 function sizeOf(revocations: readonly Revocation[]): number {
   let size = 0;
   for (const { value, jtis } of revocations) {
@@ -155,18 +155,18 @@ function sizeOf(revocations: readonly Revocation[]): number {
   return size;
 }
 
-/** Whether SQLite, or the file system below it, says that it could not write. */
+/** Whether an error says that SQLite, or the file system, could not write. */
 function isStorageFailure(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR";
 }
 
-/** The form in which sessions have the name; as it is if no session can have it. */
+/** The name as sessions have it; unchanged if no session can have it. */
 function nameOf(text: string): string {
   const user = readUserName(text);
   return user.ok ? user.name : text;
 }
 
-/** Where something is, where there is more than one node. */
+/** The node of something, if there are several. */
 function nodeOf(node: string | undefined): { readonly node?: string } {
   return node === undefined ? {} : { node };
 }

@@ -11,7 +11,7 @@ import { closeLabel, sumByLabel } from "./samples.ts";
 /** One endpoint. */
 export interface EndpointStatus {
   readonly name: string;
-  /** Where peers connect to: `ws://127.0.0.1:8765/`. */
+  /** The URL for peers: `ws://127.0.0.1:8765/`. */
   readonly url: string;
   readonly connections_open: number;
   readonly send_queue_bytes: number;
@@ -20,19 +20,19 @@ export interface EndpointStatus {
   readonly rates: Totals;
 }
 
-/** One of somebody else's servers. */
+/** One upstream. */
 export interface UpstreamStatus {
   readonly name: string;
-  /** Whether it is used, and not left out for a time. */
+  /** Whether it is in use; false while it is left out for a time. */
   readonly up: boolean;
   readonly connections_open: number;
-  /** Attempts to connect since the start, by what became of them. */
+  /** Attempts to connect since the start, by result. */
   readonly connects: Readonly<Record<string, number>>;
-  /** How long those that succeeded took on average, in seconds; 0 without any. */
+  /** How long successful ones took on average, in seconds; 0 without any. */
   readonly connect_seconds_mean: number;
 }
 
-/** The answer to `GET /status`, without what depends on who asks. Times in seconds, sizes in bytes. */
+/** The answer to `GET /status`. Times in seconds, sizes in bytes. */
 export interface Status {
   readonly version: string;
   readonly uptime_seconds: number;
@@ -43,7 +43,7 @@ export interface Status {
   readonly totals: Totals;
   readonly rates: Totals;
   readonly rates_window_seconds: number;
-  /** Somebody else's servers; empty where there are none. */
+  /** The upstreams; empty if there are none. */
   readonly upstreams: readonly UpstreamStatus[];
   /** Since the start, by reason, close code, rule and result. */
   readonly refusals: Readonly<Record<string, number>>;
@@ -60,7 +60,7 @@ export interface Status {
   readonly nodes?: readonly NodeStatus[];
 }
 
-/** The shortest window of rates: a shorter one shows noise. */
+/** The shortest window for rates, in milliseconds: a shorter one shows noise. */
 const MIN_WINDOW_MS = 900;
 
 const NOTHING: Totals = {
@@ -79,7 +79,7 @@ interface Reading {
   readonly totals: ReadonlyMap<string, Totals>;
 }
 
-/** Makes statuses; rates are those since a status that was asked for about a second before, by whomever. */
+/** Makes statuses. Rates are since a status that was asked for about a second before, by anybody. */
 export class StatusReporter {
   readonly #monitor: Monitor;
   /** The last two readings that are at least a window apart. */
@@ -152,7 +152,7 @@ export class StatusReporter {
 
   /** Remembers a reading, and returns the one to compare it with. */
   #moveOn(reading: Reading): Reading {
-    // Until the firewall has started there is nothing to compare the next one with.
+    // Until the firewall has started there is nothing to compare with.
     if (reading.totals.size > 0 && reading.atMs - this.#latest.atMs >= MIN_WINDOW_MS) {
       this.#previous = this.#latest;
       this.#latest = reading;
@@ -170,7 +170,7 @@ export function endpointUrl(
   return `${isSecure ? "wss" : "ws"}://${host}:${port}/`;
 }
 
-/** What there is to remember of now, all endpoints together; undefined until the firewall has started. */
+/** The current moment, all endpoints together; undefined until the firewall has started. */
 export function readMoment({ firewall, sessions }: MonitoredParts): Moment | undefined {
   const metrics = firewall()?.metrics();
   if (metrics === undefined) return undefined;

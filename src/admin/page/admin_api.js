@@ -1,11 +1,11 @@
-// How the monitor asks this server: with the token of an administrator, which is kept in memory only.
+// Sends the monitor's requests to this server, with an administrator's token, which is kept in memory only.
 
 const ANSWER_TIMEOUT_MS = 5000;
 
-/** The token, and what ends the watching; `stop` is undefined while nothing is watched. */
+/** The token, and the function that ends watching; `stop` is undefined while nothing is watched. */
 export const watched = { token: "", stop: undefined };
 
-/** Asks this server; throws what it answers when that is a problem. */
+/** Sends a request to this server; throws its answer if that is a problem. */
 export async function ask(path, init = {}) {
   const { token, stop } = watched;
   if (stop === undefined) throw new Error("nothing is watched any more");
@@ -18,7 +18,7 @@ export async function ask(path, init = {}) {
       : AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
   });
   if (response.ok) return response;
-  // A browser that was held up opened the connection long before it had something to say.
+  // A slow browser may open the connection long before it sends the request.
   if (response.status === 408 && !init.isAgain) return await ask(path, { ...init, isAgain: true });
   const { detail = response.statusText } = await response.json().catch(() => ({}));
   throw Object.assign(new Error(detail), { status: response.status });

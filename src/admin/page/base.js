@@ -18,7 +18,7 @@ export function element(name, properties, ...children) {
 export function say(id, text, mood = "") {
   const state = byId(id);
   state.className = `state ${mood}`;
-  // An unchanged text is not read out again.
+  // A screen reader reads every set text, even an unchanged one.
   if (state.textContent !== text) state.textContent = text;
 }
 
@@ -45,7 +45,7 @@ export function timeOf(date) {
   return date.toTimeString().slice(0, 8);
 }
 
-/** The time alone today, with the date on another day. */
+/** The time, with the date if that is not today. */
 export function momentOf(date) {
   return date.toDateString() === new Date().toDateString()
     ? timeOf(date)

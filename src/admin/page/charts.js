@@ -1,9 +1,9 @@
-// The last two minutes as lines: first what the server remembers, then what it says once a second.
+// Charts of the last two minutes: first the server's history, then its status once a second.
 
 import { byId, decimals, element, formatBytes } from "./base.js";
 
 const CHART_MS = 120_000;
-/** Where nothing was known for so long there is no line. */
+/** Over a longer gap there is no line. */
 const GAP_MS = 5000;
 
 export const perSecond = (rate) => `${decimals.format(rate)}/s`;
@@ -38,12 +38,12 @@ const CHARTS = [
 let points = [];
 const drawings = [];
 
-/** Whether it is long ago that anything was drawn. */
+/** Whether the charts were not drawn for long. */
 export function isChartOld() {
   return performance.now() - (points.at(-1)?.atMs ?? 0) > GAP_MS / 2;
 }
 
-/** Begins anew with what the server remembers. */
+/** Begins again with the server's history. */
 export function startCharts(history) {
   const nowMs = performance.now();
   points = history.map((status) => ({ atMs: nowMs - status.seconds_ago * 1000, status }));

@@ -9,14 +9,14 @@ const RETRY_MS = 1000;
 /** The least severe first. */
 const LEVELS = ["debug", "info", "warning", "error", "fatal"];
 
-/** The newest last, each as the server sent it. */
+/** The records as the server sent them, newest last. */
 let kept = [];
 
 export async function readEvents({ signal }) {
   while (!signal.aborted) {
     try {
       const response = await ask("/events", { headers: { accept: "text/event-stream" }, isStream: true });
-      // The stream begins with what the server keeps, so one that was started anew shows its own.
+      // The stream begins with all records that the server keeps.
       kept = [];
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";

@@ -1,4 +1,4 @@
-// The lists that an operator works with: who is there, and who may not be. What changes something asks before.
+// The lists of the page: connections, sessions, bans and revocations. Every change asks first.
 
 import { askJson, change } from "./admin_api.js";
 import { apart, byId, element, formatBytes, formatDuration, momentOf, say, visible } from "./base.js";
@@ -16,7 +16,7 @@ const BAN_TIMES = { "10 minutes": 600, "1 hour": 3600, "1 day": 86_400, "30 days
 const REVOCATION_TIMES = { "1 hour": 3600, "1 day": 86_400, "30 days": 2_592_000, "1 year": 31_536_000 };
 
 let order = "age";
-/** What each connection had moved when it was last listed, and when that was. */
+/** The byte counts of each connection when it was last listed, and when that was. */
 let moved = new Map();
 
 /** A long name is cut; the row's title has all of it. */

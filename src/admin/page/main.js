@@ -1,4 +1,4 @@
-// What starts the page.
+// Starts the page.
 
 import { startMonitor } from "./monitor.js";
 import { startPlayground } from "./playground.js";

@@ -1,4 +1,4 @@
-// The monitor: who watches and until when, how the server is, and its counts since the start.
+// The monitor: the token and its end, the state of the server, and its counts since the start.
 
 import { askJson, watched } from "./admin_api.js";
 import { byId, decimals, element, facts, formatBytes, formatDuration, momentOf, pause, say } from "./base.js";
@@ -9,7 +9,7 @@ import { refreshLists, startLists } from "./lists.js";
 const POLL_MS = 1000;
 /** Lists cost the server more than its status does. */
 const LISTS_EVERY = 3;
-/** From when on another token is asked for. */
+/** How long before its end another token is asked for, in seconds. */
 const ENDS_SOON_S = 300;
 
 const TILES = {
@@ -73,7 +73,7 @@ function showStatus(status) {
   showCounts(status);
 }
 
-/** Says until when the token is good, and asks for another one in time. */
+/** Shows until when the token is valid, and asks for another one in time. */
 function showTokenEnd(end) {
   const seconds = (end - Date.now()) / 1000;
   const isSoon = seconds <= ENDS_SOON_S;

@@ -1,4 +1,4 @@
-// The page at `/`: one document that needs nothing else, and the policy that keeps it so.
+// The page at `/`: one document that loads nothing else, and the policy that ensures it.
 
 import { createHash } from "node:crypto";
 import { flagOf } from "../../core/settings/settings.ts";
@@ -21,7 +21,7 @@ import main from "./main.js" with { type: "text" };
 import monitor from "./monitor.js" with { type: "text" };
 import playground from "./playground.js" with { type: "text" };
 
-/** What differs from one server, and one request, to the next. */
+/** What depends on the server and the request. */
 export interface PageOptions {
   readonly version: string;
   /** Whether the endpoints speak TLS. */
@@ -41,7 +41,7 @@ const SCRIPT = [base, api, playground, charts, lists, events, monitor, main]
 const STYLE_SOURCE = sourceOf(STYLE);
 const SCRIPT_SOURCE = sourceOf(SCRIPT);
 
-// Where a listener takes all addresses of the machine, the browser goes to the one that it came here by.
+// If an endpoint listens on all addresses, the browser uses the host by which it came here.
 const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
 const CODES = Object.fromEntries(
@@ -52,7 +52,7 @@ const CODES = Object.fromEntries(
   }),
 );
 
-/** What each rule that a peer can break asks for. */
+/** What each rule for peers asks for. */
 const RULES = Object.fromEntries(
   Object.entries({ ...REFUSAL_RULES, ...FRAME_RULES, ...LIMITS }).map((
     [name, { meaning }],
@@ -61,7 +61,7 @@ const RULES = Object.fromEntries(
 
 const TOKEN_COMMAND = typed("wsward token create --user NAME");
 
-/** What each method of a session can be tried with. */
+/** An example for each method of a session. */
 const EXAMPLES = Object.fromEntries(METHODS.map(({ name, example = null }) => [name, example]));
 
 /** The page, with a Content-Security-Policy that lets it run its own script and reach this server only. */
@@ -98,7 +98,7 @@ function policy(
   addresses: readonly { readonly hostname: string; readonly port: number }[],
   scheme: string,
 ): string {
-  // A source of a policy can't name an IPv6 address (CSP Level 3 §2.3.1): its port has to do.
+  // A policy can't name an IPv6 address (CSP Level 3 §2.3.1), so any host with its port is allowed.
   const sources = addresses.map(({ hostname, port }) =>
     `${scheme}://${hostname.includes(":") ? "*" : hostname}:${port}`
   );
@@ -111,7 +111,7 @@ function policy(
     "frame-ancestors 'none'",
     "base-uri 'none'",
     "form-action 'none'",
-    // Text can't become markup: the browser refuses what could do that.
+    // The browser refuses to turn text into markup.
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ].join("; ");

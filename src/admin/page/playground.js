@@ -1,4 +1,4 @@
-// The playground: one WebSocket to one endpoint, and what goes to and fro.
+// The playground: one WebSocket to one endpoint, and its messages.
 
 import { byId, decimals, element, facts, quoted, say, timeOf } from "./base.js";
 
@@ -8,7 +8,7 @@ const MAX_SHOWN_BYTES = 256;
 const MEASURED_ROUND_TRIPS = 10;
 
 let socket;
-/** What was sent and has no reply yet, the oldest first: the server answers in order. */
+/** Sent messages without a reply, oldest first: the server answers in order. */
 let pending = [];
 let lastId = 0;
 
@@ -54,7 +54,7 @@ function showEndpoints() {
   else first.checked = true;
 }
 
-/** Whether it is one that asks for a token: the secure one, or somebody's own server behind this one. */
+/** Whether an endpoint asks for a token: the secure one, or an upstream. */
 function takesToken(endpoint) {
   return endpoint !== undefined && endpoint.name !== "echo";
 }
@@ -196,7 +196,7 @@ async function send() {
   addEntry("sent", "Sent", `${timeOf(new Date())}, ${size}`, text);
 }
 
-/** A browser can't send a Ping: a small message and its echo are the next best thing. */
+/** A browser can't send a Ping, so a small message and its echo are measured. */
 async function measure() {
   if (!isConnected()) return;
   const times = [];
