@@ -9,7 +9,8 @@ import { Program, startServer } from "../support/process.ts";
 import { OPCODE } from "../support/raw_client.ts";
 import { nowS, type Row, SECRET, World } from "../support/settings_world.ts";
 import { startForeign } from "../upstream/harness.ts";
-import { CONNECTION_ROWS } from "./settings_rows.ts";
+import { CONNECTION_ROWS } from "./connection_rows.ts";
+import { OPERATION_ROWS } from "./operation_rows.ts";
 import { UPSTREAM_ROWS } from "./upstream_rows.ts";
 
 const GOOD = "Authenticated!";
@@ -19,6 +20,7 @@ const issuer = makeKey("EdDSA");
 
 const ROWS: Partial<Record<SettingName, Row>> = {
   ...CONNECTION_ROWS,
+  ...OPERATION_ROWS,
   ...UPSTREAM_ROWS,
   keyFile: {
     value: "other.key",
