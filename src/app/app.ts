@@ -37,15 +37,15 @@ export interface AppOptions {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Log;
-  /** Gets all records; there with --admin-listen or --metrics-listen. */
+  /** Gets all records; set with --admin-listen or --metrics-listen. */
   readonly feed: EventFeed | undefined;
   /** How many records the log file could not be given. */
   readonly lostRecords: () => number;
-  /** Called once, when all of these are listened on. */
+  /** Called once, when the server listens on all of these. */
   readonly onListening: (addresses: readonly Address[]) => void;
 }
 
-/** What is listened on. */
+/** An address that is listened on. */
 export interface Address {
   readonly url: string;
   readonly name: EndpointName | "admin" | "metrics";
@@ -61,11 +61,11 @@ export class App {
   readonly #counters = new SecureCounters();
   #judges: Judges | undefined;
   #firewall: Firewall | undefined;
-  /** The other nodes; there with --redis. */
+  /** The other nodes; set with --redis. */
   #cluster: Cluster | undefined;
   #admin: AdminServer | undefined;
   #metrics: MetricsServer | undefined;
-  /** Whoever makes a part that can be out of order adds a check of it. */
+  /** Each part that can be out of order adds a check. */
   readonly #readiness = new Readiness();
   #isDraining = false;
 
@@ -103,7 +103,7 @@ export class App {
     this.#cluster = await this.#createCluster();
     const shared = this.#cluster ?? ALONE;
     if (judgesTokens(settings)) this.#judges = await openJudges(settings, this.#log, shared);
-    // First, so that they can tell that the others are not there yet.
+    // First, so that they can show that the other parts are not ready yet.
     if (this.#judges !== undefined) await this.#startAdmin(this.#judges);
     await this.#startMetrics();
     for (const url of settings.upstream) checkMayConnect(url);
@@ -113,7 +113,7 @@ export class App {
       port,
       inside: socket === undefined ? this.#createGate(this.#judges) : this.#socketPath(socket),
     }));
-    // What could fail after the ready line has to fail before it.
+    // What could fail after the ready line is checked before it.
     for (const { inside } of guarded) if (typeof inside === "string") checkSocketPath(inside);
     await this.#cluster?.start(this.#judges?.sessions);
     this.#firewall = await Firewall.start({
@@ -136,19 +136,24 @@ export class App {
     if (this.#admin !== undefined) addresses.push({ url: this.#admin.url, name: "admin" });
     if (this.#metrics !== undefined) addresses.push({ url: this.#metrics.url, name: "metrics" });
     this.#options.onListening(addresses);
-    // Last, because the runtime's HTTP server takes longer to load than all the rest. The firewall comes to nobody's turn
-    // before: until this returns the event loop stands still.
+    // Last, because the runtime's HTTP server takes longer to load than all the rest. Until this returns the event loop
+    // does not run, so no client is served before.
     for (const { name, socket } of listed) {
       if (socket !== undefined) this.#startEndpoint(name, this.#socketPath(socket));
     }
   }
 
-  /** Loads what the first session would wait for otherwise. What can't be loaded ends the process, and not that session. */
+  /**
+   * Loads what the first session would have to wait for. If it can't be loaded, the process ends, and not that session.
+   */
   async loadRest(): Promise<void> {
     if (this.#endpoints.has("secure")) await loadSessionProtocol();
   }
 
-  /** Reads again what the settings name: rules, certificates, keys. What can't be used is logged and stays as it was. */
+  /**
+   * Reads the files of the settings again: rules, certificates, keys. A file that can't be used is logged and changes
+   * nothing.
+   */
   async reload(): Promise<void> {
     this.#firewall?.reload();
     this.#metrics?.reload();
@@ -191,7 +196,7 @@ export class App {
   async #createCluster(): Promise<Cluster | undefined> {
     const { settings, version, log } = this.#options;
     if (settings.redis === undefined) return undefined;
-    // Loaded late: a process that is alone has no use for it.
+    // Loaded late: a process alone does not need it.
     const { Cluster } = await import("../cluster/cluster.ts");
     return new Cluster({ settings, version, log });
   }
@@ -244,7 +249,7 @@ export class App {
     };
   }
 
-  /** Who decides about the clients of somebody else's server. */
+  /** What decides about the clients of an upstream. */
   #createGate(judges: Judges | undefined): Gateway | OpenGateway {
     const settings = this.#settings;
     if (judges === undefined || settings.upstreamAuth === "none") {

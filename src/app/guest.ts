@@ -1,4 +1,4 @@
-// A server within another command.
+// Runs a server within another command.
 
 import { SOCKET_NAMES } from "../core/settings/endpoints.ts";
 import { openRuntimeDir } from "../core/runtime_dir.ts";
@@ -14,7 +14,7 @@ export interface GuestServer {
 }
 
 /**
- * Starts a server within another command, which keeps its signals and its terminal: nothing is logged or printed.
+ * Starts a server within another command, which keeps its signals and terminal: nothing is logged or printed.
  *
  * @throws {StartError} when something that the settings name can't be used; nothing is left behind then.
  */

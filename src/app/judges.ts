@@ -1,4 +1,4 @@
-// What tokens are judged by, for the secure endpoint, for an upstream and for administrators.
+// What tokens are verified by: for the secure endpoint, an upstream and administrators.
 
 import { createKeyFileIfMissing } from "../auth/key_file.ts";
 import { type KeyRing, openKeyRing } from "../auth/key_ring.ts";
@@ -10,7 +10,7 @@ import { RevocationStore } from "../endpoints/sessions/revocation_store.ts";
 import { SessionRegistry } from "../endpoints/sessions/session_registry.ts";
 import type { Log } from "../telemetry/log.ts";
 
-/** Keys, revocations and open sessions: one of each, whoever asks. */
+/** Keys, revocations and open sessions: one of each for all. */
 export interface Judges {
   readonly keys: KeyRing;
   readonly revocations: RevocationStore;
@@ -18,7 +18,7 @@ export interface Judges {
 }
 
 /**
- * Opens what the settings name, and makes a key file if there is none.
+ * Opens the files of the settings, and creates a key file if there is none.
  *
  * @throws {StartError} when one of them can't be used; nothing is left open then
  */
@@ -62,7 +62,7 @@ export async function openJudges(settings: Settings, log: Log, shared: SharedSta
   }
 }
 
-/** Judges tokens by the keys of `judges`, and as the settings say. */
+/** Makes a verifier with the keys of `judges` and the rules of the settings. */
 export function createJudge({ keys }: Judges, settings: Settings): Verifier {
   return createVerifier(keys, {
     issuer: settings.issuer,

@@ -1,4 +1,4 @@
-// A server as a program of its own: signals become a reload or a drain.
+// Runs the server as a program of its own, with signals for reload and drain.
 
 import { EventFeed } from "../admin/event_feed.ts";
 import { neededDescriptors } from "../core/descriptors.ts";
@@ -69,12 +69,12 @@ export async function serve(
     }
   }
   const app = new App({ settings, version, log, feed, lostRecords: openedLog.lost, onListening }, runtimeDir);
-  // Whoever closes the terminal wants the program to end; without one, SIGHUP means to reload.
+  // Closing the terminal ends the program; without a terminal, SIGHUP reloads.
   const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   const { promise: terminalClosed, resolve: closed } = Promise.withResolvers<Deno.Signal>();
   let manager: ServiceManager | undefined;
   const tellReady = () => manager?.notify("READY=1", "STATUS=Serving");
-  // Before anybody can know that the program runs: by default the signal ends it.
+  // Before anybody can see that the program runs: by default the signal would end it.
   addSignalListener("SIGHUP", () => {
     if (terminals.some((stream) => !stream.isTerminal())) return closed("SIGHUP");
     openedLog.reopen();
@@ -104,7 +104,7 @@ export async function serve(
 function warnOfFewDescriptors(settings: Settings, log: Log): void {
   const limit = openFileLimit();
   const needed = neededDescriptors(settings);
-  // Neither without the variable nor for "unlimited".
+  // False without the variable, and for "unlimited".
   if (!(limit < needed)) return;
   const hint = "raise it (ulimit -n, LimitNOFILE), or lower --max-connections";
   log("server.few_descriptors", { limit, value: needed, hint });

@@ -1,4 +1,4 @@
-// One node of many: what all of them share is in Redis, and a copy of what is needed at once is here.
+// One node of a cluster: shared state is in Redis, with a copy here of what is needed at once.
 
 import { readCaCerts } from "../core/ca_file.ts";
 import { StartError } from "../core/errors.ts";
@@ -25,28 +25,28 @@ export type ClusterSettings = Pick<
   | ("maxSessionsPerUser" | "onSessionLimit" | "replayCheck" | "banAfter" | "banWindow" | "banTime")
 >;
 
-/** What a node is made of. */
+/** What a node needs. */
 export interface ClusterOptions {
   readonly settings: ClusterSettings;
   readonly version: string;
   readonly log: Log;
 }
 
-/** How often a node says that it is there, in milliseconds; a tenth more or less. */
+/** How often a node sends a sign of life, in milliseconds, give or take a tenth. */
 const BEAT_MS = 5000;
-/** How many used tokens are told at once. */
+/** How many used tokens are sent at once. */
 const TOKENS_BATCH = 100;
 const STOP_MS = 2000;
-/** Who changes something waits at most so long until others know: before it there may be all bans of a flood. */
+/** How long a change waits at most until others know of it, in milliseconds: all bans of a flood may be before it. */
 const TOLD_MS = 2000;
 
-/** This node, from when it is started until it is stopped. */
+/** This node, until it is stopped. */
 export class Cluster implements SharedState {
   readonly #options: ClusterOptions;
-  /** Its name and what tells it from one that was started under the same name before, or beside it. */
+  /** Its name with a random part: another node may have had, or have, the same name. */
   readonly node: string;
   readonly #address: RedisAddress;
-  /** The beginning of all keys. */
+  /** The prefix of all keys. */
   readonly #prefix: string;
   readonly #client: RedisClient;
   readonly #shift: TimeShift;
@@ -66,12 +66,12 @@ export class Cluster implements SharedState {
   #isLeaving = false;
   /** How long answers of Redis took, in seconds. */
   readonly latency = new Histogram(LATENCY_BOUNDS);
-  /** How often this node said that it is there. */
+  /** How often this node has sent a sign of life. */
   beats = 0;
   /** How often Redis was lost. */
   losses = 0;
   readonly #directory: Directory;
-  /** How late the last beat was, in milliseconds: for how long this node was busy with something else. */
+  /** How late the last beat was, in milliseconds, because this node was busy. */
   #lagMs = 0;
 
   constructor(options: ClusterOptions) {
@@ -113,7 +113,7 @@ export class Cluster implements SharedState {
     return this.#client.isUp;
   }
 
-  /** What this node is called in lists. */
+  /** The name of this node in lists. */
   get name(): string {
     return nameOf(this.node);
   }
@@ -146,7 +146,7 @@ export class Cluster implements SharedState {
   }
 
   /**
-   * Joins the others, or tries to; resolves when that has succeeded or failed, and goes on trying.
+   * Joins the other nodes. Resolves when the first attempt has succeeded or failed; goes on trying.
    *
    * @throws {StartError} when Redis may not be connected to, or the CA can't be used
    */
@@ -198,8 +198,8 @@ export class Cluster implements SharedState {
   }
 
   /**
-   * Leaves: the sessions of this node are gone for the others at once. Called before they are told to go, so that nobody
-   * who comes back elsewhere is refused for his own old session. No more are opened here.
+   * Leaves: the other nodes forget this node's sessions at once. Called before those are closed, so that nobody who
+   * reconnects elsewhere is refused for his own old session. No more sessions are opened here.
    */
   async leave(): Promise<void> {
     this.#isLeaving = true;
@@ -232,7 +232,7 @@ export class Cluster implements SharedState {
       return await shared.admit(place, key);
     } catch (error) {
       this.#expect(error);
-      // Perhaps it was done, and nobody heard of it.
+      // Perhaps it was done, and the answer was lost.
       if (this.#withoutRedis() === "refused") shared.ended(place.id, key);
       return this.#withoutRedis();
     }
@@ -299,7 +299,7 @@ export class Cluster implements SharedState {
     return this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone";
   }
 
-  /** Says that this node is there, and finds out whether Redis and the others are as they were. */
+  /** Sends a sign of life, and finds out whether Redis and the other nodes have changed. */
   async #beat(): Promise<void> {
     if (this.#isLeaving) return;
     clearTimeout(this.#beatTimer);
@@ -321,7 +321,7 @@ export class Cluster implements SharedState {
     }
   }
 
-  /** Returns nothing if Redis still has what this node told it, or else the epoch of what there is. */
+  /** Returns undefined if Redis still has what this node told it, or else its epoch. */
   async #sayBeat(): Promise<string | undefined> {
     const info = JSON.stringify({
       version: this.#options.version,
@@ -346,7 +346,7 @@ export class Cluster implements SharedState {
     if (!isSame || this.#isJoining) return String(epoch);
     await this.#revocations?.list.follow(Number(revocations));
     await this.#bans.list.follow(Number(bans));
-    // What could not be told at once, for whatever reason.
+    // What could not be sent at once.
     await this.#revocations?.list.send();
     await this.#bans.list.send();
     await this.#shared?.registerMissing();
@@ -354,26 +354,26 @@ export class Cluster implements SharedState {
     return undefined;
   }
 
-  /** Forgets a node that is not there any more, piece by piece. */
+  /** Removes a dead node, piece by piece. */
   async #sweep(node: string): Promise<void> {
     for (let left = 1; left > 0;) left = Number((await this.#client.run(SWEEP, [node, 0]))[1]);
   }
 
-  /** Begins with a new connection: nothing is known of what is behind it. */
+  /** Begins with a new connection, perhaps to another Redis. */
   async #join(): Promise<void> {
     if (this.#isLeaving) return;
     this.#isJoining = true;
     try {
       const epoch = await this.#sayBeat();
       await this.#bringAll();
-      // Not before: what could not be brought is brought with the next beat.
+      // Only now: if it fails before, the next beat tries again.
       this.#epoch = epoch;
     } finally {
       this.#isJoining = false;
     }
   }
 
-  /** Puts together what this node and Redis know. */
+  /** Merges what this node and Redis know. */
   async #bringAll(): Promise<void> {
     await this.#revocations?.list.join();
     await this.#bans.list.join();
@@ -397,7 +397,7 @@ export class Cluster implements SharedState {
       : Math.round(performance.now() - this.#lostAtMs) / 1000;
     this.#lostAtMs = undefined;
     log("redis.connected", { server: this.#address.name, node: this.node, duration: lostForS });
-    // Also for the sessions that were opened while this node joined.
+    // Also registers sessions that were opened while this node joined.
     void this.#beat();
     void this.#attempt(() => this.#lookAtPolicy());
   }
@@ -429,7 +429,7 @@ export class Cluster implements SharedState {
     this.#shared?.obey(pairs(orders));
   }
 
-  /** Does something with Redis of which nobody awaits the result. */
+  /** Runs an action with Redis whose result is not awaited. */
   async #attempt(action: () => Promise<unknown>): Promise<void> {
     try {
       await action();
@@ -438,7 +438,7 @@ export class Cluster implements SharedState {
     }
   }
 
-  /** Throws again what is a fault of this program. */
+  /** Throws faults of this program again. */
   #expect(error: unknown): void {
     if (error instanceof RedisLost) return;
     if (!(error instanceof RedisRefusal)) throw error;

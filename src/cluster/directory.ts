@@ -1,4 +1,4 @@
-// What administrators see and do on all nodes.
+// What administrators see and do across all nodes.
 
 import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import { FIND, LEASE_MS, NODES, ORDER, PAGE } from "./scripts.ts";
@@ -13,10 +13,10 @@ export interface DirectoryOptions {
   readonly node: string;
 }
 
-/** One node, as it says of itself. */
+/** One node, as it describes itself. */
 export interface NodeInfo {
   readonly name: string;
-  /** What tells it from another of the same name. */
+  /** An id that no other node has. */
   readonly id: string;
   readonly isThis: boolean;
   readonly version: string;
@@ -25,27 +25,27 @@ export interface NodeInfo {
   readonly sinceMs: number;
   readonly connections: number;
   readonly sessions: number;
-  /** How late it was when it was last heard of, in milliseconds. */
+  /** How late its last sign of life was, in milliseconds. */
   readonly lagMs: number;
-  /** How long ago it was last heard of, in milliseconds. */
+  /** How long ago its last sign of life was, in milliseconds. */
   readonly silentMs: number;
 }
 
-/** A page of the sessions of all nodes, in the order of their starts. */
+/** A page of the sessions of all nodes, oldest first. */
 export interface SessionPage {
   readonly sessions: readonly RemoteSession[];
   /** Where the next page begins; undefined for the last. */
   readonly next: string | undefined;
 }
 
-/** How long it is waited until another node has closed a session, and between two looks, in milliseconds. */
+/** How long to wait until another node has closed a session, and between two checks, in milliseconds. */
 const CLOSE_MS = 2000;
 const LOOK_MS = 25;
 
 /** The most calls for one page, which is a short one then: parts of it may be of nodes that are not there any more. */
 const MAX_CALLS = 1000;
 
-/** Asks Redis about all nodes. Its methods reject as `RedisClient.run`. */
+/** Asks Redis about all nodes. Methods reject as `RedisClient.run` does. */
 export class Directory {
   readonly #options: DirectoryOptions;
 
@@ -53,7 +53,7 @@ export class Directory {
     this.#options = options;
   }
 
-  /** The nodes that are there, by their names. */
+  /** The live nodes, by name. */
   async nodes(): Promise<readonly NodeInfo[]> {
     const { client, shift, node: own } = this.#options;
     const [, ...parts] = await client.run(NODES, []);
@@ -83,7 +83,7 @@ export class Directory {
     return nodes.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1);
   }
 
-  /** The sessions that come after a place, which is empty for the first page. */
+  /** The sessions after a place, which is empty for the first page. */
   async page(after: string, limit: number): Promise<SessionPage> {
     const { client, shift } = this.#options;
     const sessions: RemoteSession[] = [];
@@ -112,7 +112,7 @@ export class Directory {
     return readRow(id, node, row, this.#options.shift);
   }
 
-  /** Has another node close a session. `undefined` if there is none, otherwise whether it is gone. */
+  /** Has another node close a session. Undefined if there is none, otherwise whether it is closed. */
   async close(id: string, code: number, reason: string): Promise<boolean | undefined> {
     const { client } = this.#options;
     const [, node] = await client.run(FIND, [id]);
@@ -132,7 +132,7 @@ export class Directory {
   }
 }
 
-/** A number that a node said, or 0. */
+/** A number from a node; 0 if it is not one. */
 function numberOf(value: unknown): number {
   return typeof value === "number" && Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : 0;
 }

@@ -1,4 +1,4 @@
-// The settings file: reads it, and tells with its line each thing in it that no setting can be.
+// Reads the settings file, and reports each mistake in it with its line.
 
 import { StartError } from "../core/errors.ts";
 import { findNearest } from "../core/nearest.ts";
@@ -25,7 +25,7 @@ const MAX_HINT_DISTANCE = 3;
 
 const NAMES: ReadonlyMap<string, SettingName> = new Map(SETTING_NAMES.map((name) => [keyOf(name), name]));
 
-/** What a file says, and what is wrong with it: a line of text each, in the order of the file. */
+/** The settings in a file, and its mistakes: a line of text each, in the order of the file. */
 export interface ConfigFile extends FileSettings {
   readonly mistakes: readonly string[];
 }
@@ -33,13 +33,13 @@ export interface ConfigFile extends FileSettings {
 /**
  * Reads the settings file at `path`, which must end in `.json` or `.toml`.
  *
- * @throws {StartError} when there is no file that can be read
+ * @throws {StartError} when the file can't be read
  */
 export async function readConfigFile(path: string): Promise<ConfigFile> {
   return await parseConfigFile(path, readBytes(path));
 }
 
-/** As {@linkcode readConfigFile}, for a file that has been read; `path` is what messages call it. */
+/** As {@linkcode readConfigFile}, for a file that was read already; messages name it `path`. */
 export async function parseConfigFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<ConfigFile> {
   const given = new Map<SettingName, Given>();
   const unknown = new Set<SettingName>();
@@ -69,7 +69,7 @@ export async function parseConfigFile(path: string, bytes: Uint8Array<ArrayBuffe
     if (read === undefined) unknown.add(name);
     else given.set(name, { source: "file", label: `${path}:${line}`, value: read });
   }
-  // What could not be read can be any setting that has not been seen.
+  // What could not be read may be any setting that was not found.
   for (const name of isPartial ? SETTING_NAMES : []) if (!given.has(name)) unknown.add(name);
   const texts = found.toSorted((a, b) => a.line - b.line).map(({ line, text }) => `${path}:${line}: ${text}`);
   return { given, unknown, mistakes: texts };
@@ -88,7 +88,7 @@ async function readDocument(path: string, bytes: Uint8Array<ArrayBuffer>): Promi
     if (path.endsWith(".json")) return (await import("./json_document.ts")).readJson(text);
     return (await import("./toml_document.ts")).readToml(text);
   } catch (error) {
-    // The libraries go down with every bracket, so that thousands of them use up the stack.
+    // The libraries recurse at every bracket, so thousands of them use up the stack.
     if (error instanceof RangeError) return refuse("its values are nested too deeply");
     throw error;
   }
@@ -108,7 +108,7 @@ function isUtf8(bytes: Uint8Array<ArrayBuffer>): boolean {
   }
 }
 
-/** Notes that a value must be something else; returns nothing, like what is wrong gives nothing. */
+/** Notes that a value is wrong; returns undefined, as a wrong value gives none. */
 type Reject = (value: Value, rule: string) => undefined;
 
 function readValue(setting: Setting, value: Value, reject: Reject): GivenValue | undefined {
@@ -130,7 +130,7 @@ function readText(
   const { content } = value;
   const type = setting.kind === "value" && setting.isNumber ? "number" : "string";
   const text = String(content);
-  // A word that stands for no limit is text among numbers.
+  // Among numbers, the word for no limit is text.
   const isWord = typeof content === "string" && setting.parse(text) === Infinity;
   const rule = ruleFor(setting, text);
   if (typeof content !== type && !isWord) return reject(value, `a ${type}, ${rule}`);
@@ -143,7 +143,7 @@ function isArray(content: Value["content"]): content is readonly Value[] {
 
 function describeValue({ content, source }: Value, setting: Setting): string {
   if (typeof content === "string") return shorten(quoteGiven(content, setting));
-  // What is in an array or a table does not matter where there must be none.
+  // The content of an array or a table does not matter where there must be none.
   return /^[[{]/.test(source) ? `${source[0]}...${source.at(-1)}` : shorten(source);
 }
 
@@ -151,7 +151,7 @@ function shorten(text: string): string {
   return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}...` : text;
 }
 
-/** The setting that a key may stand for that is none: misspelt, or written like a flag, a variable or in other code. */
+/** The setting that a wrong key may mean: it is misspelt, or written like a flag, a variable or a name in code. */
 function findMeant(key: string): SettingName | undefined {
   const words = key.replaceAll(/[a-z](?=[A-Z])/g, "$&-").toLowerCase().replaceAll("_", "-")
     .replace(/^-*(wsward-)?(no-)?/, "");

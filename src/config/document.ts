@@ -1,6 +1,6 @@
-// A settings file as data, whichever of the two languages it is written in.
+// A settings file as data, in either language.
 
-/** What a file says: the pairs at its top, and where it breaks the rules of its language. */
+/** The pairs at the top of a file, and its syntax errors. */
 export interface Document {
   readonly entries: readonly Entry[];
   readonly mistakes: readonly Mistake[];
@@ -22,7 +22,7 @@ export interface Value {
   readonly line: number;
   /** As it is written in the file. */
   readonly source: string;
-  /** What it is; `undefined` for what no setting can be, such as a date or a table. */
+  /** The value; `undefined` for what no setting can be, such as a date or a table. */
   readonly content: string | number | boolean | readonly Value[] | undefined;
 }
 

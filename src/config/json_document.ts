@@ -6,7 +6,7 @@ import type { Document, Value } from "./document.ts";
 /** Reads a file of one JSON object. Throws a `RangeError` if it is nested so deeply that the stack overflows. */
 export function readJson(text: string): Document {
   const errors: ParseError[] = [];
-  // Strictly JSON: a file that only some programs can read is a trap.
+  // Strict JSON: a file that only some programs can read is a trap.
   const tree = parseTree(text, errors, { disallowComments: true, allowTrailingComma: false });
   const lineOf = createLineCounter(text);
   const error = errors.toSorted((a, b) => a.offset - b.offset)[0];
@@ -17,7 +17,7 @@ export function readJson(text: string): Document {
       isPartial: true,
     };
   }
-  // What follows an error is read by guessing.
+  // What the library reads after an error is a guess.
   const end = error?.offset ?? text.length;
   const entries = (tree?.children ?? []).filter(({ offset, length }) => offset + length <= end)
     .flatMap(({ children: [key, value] = [] }) =>
@@ -43,7 +43,7 @@ function readValue(node: Node, text: string, lineOf: (offset: number) => number)
   };
 }
 
-/** The line of an offset, each of which must not be before the one that was asked for last. */
+/** Returns a function that gives the line of an offset; offsets must not decrease. */
 function createLineCounter(text: string): (offset: number) => number {
   let line = 1;
   let end = text.indexOf("\n");

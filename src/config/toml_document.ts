@@ -4,15 +4,15 @@ import { type AST, ParseError, parseTOML } from "toml-eslint-parser";
 import type { Document, Entry, Mistake, Value } from "./document.ts";
 
 /**
- * What decides whether a statement ends with its line: strings, comments and brackets. A string that is never closed is
- * matched as far as it could go, or each of its quotes would be tried as the beginning of one.
+ * Strings, comments and brackets decide whether a statement ends with its line. An unclosed string is matched to its
+ * possible end: otherwise each of its quotes would be tried as a beginning.
  */
 const TOKENS =
   /"""(?:\\[^]|[^\\])*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#.*|[[\]{}\n]/g;
 
 /**
- * Reads a file of pairs. Each statement is read by itself, so that one that is wrong, or a key that is there twice, does
- * not hide the others. Throws a `RangeError` if a value is nested so deeply that the stack overflows.
+ * Reads a file of pairs. Each statement is read by itself, so that a wrong one, or a repeated key, does not hide the
+ * others. Throws a `RangeError` if a value is nested so deeply that the stack overflows.
  */
 export function readToml(text: string): Document {
   const entries: Entry[] = [];
@@ -38,7 +38,7 @@ export function readToml(text: string): Document {
       if (!(error instanceof ParseError)) throw error;
       isPartial = true;
       const why = error.message.charAt(0).toLowerCase() + error.message.slice(1);
-      // What is missing at the end is missing in the last line, and not after it.
+      // What is missing at the end is missing in the last line, not after it.
       const lineInSource = Math.min(error.lineNumber, source.trimEnd().split("\n").length);
       mistakes.push({ line: line + lineInSource - 1, text: `Cannot read it as TOML: ${why}` });
     }
@@ -66,7 +66,7 @@ function splitStatements(text: string): { readonly source: string; readonly line
       startLine = line;
     }
   }
-  // A bracket or a string that is never closed takes the rest with it.
+  // An unclosed bracket or string takes the rest with it.
   if (start < text.length) statements.push({ source: text.slice(start), line: startLine });
   return statements;
 }

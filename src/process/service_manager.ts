@@ -1,12 +1,12 @@
-// Tells the service manager (systemd) how the program is: ready, reloading, stopping, alive. See sd_notify(3).
+// Tells the service manager (systemd) the state of the program: ready, reloading, stopping, alive. See sd_notify(3).
 
-/** What a service manager is told with. */
+/** How to reach a service manager. */
 export interface ServiceManagerOptions {
   /** Where it listens, as in NOTIFY_SOCKET: a path, or `@` and a name in Linux's abstract namespace. */
   readonly address: string;
-  /** Where the socket is made that is sent from; what was left there by a killed process is replaced. */
+  /** The path of the sending socket; one that a killed process left there is replaced. */
   readonly ownPath: string;
-  /** Is called with why, the first time that something can't be told. */
+  /** Called with the reason, the first time that something can't be sent. */
   readonly onFailure: (reason: string) => void;
 }
 
@@ -15,7 +15,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const encoder = new TextEncoder();
 
-/** The one who started the program and wants to know how it is. Nothing that goes wrong here harms the program. */
+/** The service manager that started the program. Failures here do not harm the program. */
 export class ServiceManager {
   readonly #options: ServiceManagerOptions;
   readonly #target: Deno.UnixAddr;
@@ -56,7 +56,7 @@ export class ServiceManager {
     this.#watchdog = setInterval(() => this.notify("WATCHDOG=1"), intervalMs);
   }
 
-  /** Says nothing any more. */
+  /** Sends nothing any more. */
   close(): void {
     this.#isQuiet = true;
     clearInterval(this.#watchdog);
@@ -73,7 +73,7 @@ export class ServiceManager {
 }
 
 function bind(path: string): Deno.DatagramConn {
-  // The runtime can send from a socket with a name only, and has this function with --unstable-net only.
+  // The runtime can only send from a named socket, and has this function only with --unstable-net.
   if (Deno.listenDatagram === undefined) throw new Error("run with --unstable-net");
   removeSocket(path);
   return Deno.listenDatagram({ transport: "unixpacket", path });
@@ -83,6 +83,6 @@ function removeSocket(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Not there, or not ours to remove: to bind says so, and at the end nobody wants to know.
+    // Not there, or not ours to remove: binding reports that, and at the end it does not matter.
   }
 }

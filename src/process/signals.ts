@@ -1,15 +1,15 @@
-// Signals: two ask to stop, one reloads, one would open a debugger.
+// Signals: two stop the server, one reloads, one would open a debugger.
 
 import type { OpenLog } from "../telemetry/log.ts";
 
-/** How long the log has to say that the debugger is open. */
+/** How long the log has to report that the debugger is open, in milliseconds. */
 const DEBUGGED_MS = 50;
-/** Within this time, a second signal to stop means the same as the first. */
+/** Within this time, in milliseconds, a second signal to stop counts as the first one again. */
 const SAME_WISH_MS = 1000;
 
 /**
- * Resolves with the first signal that asks to stop. Another one ends the process at once, unless it comes within a second:
- * a task runner and a terminal both pass one Ctrl-C on.
+ * Resolves with the first signal to stop. Another one ends the process at once, unless it comes within a second: a task
+ * runner and a terminal both pass on one Ctrl-C.
  */
 export function nextSignal(openedLog: OpenLog): Promise<Deno.Signal> {
   return new Promise((resolve) => {
@@ -27,8 +27,9 @@ export function nextSignal(openedLog: OpenLog): Promise<Deno.Signal> {
 }
 
 /**
- * At SIGUSR1 the runtime opens a debugger, which nothing in here can prevent or close, and in which any local user can run
- * code. Unless the signal is blocked from outside (`env --block-signal=USR1`), it ends the program, as it does by default.
+ * At SIGUSR1 the runtime opens a debugger, in which any local user can run code, and which the program can't prevent or
+ * close. Unless the signal is blocked from outside (`env --block-signal=USR1`), it ends the program, as it does by
+ * default.
  */
 export function endWhenDebugged(openedLog: OpenLog): void {
   addSignalListener("SIGUSR1", () => {
@@ -39,7 +40,7 @@ export function endWhenDebugged(openedLog: OpenLog): void {
 
 /** Listens for a signal, where the system knows it. */
 export function addSignalListener(signal: Deno.Signal, listener: () => void): void {
-  // Windows knows no SIGHUP and no SIGTERM; what can't be listened for can't come either.
+  // Windows has no SIGHUP and no SIGTERM.
   if (Deno.build.os === "windows" && signal !== "SIGINT") return;
   Deno.addSignalListener(signal, listener);
 }

@@ -1,8 +1,8 @@
-// What a start says on stdout.
+// Prints the ready lines on stdout.
 
 import type { Log } from "../telemetry/log.ts";
 
-/** Prints lines on stdout. Nobody waits for it: a pipe without a reader must not stop the server. */
+/** Prints lines on stdout. Not to be awaited: a pipe without a reader must not stop the server. */
 export async function printLines(lines: readonly string[], log: Log): Promise<void> {
   const bytes = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
   try {

@@ -3,7 +3,7 @@
 import { Containment } from "../telemetry/containment.ts";
 import type { Log, OpenLog } from "../telemetry/log.ts";
 
-/** Nothing that goes wrong anywhere may end the process: it is recorded instead. */
+/** Records errors that would otherwise end the process. */
 export function containErrors(openedLog: OpenLog, log: Log): void {
   const containment = new Containment(log);
   globalThis.addEventListener("error", (event) => {

@@ -1,10 +1,10 @@
-// Whoever started the program and asked to be told how it is.
+// Finds the service manager that started the program.
 
 import type { Log } from "../telemetry/log.ts";
 import { readGranted } from "./granted.ts";
 import type { ServiceManager } from "./service_manager.ts";
 
-/** The service manager that started the program and asks to be told how it is, or nothing. */
+/** The service manager that started the program and wants to know its state; undefined if there is none. */
 export async function findServiceManager(runtimeDir: string, log: Log): Promise<ServiceManager | undefined> {
   const address = readGranted("NOTIFY_SOCKET");
   if (address === undefined) return undefined;

@@ -1,4 +1,4 @@
-// A client that is always there: it connects again by itself, and fails at once while there is no connection.
+// A Redis client that reconnects by itself, and fails at once while there is no connection.
 
 import { StartError } from "../core/errors.ts";
 import { type RedisAddress, redisPermission } from "../core/redis_text.ts";
@@ -7,7 +7,7 @@ import { RedisClock } from "./redis_clock.ts";
 import { RedisError, type Reply } from "./reply_reader.ts";
 import type { Script } from "./script.ts";
 
-/** Redis says that one command can't be done: a fault of ours, or of what is in it. */
+/** Redis can't carry out a command: a fault of ours, or of its arguments. */
 export class RedisRefusal extends Error {
   override readonly name = "RedisRefusal";
   readonly code = "REDIS_REFUSAL";
@@ -19,10 +19,12 @@ export interface RedisClientOptions extends Pick<ConnectionOptions, "address" | 
   readonly caCerts: () => string[];
   /** The key that each script is given: where it belongs in a cluster. */
   readonly key: string;
-  /** The channel that is listened to. */
+  /** The channel to subscribe to. */
   readonly channel: string;
   readonly onMessage: (text: string) => void;
-  /** Called for each new connection, which is used by others once this resolves; given up when it rejects. */
+  /**
+   * Called for each new connection: others may use it once this resolves; if it rejects, the connection is given up.
+   */
   readonly join: () => Promise<void>;
   /** Called when others may use it. */
   readonly onUp: () => void;
@@ -35,7 +37,7 @@ export interface RedisClientOptions extends Pick<ConnectionOptions, "address" | 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
 
-/** A connection that lasted for less does not make the next attempts quick again. */
+/** A connection must last this long, in milliseconds, to make the next attempts quick again. */
 const STABLE_MS = 5000;
 
 /** When the clock of Redis is set ahead by more than this, in milliseconds, keys have ended before their time. */
@@ -51,7 +53,7 @@ export class RedisClient {
   readonly #stopping = new AbortController();
   #address: RedisAddress;
   #connection: RedisConnection | undefined;
-  /** Counts the attempts: what is told of an earlier one is of no interest. */
+  /** Counts the attempts, so that calls about an earlier one are ignored. */
   #attempt = 0;
   #isUp = false;
   #isToldDown = false;
@@ -70,13 +72,13 @@ export class RedisClient {
     return this.#isUp;
   }
 
-  /** The time at Redis now, at the earliest, in milliseconds since the Unix epoch; right while it is up. */
+  /** The earliest that it can be at Redis now, in milliseconds since the Unix epoch; valid while it is up. */
   now(): number {
     return this.#clock.earliest(performance.now());
   }
 
   /**
-   * Asks the runtime whether Redis may be connected to, so that a start finds out and not the log.
+   * Checks the permission to connect to Redis, so that a start fails without it.
    *
    * @throws {StartError} when it may not
    */
@@ -93,7 +95,7 @@ export class RedisClient {
     );
   }
 
-  /** Begins to connect. Resolves when that succeeded or failed for the first time. */
+  /** Begins to connect. Resolves when the first attempt has succeeded or failed. */
   async start(): Promise<void> {
     await this.#connect();
   }
@@ -108,10 +110,11 @@ export class RedisClient {
   }
 
   /**
-   * Runs a script. Its first argument is the time at Redis from which on it must do nothing: then nobody waits for it here.
+   * Runs a script. Its first argument is a deadline in the time of Redis, after which it must do nothing, because
+   * nobody waits for it.
    *
-   * @returns What follows its status and the time, which is its first two answers.
-   * @throws {RedisLost} when there is no answer in time, at once without a connection; it was executed or not
+   * @returns Its answer after the first two items, which are its status and the time.
+   * @throws {RedisLost} when there is no answer in time, or no connection; it was executed or not
    * @throws {RedisRefusal} when Redis can't do it
    */
   async run(script: Script, args: readonly (string | number)[]): Promise<readonly [string, ...Reply[]]> {
@@ -140,7 +143,7 @@ export class RedisClient {
         connection.giveUp(`its clock was set ahead by ${Math.round(aheadMs / 1000)} s`);
       }
       if (status !== "LATE") return [status, ...answer];
-      // A clock was set: now it is known again.
+      // A clock was set, and is known again now.
       if (answeredMs - startMs > timeoutMs / 2) throw new RedisLost("the command came too late");
     }
   }
@@ -187,7 +190,7 @@ export class RedisClient {
     }
   }
 
-  /** Told of a connection that was lost or never was. */
+  /** A connection was lost, or could not be made. */
   #lost(reason: string, attempt: number, connection: RedisConnection | undefined): void {
     if (attempt !== this.#attempt || this.#stopping.signal.aborted) return;
     this.#attempt++;
@@ -211,11 +214,11 @@ export class RedisClient {
   #nextDelayMs(): number {
     const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 10);
-    // So that nodes which lost it together do not come back together.
+    // Random, so that nodes that lost it together do not come back together.
     return delayMs * (0.5 + Math.random() / 2);
   }
 
-  /** Where a cluster says that our keys are; all of them are in one place. */
+  /** Follows a cluster to the server with our keys, which are all on one. */
   #moved(to: string | undefined): RedisAddress | undefined {
     const address = this.#options.address;
     const [, host, port] = /^(.*):(\d{1,5})$/.exec(to ?? "") ?? [];

@@ -1,4 +1,4 @@
-// One connection to Redis: commands go out together, answers come in their order, and one that is late ends it.
+// One connection to Redis: commands of one turn go out together, answers come in order, and a late one ends it.
 
 import { isOwnFault } from "../core/own_fault.ts";
 import type { RedisAddress } from "../core/redis_text.ts";
@@ -6,7 +6,7 @@ import { afterAwake } from "../core/standstill.ts";
 import { type Command, encodeCommands } from "./command.ts";
 import { RedisError, type Reply, ReplyFormatError, ReplyReader } from "./reply_reader.ts";
 
-/** Why Redis can't be used now; each command that waited was perhaps executed. */
+/** Redis can't be used now; commands that waited may have been executed. */
 export class RedisLost extends Error {
   override readonly name = "RedisLost";
   readonly code = "REDIS_LOST";
@@ -17,13 +17,13 @@ export interface ConnectionOptions {
   readonly address: RedisAddress;
   /** How long each command may take until its answer is there, in milliseconds. */
   readonly timeoutMs: number;
-  /** Certificate authorities in PEM to believe besides the usual ones. */
+  /** Certificate authorities in PEM to trust besides the usual ones. */
   readonly caCerts: string[];
-  /** Told what Redis says without being asked, such as the messages of a channel. */
+  /** Called with what Redis sends by itself, such as messages of a channel. */
   readonly onPush: (items: readonly Reply[]) => void;
-  /** Called once, when the connection is over, with why; not when `close` ended it. */
+  /** Called once, with the reason, when the connection is over; not after `close`. */
   readonly onLost: (reason: string) => void;
-  /** Told how long each answer took, in seconds. */
+  /** Called with how long each answer took, in seconds. */
   readonly onAnswer: (seconds: number) => void;
 }
 
@@ -43,35 +43,35 @@ const MAX_WAITING = 20_000;
 const READ_SIZE = 64 * 1024;
 
 /**
- * Errors after which the same connection answers no better: this Redis can't be written to, loads its data, is not who we
- * may be, or the key is elsewhere. Everything else is about one command.
+ * Errors that end the connection: this Redis is read-only, loads its data, does not let us in, or the key is elsewhere.
+ * All others are about one command.
  */
 const FATAL_CODES: ReadonlySet<string> = new Set([
   ...["READONLY", "LOADING", "OOM", "BUSY", "MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN"],
   ...["TRYAGAIN", "ASK", "MOVED", "NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "UNKILLABLE"],
 ]);
 
-/** A connection that is open, from when `open` resolves until it is lost or closed. */
+/** An open connection, until it is lost or closed. */
 export class RedisConnection {
   readonly #conn: Deno.Conn;
   readonly #options: ConnectionOptions;
   readonly #reader: ReplyReader;
   readonly #waiting: Waiting[] = [];
-  /** The first of them: to shift an array of thousands would move them all. */
+  /** The index of the first: shifting an array of thousands would move them all. */
   #first = 0;
   #unsent: Command[] = [];
   #isWriting = false;
   #cancelDeadline: (() => void) | undefined;
   #isOver = false;
   #isGreeted = false;
-  /** Where the keys are, as a cluster said it: `host:port`. */
+  /** Where a cluster said that the keys are: `host:port`. */
   movedTo: string | undefined;
 
   private constructor(conn: Deno.Conn, options: ConnectionOptions) {
     this.#conn = conn;
     this.#options = options;
     this.#reader = new ReplyReader((reply) => this.#answered(reply), (items) => {
-      // What answers a SUBSCRIBE comes in this form.
+      // The answer to SUBSCRIBE comes in this form.
       if (items[0] === "subscribe") this.#answered(items);
       else options.onPush(items);
     });
@@ -79,9 +79,9 @@ export class RedisConnection {
   }
 
   /**
-   * Connects and says who we are.
+   * Connects and logs in.
    *
-   * @throws {RedisLost} when there is no connection in time, or Redis does not want us
+   * @throws {RedisLost} when there is no connection in time, or Redis does not let us in
    */
   static async open(options: ConnectionOptions, signal: AbortSignal): Promise<RedisConnection> {
     const { user = "default", password } = options.address;
@@ -178,7 +178,7 @@ export class RedisConnection {
     waiting.resolve(reply);
   }
 
-  /** Looks after a time whether the oldest command still waits: one timer, however many there are. */
+  /** Checks later whether the oldest command still waits: one timer for all commands. */
   #watch(delayMs: number): void {
     this.#cancelDeadline = afterAwake(delayMs, () => {
       this.#cancelDeadline = undefined;
@@ -247,7 +247,7 @@ async function dial(
   try {
     return await Promise.race([attempt, late.promise]);
   } catch (error) {
-    // It ends too, for the same reason or because its socket is closed.
+    // The other one ends too, for the same reason or because its socket is closed.
     attempt.catch(() => {});
     if (socket !== undefined) closeQuietly(socket);
     throw error instanceof RedisLost || isOwnFault(error) ? error : new RedisLost(describeLoss(error));
@@ -267,7 +267,7 @@ function closeQuietly(conn: Deno.Conn): void {
   }
 }
 
-/** An error of Redis in its own words, which may quote an argument: only the beginning. */
+/** The beginning of an error of Redis, which may quote an argument. */
 function describeError({ message }: RedisError): string {
   return message.length > 200 ? `${message.slice(0, 200)}...` : message;
 }
@@ -279,7 +279,10 @@ function describeRefusal({ code }: RedisError): string {
     : `it refuses us: ${code}`;
 }
 
-/** What the system says. Whatever is wrong with the network or with TLS has a class of the system or is a plain `Error` of it. */
+/**
+ * The system's words for a loss. Errors of the network and of TLS have one of the runtime's classes or are plain
+ * `Error`s.
+ */
 function describeLoss(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     return "permission was not granted; run with the flags that serve --print-permissions prints";

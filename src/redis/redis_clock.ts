@@ -1,11 +1,11 @@
-// What time it is at Redis, at the earliest: so that a command that was given up here is given up there too.
+// The earliest time that it can be at Redis, so that a command that was given up here is given up there too.
 
-/** How far two clocks may drift apart, as a part of the time that passes: ten times what is much for two quartzes. */
+/** How far two clocks may drift apart, as a share of the time that passes: ten times the drift of bad quartz clocks. */
 const DRIFT = 0.001;
 
 /**
- * Knows the difference between the clock of Redis and a monotonic one of ours from what Redis says of its time: it said so
- * between our question and its answer.
+ * Knows the difference between the clock of Redis and a monotonic clock of ours, from times that Redis sent between our
+ * question and its answer.
  */
 export class RedisClock {
   #lowest = -Infinity;

@@ -1,4 +1,4 @@
-// Reads the replies of Redis (RESP3) out of the bytes as they come: each byte is looked at once, and nothing is without a limit.
+// Reads replies of Redis (RESP3) from bytes as they come: looks at each byte once, and everything has a limit.
 
 /** What Redis answers: a map is a list of its keys and values by turns, a set is a list. */
 export type Reply = string | number | boolean | null | RedisError | readonly Reply[];
@@ -10,14 +10,14 @@ export class RedisError {
   readonly message: string;
 
   constructor(text: string) {
-    // Before version 7, what stopped a script stands inside another error.
+    // Before version 7, the error that stopped a script is inside another error.
     const [, inner] = /^ERR Error running script .*: -([A-Z]{1,32}) /.exec(text) ?? [];
     this.code = inner ?? /^[A-Z]{1,32}(?= |$)/.exec(text)?.[0] ?? "ERR";
     this.message = text;
   }
 }
 
-/** What came is not RESP3, or more than a reply may be. */
+/** What came is not RESP3, or over the limits. */
 export class ReplyFormatError extends Error {
   override readonly name = "ReplyFormatError";
 }
@@ -45,7 +45,7 @@ interface OpenList {
   readonly items: Reply[];
   readonly length: number;
   readonly isPush: boolean;
-  /** Whether it is said about the reply that follows, which nobody asked for. */
+  /** Whether it is an attribute of the next reply, and is dropped. */
   readonly isAttribute: boolean;
 }
 
@@ -54,11 +54,11 @@ interface OpenBulk {
   bytes: Uint8Array<ArrayBuffer>;
   size: number;
   readonly wanted: number;
-  /** How it is written out: as text, as an error, or as text after a format of four bytes. */
+  /** The RESP3 type: text, an error, or text after a format of four bytes. */
   readonly type: string;
 }
 
-/** Takes the bytes of one connection, in whatever pieces, and tells the replies in them. */
+/** Takes the bytes of one connection, in any pieces, and passes on the replies. */
 export class ReplyReader {
   readonly #onReply: (reply: Reply) => void;
   readonly #onPush: (items: readonly Reply[]) => void;
@@ -71,7 +71,7 @@ export class ReplyReader {
   /** Bytes of the reply that is being read. */
   #size = 0;
 
-  /** @param onPush is told what Redis says of itself, such as messages of a channel. */
+  /** @param onPush is called with what Redis sends by itself, such as messages of a channel. */
   constructor(
     onReply: (reply: Reply) => void,
     onPush: (items: readonly Reply[]) => void,
@@ -83,7 +83,7 @@ export class ReplyReader {
   }
 
   /**
-   * Takes what came; the bytes stay the caller's.
+   * Takes bytes, which stay the caller's.
    *
    * @throws {ReplyFormatError} when it can't be understood: nothing that follows can be, either
    */
@@ -156,7 +156,7 @@ export class ReplyReader {
   #beginBulk(type: string, size: number): void {
     const wanted = size + 2;
     if (this.#size + wanted > this.#limits.maxSize) this.#grow(wanted);
-    // Not all at once: the size is only what was said.
+    // Not all at once: the size is only a claim.
     const bytes = new Uint8Array(Math.min(wanted, FIRST_BULK_SIZE));
     this.#bulk = { bytes, size: 0, wanted, type };
   }
