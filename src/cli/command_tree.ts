@@ -1,4 +1,4 @@
-// The declared commands and flags as data, for what is made from them: completions and the man page.
+// The declared commands and flags as data, for completions and the man page.
 
 import type { Argument, Command, Option } from "commander";
 import { isRepeatable } from "./strict_command.ts";
@@ -13,7 +13,7 @@ export interface CommandNode {
   readonly commands: readonly CommandNode[];
 }
 
-/** An argument that is no flag. */
+/** An argument that is not a flag. */
 export interface ArgumentNode extends ValueNode {
   readonly description: string;
 }
@@ -23,7 +23,7 @@ export interface FlagNode {
   /** All its spellings: `-h` and `--help`. */
   readonly names: readonly string[];
   readonly description: string;
-  /** The heading that it stands under: `Limits`. */
+  /** Its heading: `Limits`. */
   readonly group: string;
   /** What it is given; undefined for a switch. */
   readonly value: ValueNode | undefined;
@@ -35,7 +35,7 @@ export interface ValueNode {
   /** As in the help: `<path>`, or `[topic]` for one that can be left out. */
   readonly term: string;
   readonly isPath: boolean;
-  /** All that can be typed; undefined if that is no closed set. */
+  /** All possible values; undefined if they are not a closed set. */
   readonly choices: readonly string[] | undefined;
 }
 
@@ -51,7 +51,7 @@ export function describeCommand(command: Command, path: readonly string[] = []):
   };
 }
 
-/** A command and all below it, each before those below it. */
+/** A command and all below it, parents first. */
 export function listCommands(command: CommandNode): readonly CommandNode[] {
   return [command, ...command.commands.flatMap(listCommands)];
 }
@@ -77,7 +77,7 @@ function describeValue(term: string, choices: readonly string[] | undefined): Va
   return { term, isPath: /\b(path|file)\b/.test(term), choices };
 }
 
-/** The spellings of all flags that are given a value, each once. */
+/** The spellings of all flags with a value, each once. */
 export function valuedFlags(commands: readonly CommandNode[]): readonly string[] {
   const flags = commands.flatMap((command) => command.flags).filter(({ value }) => value !== undefined);
   return [...new Set(flags.flatMap(({ names }) => names))];

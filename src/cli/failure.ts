@@ -1,4 +1,4 @@
-// What went wrong, as one line on stderr and an exit code.
+// Prints what went wrong as one line on stderr, and returns the exit code.
 
 import { StartError, UsageError } from "../core/errors.ts";
 import { typed } from "../core/typed.ts";
@@ -14,12 +14,12 @@ export function explainFailure(error: unknown, hint?: string): number {
 }
 
 function printError(message: string, exitCode: number): number {
-  // Whatever was typed in a wrong place is quoted, and may be a token or a URL with a password.
+  // What was typed in a wrong place is quoted, and may be a token or a URL with a password.
   console.error(oneLine(typed(hideTokens(hideCredentials(message)))));
   return exitCode;
 }
 
-// What was typed, or what a file is called, must neither break the line nor paint the terminal.
+// What was typed, or the name of a file, must neither break the line nor paint the terminal.
 function oneLine(message: string): string {
   return message.trim().replace(/\s*\n\s*/g, " ").replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,

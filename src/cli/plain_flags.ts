@@ -1,12 +1,12 @@
-// The flags of most starts, read without the command-line library, which takes longer to load than the server.
+// Reads the flags of most starts without the command-line library, which takes longer to load than the server.
 
 import type { GivenValue } from "../core/settings/setting_types.ts";
 import { SETTING_NAMES, type SettingName } from "../core/settings/declarations.ts";
 import { declarationOf, flagOf } from "../core/settings/settings.ts";
 
 /**
- * What `args` give the settings, exactly as the library would read it; undefined where anything is not plainly a flag of
- * a setting with its value, so that the library answers it: a request for help, a mistake, a flag that is no setting.
+ * The settings in `args`, exactly as the library would read them. Undefined if anything is not plainly a setting's flag
+ * with its value (a request for help, a mistake, another flag): then the library reads them.
  */
 export function readPlainFlags(args: readonly string[]): ReadonlyMap<SettingName, GivenValue> | undefined {
   const names = new Map(SETTING_NAMES.map((name) => [flagOf(name), name]));

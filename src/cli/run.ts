@@ -27,7 +27,7 @@ import { addTokenCommand } from "./commands/token_command.ts";
 import { addTopCommand } from "./commands/top_command.ts";
 import { addVersionCommand } from "./commands/version_command.ts";
 
-/** What other servers have, and where it is here. */
+/** What other servers have, and what to use here. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["--port", "--echo-port and --secure-port are the two ports"],
   ["-p", "--echo-port and --secure-port are the two ports"],
@@ -52,7 +52,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // Asked for help or the version, or left out the command: the answer is already printed.
+    // Help or the version was asked for, or there was no command: the answer is printed already.
     if (error.exitCode === 0 || error.code === "commander.help") return 0;
     const message = error.message.replace(/^error: |\.$/g, "");
     const [, word = ""] = /^unknown (?:option|command) '([^']*)'/.exec(message) ?? [];
@@ -64,8 +64,8 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function createProgram(exitWith: (code: number) => void, isShort: boolean): StrictCommand {
   const program = new StrictCommand("wsward");
-  // Before any subcommand is added, because subcommands copy these. Widths and colours are fixed since the library
-  // would otherwise ask for environment variables that the program has no permission to read.
+  // Before any subcommand is added, because subcommands copy these. The library would find out widths and colours from
+  // variables that the program may not read.
   program.exitOverride().enablePositionalOptions().configureOutput({
     writeOut: printHelp,
     writeErr: printHelp,
@@ -106,7 +106,7 @@ function createProgram(exitWith: (code: number) => void, isShort: boolean): Stri
   addManCommand(program);
   addVersionCommand(program);
   addHelpEnds(program, isShort);
-  // Of the program alone: what is below it has its own.
+  // Only for the program itself: commands have their own.
   if (isShort) program.configureHelp({ ...helpFormat(true), formatHelp: formatShortHelp });
   return program;
 }

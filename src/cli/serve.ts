@@ -1,4 +1,4 @@
-// The server with its version, for both ways to come to it.
+// Starts the server with its version, for both ways to start.
 
 import config from "../../deno.json" with { type: "json" };
 import type { Settings } from "../core/settings/declarations.ts";

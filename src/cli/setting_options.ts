@@ -1,4 +1,4 @@
-// Turns declared settings into flags, and what the flags were given back into text for the settings.
+// Turns declared settings into flags, and given flags back into values for the settings.
 
 import { type Command, Option } from "commander";
 import type { ConfigFile } from "../config/config_file.ts";
@@ -37,7 +37,7 @@ export function settingOption(name: SettingName): Option {
   return describedOption(flagOf(name), setting, variableOf(name)).helpGroup(`${setting.group}:`);
 }
 
-/** A flag that is read like a setting, for what is no setting of the server. */
+/** A flag that is read like a setting, but is not a setting of the server. */
 export function describedOption(flag: string, setting: Setting, variable?: string): Option {
   const facts = setting.kind === "switch"
     ? [`${variable}=${!setting.default}`]
@@ -47,21 +47,21 @@ export function describedOption(flag: string, setting: Setting, variable?: strin
   const flags = `${flag} <${setting.placeholder}>`;
   if (setting.kind === "list") return repeatableOption(flags, description);
   const option = new Option(flags, description);
-  // For completions only: what is wrong with a value is for the setting to say.
+  // For completions only: the setting itself reports wrong values.
   if (setting.choices !== undefined) option.argChoices = [...setting.choices];
   return option;
 }
 
-/** What the flags of `command` were given, by setting; what was not on the command line is not in it. */
+/** The flags that were given to `command`, by setting. */
 export function givenSettings(command: Command): ReadonlyMap<SettingName, GivenValue> {
   const given = SETTING_NAMES.map((name) => [name, givenValue(command, name)] as const);
   return new Map(given.filter((pair): pair is [SettingName, GivenValue] => pair[1] !== undefined));
 }
 
-/** What a flag was given, on the command itself or on one above it. */
+/** The value of a flag, given to the command itself or one above it. */
 export function givenValue(command: Command, name: string): GivenValue | undefined {
   for (let at: Command | null = command; at !== null; at = at.parent) {
-    // The library fills in a value for a switch that was not given, so the source tells, not the value.
+    // The library fills in a value for a switch that was not given, so its source is asked, not the value.
     if (at.getOptionValueSource(name) === "cli") return at.getOptionValue(name);
   }
   return undefined;
@@ -71,16 +71,16 @@ export function givenValue(command: Command, name: string): GivenValue | undefin
 export const ENV: Environment = (variable) => Deno.env.get(variable);
 
 /**
- * The name of the file of settings that a command is to use, if there is one.
+ * The name of the settings file of a command, if there is one.
  *
- * @throws {UsageError} when it can't be right
+ * @throws {UsageError} when it can't be used
  */
 export function configPath(command: Command): string | undefined {
   return readSetting(CONFIG_FILE, CONFIG_LABELS, givenValue(command, "config"), ENV) as string | undefined;
 }
 
 /**
- * The file of settings that a command is to use, with its mistakes, if one is named.
+ * The settings file of a command, with its mistakes, if one is named.
  *
  * @throws {UsageError} when its name can't be right
  * @throws {StartError} when it can't be read
@@ -88,7 +88,7 @@ export function configPath(command: Command): string | undefined {
 export async function openConfig(command: Command): Promise<ConfigFile | undefined> {
   const path = configPath(command);
   if (path === undefined) return undefined;
-  // Loaded late, and the library of its language later still: most start without a file.
+  // Loaded late, and the library of its language later still: most starts have no file.
   const { readConfigFile } = await import("../config/config_file.ts");
   return await readConfigFile(path);
 }
@@ -100,7 +100,9 @@ export async function readConfig(command: Command): Promise<ConfigFile | undefin
   return file;
 }
 
-/** Reads settings one by one, wherever they are given; see {@linkcode readConfig} for what it throws at once. */
+/**
+ * Returns a function that reads single settings from flags, variables and file. Throws as {@linkcode readConfig} does.
+ */
 export async function settingReader(
   command: Command,
 ): Promise<<Name extends SettingName>(name: Name) => Settings[Name]> {

@@ -1,4 +1,4 @@
-// Where every command begins: `serve` the short way if it can be, everything else by the command-line library.
+// Where every command begins: `serve` with plain flags directly, everything else by the command-line library.
 
 import { CONFIG_LABELS, parseSettings } from "../core/settings/settings.ts";
 import { explainFailure } from "./failure.ts";

@@ -1,4 +1,4 @@
-// Which command would work, where a start was given fewer permissions than its settings need.
+// Suggests a command that would work if a start has fewer permissions than its settings need.
 
 import { BUILT_BY } from "wsward/build";
 import { UsageError } from "../core/errors.ts";
@@ -8,12 +8,14 @@ import { permissionFlags } from "./about/permissions.ts";
 import { readPlainFlags } from "./plain_flags.ts";
 import { ENV } from "./setting_options.ts";
 
-/** Sockets are permitted by their full path only, so that the folder of them has to be named. */
+/** Sockets are permitted only by full path, so their folder must be named. */
 const RUNTIME_DIR = "wsward.run";
-/** What the settings may name is not known: as much as an executable has. */
+/** The permissions of an executable, for when the settings can't be read. */
 const ALL = ["--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--allow-env=WSWARD_*"];
 
-/** A line that can be pasted, for `serve` from its source that failed with `error`; undefined for any other failure. */
+/**
+ * A line that can be pasted, if `serve` from source failed with a permission's `error`; undefined for other failures.
+ */
 export function startHint(args: readonly string[], error: unknown): string | undefined {
   if (args[0] !== "serve" || BUILT_BY !== "deno run" || !lacksPermission(error)) return undefined;
   const flags = args.slice(1);

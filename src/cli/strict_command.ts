@@ -21,7 +21,7 @@ export class StrictCommand extends Command {
     const seen = new Set<Option>();
     for (const [index, arg] of args.entries()) {
       if (arg === "--") return;
-      // What follows belongs to the subcommand, which looks at it itself.
+      // The rest belongs to the subcommand, which checks it itself.
       if (this.commands.some((command) => command.name() === arg)) return;
       const flag = arg.split("=", 1)[0];
       const option = this.options.find(({ long }) => long === flag);
@@ -46,7 +46,7 @@ export function repeatableOption(flags: string, description: string): Option {
   );
 }
 
-/** Whether an option is such a one. */
+/** Whether an option can be given many times. */
 export function isRepeatable(option: Option): boolean {
   return option.parseArg !== undefined;
 }

@@ -1,10 +1,10 @@
-// Variables that look like settings and are none.
+// Finds variables that look like settings but are not.
 
 import { UsageError } from "../core/errors.ts";
 import { SETTING_NAMES } from "../core/settings/declarations.ts";
 import { CONFIG_LABELS, variableOf } from "../core/settings/settings.ts";
 
-/** Of commands, of the executable that unpacks itself, and of tests (with any ending). */
+/** Variables of commands, of the self-extracting executable, and (prefixes) of tests. */
 const OTHERS = [
   CONFIG_LABELS.variable,
   "WSWARD_ADMIN_URL",
@@ -17,10 +17,10 @@ const OTHERS = [
 const TEST_PREFIX = "WSWARD_TEST_";
 
 /**
- * Refuses variables named like settings that are none. Which ones are set can be seen with the permission to read all of
- * them, and in the executable that unpacks itself, which lists them; elsewhere this does nothing.
+ * Refuses variables that are named like settings but are not. That needs the permission to list variables, or the
+ * self-extracting executable, which passes on a list; without either it does nothing.
  *
- * @throws {UsageError} for the first one, with the one that was meant
+ * @throws {UsageError} for the first one, with the one that was probably meant
  */
 export async function refuseUnknownVariables(): Promise<void> {
   const known = new Set([...SETTING_NAMES.map(variableOf), ...OTHERS]);

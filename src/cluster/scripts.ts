@@ -1,6 +1,6 @@
-// What is done in Redis, each as one step.
+// The scripts that run in Redis, each as one atomic step.
 //
-// All keys begin with KEYS[1], which holds the hash tag of a cluster, and each ends by itself:
+// All keys begin with KEYS[1], which has the hash tag of a cluster, and all expire by themselves:
 //   nodes        sorted set: node -> end of its lease          info        hash: node -> what it says of itself
 //   s:NODE       hash: session -> row                          o:NODE      hash: session -> why it is to end
 //   u:USER       sorted set: session@node, by its start        all         sorted set by text: start-session@node
@@ -11,16 +11,16 @@
 
 import { defineScript, type Script } from "../redis/script.ts";
 
-/** How long the key of a user is. */
+/** The length of a user's key, in characters. */
 export const USER_KEY_LENGTH = 22;
 
-/** How long a node is believed to be there without being heard, in milliseconds. */
+/** How long a node counts as alive without a sign of life, in milliseconds. */
 export const LEASE_MS = 15_000;
 
-/** How long what was registered outlives the last word of the last node, in milliseconds. */
+/** How long registered data outlives the last node, in milliseconds. */
 const KEPT_MS = 86_400_000;
 
-/** The most sessions that one call registers or releases, and the most that it looks at. */
+/** The most sessions that one call registers, releases or reads. */
 export const MAX_BATCH = 100;
 
 const HEAD = `

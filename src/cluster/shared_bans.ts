@@ -1,4 +1,4 @@
-// Bans that hold on all nodes, and the violations that lead to them, whichever nodes they are seen by.
+// Bans that hold on all nodes, and the violations, seen by any of them, that lead to bans.
 
 import type { Settings } from "../core/settings/declarations.ts";
 import type { RedisClient } from "../redis/client.ts";
@@ -6,9 +6,9 @@ import { FORGET, VIOLATE } from "./scripts.ts";
 import { SharedList } from "./shared_list.ts";
 import { type Entry, keyOf, type TimeShift } from "./wire.ts";
 
-/** The firewall, as bans of other nodes reach it. */
+/** The part of the firewall that takes bans of other nodes. */
 export interface SharedFirewall {
-  /** Bans a client as another node did, for a time, or not at all any more for 0. */
+  /** Bans a client because another node did; `forMs` is 0 for a ban that is over. */
   followBan(client: string, forMs: number): void;
   /** Bans a client that broke rules here and elsewhere. */
   banForViolations(client: string): void;
@@ -16,29 +16,29 @@ export interface SharedFirewall {
   readonly size: number;
 }
 
-/** What they are made of. */
+/** What shared bans need. */
 export interface SharedBansOptions {
   readonly client: Pick<RedisClient, "run" | "now" | "isUp">;
   readonly shift: TimeShift;
-  /** What this node is called in lists. */
+  /** The name of this node in lists. */
   readonly name: string;
   readonly settings: Pick<Settings, "banAfter" | "banWindow">;
-  /** Does something with Redis of which nobody awaits the result. */
+  /** Runs an action with Redis whose result is not awaited. */
   readonly attempt: (action: () => Promise<unknown>) => Promise<void>;
 }
 
 /** The most bans that all nodes have together. */
 const MAX_BANS = 65_536;
-/** How long violations are gathered until they are told, in milliseconds. */
+/** How long violations are collected before they are sent, in milliseconds. */
 const VIOLATIONS_MS = 500;
-/** The most clients whose violations are gathered at once; who is one more is counted here only. */
+/** The most clients whose violations are collected; those of more are only counted here. */
 const MAX_VIOLATORS = 1000;
 
 /** The bans of all nodes, as this one knows them. */
 export class SharedBans {
   readonly list: SharedList;
   readonly #options: SharedBansOptions;
-  /** Of bans that did not begin here: on which node they did. */
+  /** The nodes on which bans of other nodes began. */
   readonly #nodes = new Map<string, string>();
   readonly #violations = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -68,7 +68,7 @@ export class SharedBans {
     for (const { id, endsAtMs } of this.list.held()) firewall.followBan(id, endsAtMs - Date.now());
   }
 
-  /** A client is banned here. */
+  /** A client was banned here. */
   add(client: string, forMs: number): void {
     this.#nodes.delete(client);
     this.#forgetViolations(client);
@@ -76,7 +76,7 @@ export class SharedBans {
     this.#send();
   }
 
-  /** A ban is lifted here, wherever it began. */
+  /** A ban was lifted here, wherever it began. */
   lift(client: string): void {
     const endsAtMs = this.list.endOf(client);
     this.#forgetViolations(client);
@@ -103,19 +103,19 @@ export class SharedBans {
     this.list.sweep((client) => this.#nodes.delete(client));
   }
 
-  /** Tells nothing any more. */
+  /** Sends nothing any more. */
   stop(): void {
     clearTimeout(this.#timer);
   }
 
-  /** What led to a ban is paid with it: after its end the next violation is the first. */
+  /** A ban settles its violations: after its end the next violation is the first. */
   #forgetViolations(client: string): void {
     const { client: redis, attempt } = this.#options;
     this.#violations.delete(client);
     if (redis.isUp) void attempt(() => redis.run(FORGET, [keyOf(client)]));
   }
 
-  /** Of bans what comes later holds. As long as the clock of Redis is not known, ours is as good as any. */
+  /** The later change of a ban holds. While the clock of Redis is not known, ours is used. */
   #rank(): number {
     const nowMs = this.#options.client.now();
     return Math.round(Number.isFinite(nowMs) ? nowMs : Date.now());

@@ -1,4 +1,4 @@
-// A list of which every node has a whole copy: what was added or taken back anywhere arrives everywhere.
+// A list of which every node has a whole copy: what is added or taken back anywhere arrives everywhere.
 
 import { type RedisClient, RedisRefusal } from "../redis/client.ts";
 import type { Reply } from "../redis/reply_reader.ts";
@@ -6,17 +6,17 @@ import { CHANGES, PUT } from "./scripts.ts";
 import { workOff } from "./work_off.ts";
 import { type Entry, readEntry, remainingMs, type TimeShift } from "./wire.ts";
 
-/** What a list is made of. */
+/** What a list needs. */
 export interface SharedListOptions {
   readonly client: Pick<RedisClient, "run" | "now">;
   readonly shift: TimeShift;
-  /** What it is called in Redis. */
+  /** Its name in Redis. */
   readonly key: "r" | "b";
   /** The most entries that all nodes together may have. */
   readonly maxEntries: number;
-  /** What stands in an entry that was not taken back; undefined if it is not known here any more. */
+  /** The content of an entry that was not taken back; undefined if it is not known here any more. */
   readonly bodyOf: (id: string) => string | undefined;
-  /** Told entries of other nodes; each takes the place of what was known of it. */
+  /** Called with entries of other nodes; each replaces what was known of it. */
   readonly apply: (entries: readonly Entry[]) => void;
 }
 
@@ -43,9 +43,9 @@ export class SharedList {
   readonly #unsent = new Set<string>();
   #version = 0;
   #sweptAtMs = 0;
-  /** Whether there may be something new in Redis. */
+  /** Whether Redis may have something new. */
   #isStale = false;
-  /** Whether there was no room in Redis for something. */
+  /** Whether Redis had no room for something. */
   #isFull = false;
   #mayHaveRoom = false;
   /** Changes are sent one call after the other. */
@@ -56,30 +56,30 @@ export class SharedList {
     this.#options = options;
   }
 
-  /** Whether there is something that Redis was not told. */
+  /** Whether Redis has all changes. */
   get isTold(): boolean {
     return this.#unsent.size === 0 && !this.#isFull;
   }
 
-  /** Resolves when what is under way has been told, or can't be. */
+  /** Resolves when what is under way was sent, or failed. */
   async settled(): Promise<void> {
     while (this.#sending !== undefined) await this.#sending;
   }
 
-  /** Takes in what was added or taken back here; `send` tells it. */
+  /** Takes in what was added or taken back here; `send` sends it. */
   put(id: string, rank: number, endsAtMs: number, isTakenBack: boolean): void {
-    // Whoever makes us ban many addresses must not fill the memory: the firewall remembers as many by itself.
+    // A flood of bans must not fill the memory: the firewall itself remembers no more.
     if (!this.#known.has(id) && this.#known.size >= this.#options.maxEntries) {
       this.#isFull = true;
       return;
     }
-    // Whatever the clocks say, what is done later holds.
+    // Whatever the clocks say, the later change holds.
     const next = Math.max(rank, (this.#known.get(id)?.rank ?? -1) + 1);
     this.#known.set(id, { rank: next, endsAtMs, isTakenBack });
     this.#unsent.add(id);
   }
 
-  /** When an entry that is known ends; undefined if it is not known. */
+  /** When a known entry ends; undefined if it is not known. */
   endOf(id: string): number | undefined {
     return this.#known.get(id)?.endsAtMs;
   }
@@ -89,7 +89,7 @@ export class SharedList {
     for (const [id, { endsAtMs, isTakenBack }] of this.#known) if (!isTakenBack) yield { id, endsAtMs };
   }
 
-  /** Tells what was not told yet. Rejects as `RedisClient.run`. */
+  /** Sends what was not sent yet. Rejects as `RedisClient.run` does. */
   send(): Promise<void> {
     return this.#sending ??= workOff({
       hasMore: () => this.#unsent.size > 0,
@@ -98,15 +98,18 @@ export class SharedList {
     });
   }
 
-  /** Reads what others changed, if Redis has another version than is known here. Rejects as `RedisClient.run`. */
+  /**
+   * Reads the changes of other nodes, if Redis has another version than is known here. Rejects as `RedisClient.run`
+   * does.
+   */
   async follow(version: number): Promise<void> {
     if (version < this.#version || this.#mayHaveRoom) return await this.join();
     if (version > this.#version) await this.fetch();
   }
 
-  /** Reads what others changed. Rejects as `RedisClient.run`. */
+  /** Reads the changes of other nodes. Rejects as `RedisClient.run` does. */
   fetch(): Promise<void> {
-    // What is being read may be from before the change that this call is about.
+    // A read under way may have begun before the change that this call is about.
     this.#isStale = true;
     return this.#fetching ??= workOff({
       hasMore: () => this.#isStale,
@@ -118,7 +121,7 @@ export class SharedList {
     });
   }
 
-  /** Reads all that Redis knows and tells it what it does not. Rejects as `RedisClient.run`. */
+  /** Reads all that Redis has, and sends it what it lacks. Rejects as `RedisClient.run` does. */
   async join(): Promise<void> {
     this.#isFull = this.#mayHaveRoom = false;
     const seen = new Map<string, Entry>();
@@ -134,7 +137,7 @@ export class SharedList {
     await this.send();
   }
 
-  /** Forgets what has ended, now and then; each is told to `onForgotten`. */
+  /** Forgets what has ended, now and then, and calls `onForgotten` for each. */
   sweep(onForgotten: (id: string) => void = () => {}): void {
     const nowMs = Date.now();
     if (Math.abs(nowMs - this.#sweptAtMs) < SWEEP_INTERVAL_MS) return;
@@ -169,11 +172,11 @@ export class SharedList {
     if (sent.size === 0) return;
     const [, full] = await client.run(PUT, args);
     if (full !== 0) this.#isFull = true;
-    // What was changed meanwhile is told again.
+    // What was changed meanwhile is sent again.
     for (const [id, known] of sent) if (this.#known.get(id) === known) this.#unsent.delete(id);
   }
 
-  /** Takes in what was changed after a version; returns the last one. */
+  /** Takes in the changes after a version; returns the last version. */
   async #read(after: number, onEntry: (entry: Entry) => void = () => {}): Promise<number> {
     const { client, key, apply, shift, maxEntries } = this.#options;
     for (;;) {
@@ -185,14 +188,14 @@ export class SharedList {
         onEntry(entry);
         const isTakenBack = entry.body === "";
         const { rank = -1, isTakenBack: wasTakenBack = false } = this.#known.get(id) ?? {};
-        // Of two nodes that did opposite things at once the one holds that Redis heard first.
+        // If two nodes did opposite things at once, the one that Redis heard first holds.
         if (rank > entry.rank || (rank === entry.rank && isTakenBack === wasTakenBack)) continue;
         this.#known.set(id, { rank: entry.rank, endsAtMs: entry.endsAtMs, isTakenBack });
         this.#unsent.delete(id);
         entries.push(entry);
       }
       if (entries.length > 0) apply(entries);
-      // It may say what it likes, but not without end.
+      // A wrong answer must not make this go on for ever.
       const isWrong = !(Number(version) >= after) || (more === 1 && Number(version) === after) ||
         this.#known.size > 2 * maxEntries;
       if (isWrong) {
@@ -204,7 +207,7 @@ export class SharedList {
   }
 }
 
-/** The texts of an answer by twos. */
+/** The texts of an answer in pairs. */
 export function pairs(parts: readonly Reply[]): readonly (readonly [string, string])[] {
   const found: [string, string][] = [];
   for (let i = 0; i + 1 < parts.length; i += 2) found.push([String(parts[i]), String(parts[i + 1])]);

@@ -5,25 +5,25 @@ import type { RedisClient } from "../redis/client.ts";
 import { SharedList } from "./shared_list.ts";
 import { type Entry, readRevocation, type TimeShift, writeRevocation } from "./wire.ts";
 
-/** What they are made of. */
+/** What shared revocations need. */
 export interface SharedRevocationsOptions {
   readonly client: Pick<RedisClient, "run" | "now" | "isUp">;
   readonly shift: TimeShift;
-  /** What this node is called in lists. */
+  /** The name of this node in lists. */
   readonly name: string;
   readonly sessions: Pick<SessionRegistry, "revocation" | "revocations" | "followRevocations">;
-  /** Does something with Redis of which nobody awaits the result. */
+  /** Runs an action with Redis whose result is not awaited. */
   readonly attempt: (action: () => Promise<unknown>) => Promise<void>;
 }
 
 /** The most revocations that all nodes have together. */
 const MAX_REVOCATIONS = 200_000;
 
-/** Ranks of a revocation: what was taken back never comes again. */
+/** Ranks of a revocation: one that was taken back never returns. */
 const REVOKED = 1;
 const TAKEN_BACK = 1e15;
 
-/** The revocations of all nodes, as this one knows them; it begins with its own. */
+/** The revocations of all nodes, as this one knows them; begins with those here. */
 export class SharedRevocations {
   readonly list: SharedList;
   readonly #options: SharedRevocationsOptions;
@@ -49,7 +49,7 @@ export class SharedRevocations {
   add(id: string, replacedId: string | undefined): void {
     const revocation = this.#options.sessions.revocation(id);
     if (revocation === undefined) return;
-    // First, so that nobody takes the new one for what was taken back.
+    // First, so that the new one is not taken for the one that was taken back.
     if (replacedId !== undefined) this.#putBack(replacedId, revocation.expiresAtMs);
     this.list.put(id, REVOKED, revocation.expiresAtMs, false);
     this.#send();
@@ -74,7 +74,7 @@ export class SharedRevocations {
     const added = entries.filter(({ body }) => body !== "").map((entry) => readRevocation(entry, shift));
     const removed = entries.filter(({ body }) => body === "").map(({ id }) => id);
     const merged = sessions.followRevocations(added.filter((one) => one !== undefined), removed);
-    // The one that is kept has more now than Redis knows; the other must not come back when that is taken back.
+    // The kept one has more now than Redis knows. The other must not return when the kept one is taken back.
     for (const { keptId, droppedId } of merged) this.add(keptId, droppedId);
   }
 }

@@ -1,4 +1,4 @@
-// The sessions of this node in Redis: each is registered while it is open, and nothing else is.
+// The sessions of this node in Redis: exactly the open ones are registered.
 
 import type { Settings } from "../core/settings/declarations.ts";
 import type { Place } from "../core/shared_state.ts";
@@ -12,47 +12,50 @@ export interface OpenSessions {
   has(id: string): boolean;
   place(id: string): Place | undefined;
   ids(): Iterable<string>;
-  /** Ends one because its user has too many. */
+  /** Ends a session because its user has too many. */
   endForLimit(id: string): void;
   close(id: string, code: number, reason: string): unknown;
 }
 
-/** What they are registered with. */
+/** What registering needs. */
 export interface SharedSessionsOptions {
   readonly client: Pick<RedisClient, "run" | "read" | "isUp">;
   readonly shift: TimeShift;
   readonly node: string;
-  /** The beginning of all keys. */
+  /** The prefix of all keys. */
   readonly prefix: string;
   readonly open: OpenSessions;
   readonly settings: Pick<Settings, "maxSessionsPerUser" | "onSessionLimit">;
-  /** Does something with Redis of which nobody awaits the result. */
+  /** Runs an action with Redis whose result is not awaited. */
   readonly attempt: (action: () => Promise<unknown>) => Promise<void>;
 }
 
-/** How long the end of a session for whose place nobody can wait may be told later, with others, in milliseconds. */
+/**
+ * How long the end of a session may be held back to be sent with others, in milliseconds, if nobody can be waiting for
+ * its place.
+ */
 const FLUSH_MS = 25;
 
 /**
- * The most tokens of sessions that never began that are remembered until Redis is there again: more than a connection may
- * have asked for when it was lost, and whoever begins sessions in vain meanwhile adds no more.
+ * How many unused tokens, of sessions that did not begin, are remembered until Redis is back: more than can have been
+ * asked for when it was lost. Sessions that fail meanwhile add no more.
  */
 export const MAX_UNUSED_TOKENS = 20_000;
 
 /** More sessions than a node can have. */
 const MAX_REGISTERED = 2_000_000;
 
-/** Keeps Redis and this node in agreement. */
+/** Keeps Redis in agreement with this node. */
 export class SharedSessions {
   readonly #options: SharedSessionsOptions;
-  /** What Redis has, as far as its answers tell. */
+  /** The sessions that Redis has, by its answers. */
   readonly #registered = new Set<string>();
-  /** Sessions that Redis is asked for now: they are not open yet, and no ghosts. */
+  /** Sessions that Redis is asked for now: not open yet, but not to be removed. */
   readonly #asked = new Set<string>();
-  /** What is to be released, each perhaps with the key of a token that it did not use. */
+  /** Sessions to release, each perhaps with the key of a token that it did not use. */
   readonly #ended = new Map<string, string>();
   readonly #changed = new Set<string>();
-  /** Sessions whose users have room for many more: nobody waits for their places. */
+  /** Sessions whose users have room for many more, so that nobody waits for their places. */
   readonly #roomy = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isUrgent = false;
@@ -63,14 +66,14 @@ export class SharedSessions {
     this.#options = options;
   }
 
-  /** How many Redis has of this node. */
+  /** How many sessions of this node Redis has. */
   get registered(): number {
     return this.#registered.size;
   }
 
   /**
-   * Asks for a session, `jtiKey` being the key of a token that it uses up, or nothing. Rejects as `RedisClient.run`; then it may
-   * have been registered all the same.
+   * Asks for a session; `jtiKey` is the key of the token that it uses up, or empty. Rejects as `RedisClient.run` does;
+   * then it may have been registered all the same.
    */
   async admit(place: Place, jtiKey: string): Promise<"ok" | "full" | "used"> {
     const { client, node, shift, settings: { maxSessionsPerUser, onSessionLimit } } = this.#options;
@@ -79,13 +82,13 @@ export class SharedSessions {
       const left = remainingMs(place.expiresAtMs);
       return client.run(ADMIT, [node, place.id, writeRow(place, shift), limit, onSessionLimit, jtiKey, left]);
     };
-    // First, so that nobody is refused for a session of his own that is over.
+    // First, so that nobody is refused for a session of his own that has ended.
     if (this.#isUrgent) this.#tellNow();
     this.#asked.add(place.id);
     try {
       let [status, isCrowded] = await ask();
       if (status === "FULL") {
-        // Perhaps for a session of his own that is over, and of which this node or another has not told yet.
+        // Perhaps refused for a session of his own that has ended, which this node or another has not reported yet.
         this.#tellNow();
         await new Promise((resolve) => setTimeout(resolve, 2 * FLUSH_MS));
         [status, isCrowded] = await ask();
@@ -106,7 +109,7 @@ export class SharedSessions {
     this.#tellSoon(false);
   }
 
-  /** A session has ended, or never began: then with the key of its token. */
+  /** A session has ended, or did not begin: then with the key of its token. */
   ended(id: string, jtiKey = ""): void {
     const isRoomy = this.#roomy.delete(id);
     const hasRoom = this.#options.client.isUp || this.#ended.size < MAX_UNUSED_TOKENS;
@@ -114,12 +117,12 @@ export class SharedSessions {
     this.#tellSoon(!isRoomy || jtiKey !== "");
   }
 
-  /** Ends the sessions that another node wants to be ended, each for its reason. */
+  /** Ends the sessions that another node has ordered to end, each with its reason. */
   obey(orders: readonly (readonly [string, string])[]): void {
     for (const [id, why] of orders) {
       if (why === "limit") this.#options.open.endForLimit(id);
       else this.#close(id, why);
-      // Its end is told like any other; without it, the order is done too.
+      // Its end is reported like any other. If it is not here, the order is done too.
       this.#ended.set(id, "");
     }
     if (orders.length > 0) this.#tellSoon(true);
@@ -131,12 +134,12 @@ export class SharedSessions {
     try {
       this.#options.open.close(id, code, reason);
     } catch (error) {
-      // What can't be in a Close frame is no order of a node of this version.
+      // No node of this version orders what can't be in a Close frame.
       if (!(error instanceof RangeError)) throw error;
     }
   }
 
-  /** Tells what has changed, many together; those of one turn at once, if their users may wait for the places. */
+  /** Sends changes soon, many together; at the end of the turn if users may wait for the places. */
   #tellSoon(isUrgent: boolean): void {
     const hasNews = this.#ended.size > 0 || this.#changed.size > 0;
     if (!this.#options.client.isUp || !hasNews) return;
@@ -148,20 +151,20 @@ export class SharedSessions {
     this.#timer ??= setTimeout(() => this.#tellNow(), isUrgent ? 0 : FLUSH_MS);
   }
 
-  /** Tells what has changed, if anybody listens. */
+  /** Sends changes now, if Redis is there. */
   #tellNow(): void {
     this.stop();
     if (this.#options.client.isUp) void this.#options.attempt(() => this.flush());
   }
 
-  /** Tells nothing any more, until something changes. */
+  /** Sends nothing any more, until something changes. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isUrgent = false;
   }
 
-  /** Tells Redis what has changed, before anything that is sent after this. Rejects as `RedisClient.run`. */
+  /** Sends the changes to Redis, before anything that is sent after this. Rejects as `RedisClient.run` does. */
   async flush(): Promise<void> {
     const sent: Promise<void>[] = [];
     while (this.#changed.size > 0) {
@@ -185,7 +188,7 @@ export class SharedSessions {
   /** Compares all of it with what is open here, and mends the difference. Rejects as `RedisClient.run`. */
   async sync(): Promise<void> {
     const { client, node, prefix, open } = this.#options;
-    // What was answered to an earlier connection says nothing about a Redis that may be another one.
+    // This Redis may be another one than that of the last connection.
     this.#registered.clear();
     for (let cursor = "0";;) {
       const page = await client.read("HSCAN", `${prefix}s:${node}`, cursor, "COUNT", MAX_BATCH);
@@ -208,7 +211,7 @@ export class SharedSessions {
     await this.flush();
   }
 
-  /** Registers those that are open and not registered, if there are any. Rejects as `RedisClient.run`. */
+  /** Registers open sessions that are not registered yet. Rejects as `RedisClient.run` does. */
   async registerMissing(): Promise<void> {
     if (this.#registered.size < this.#options.open.size) await this.#registerMissing();
   }
@@ -232,7 +235,7 @@ export class SharedSessions {
     await client.run(REGISTER, args);
     for (let i = 1; i < args.length; i += 2) {
       this.#registered.add(args[i]!);
-      // It ended while Redis was told that it is there.
+      // It has ended while it was being registered.
       if (!open.has(args[i]!)) this.#ended.set(args[i]!, "");
     }
   }
@@ -251,7 +254,7 @@ export class SharedSessions {
     try {
       await client.run(RELEASE, [node, ...ended.flat()]);
     } catch (error) {
-      // All is compared only after Redis was lost, and nothing tells then that a token was not used.
+      // A full comparison comes only after Redis was lost, and can't tell that a token was not used.
       for (const [id, jtiKey] of ended) this.#ended.set(id, this.#ended.get(id) || jtiKey);
       throw error;
     }

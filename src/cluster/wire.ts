@@ -1,4 +1,5 @@
-// The form in which sessions, revocations and bans stand in Redis. Times there are those of Redis: nodes' clocks may differ.
+// How sessions, revocations and bans are written in Redis. Times there are those of Redis, because nodes' clocks may
+// differ.
 
 import { hash } from "node:crypto";
 import type { Place } from "../core/shared_state.ts";
@@ -22,18 +23,18 @@ export interface RemoteSession extends Omit<Place, "jtis"> {
 
 const DIGITS = 16;
 
-/** Ten years: a token may say that it ends when no clock can count so far. */
+/** Ten years: the end of a token may be beyond any clock. */
 const MAX_AHEAD_MS = 10 * 365 * 86_400_000;
 
-/** The most of the names of a session's tokens that others are told, in characters; the latest ones. */
+/** How much of the names of a session's tokens other nodes get, in characters; the latest ones. */
 const MAX_JTIS_SIZE = 8192;
 
-/** What a name or a token is called in a key: nobody can choose it to be long, or to be like another. */
+/** A name or a token as a part of a key: nobody can make it long, or equal to another. */
 export function keyOf(text: string): string {
   return hash("sha256", text, "base64url").slice(0, USER_KEY_LENGTH);
 }
 
-/** How long something lasts that ends at a time of this machine, in milliseconds, at least 1. */
+/** How long it is until a time of this machine, in milliseconds, at least 1. */
 export function remainingMs(endsAtMs: number): number {
   return Math.max(1, Math.min(MAX_AHEAD_MS, Math.ceil(endsAtMs - Date.now())));
 }
@@ -63,7 +64,7 @@ export function readRow(id: string, node: string, row: string, shift: TimeShift)
   return { id, node: nameOf(node), user, address, connection, startedAtMs, expiresAtMs, jtis, hasMoreJtis };
 }
 
-/** What a node is called; behind that stands what tells it from another that was started under the same name. */
+/** The name of a node, without its random part. */
 export function nameOf(node: string): string {
   return node.slice(0, node.lastIndexOf(":"));
 }
@@ -71,11 +72,11 @@ export function nameOf(node: string): string {
 /** An entry of a list that all nodes have. */
 export interface Entry {
   readonly id: string;
-  /** Of two with the same id, the one with the higher rank holds. */
+  /** Of two entries with the same id, the one with the higher rank holds. */
   readonly rank: number;
   /** When it is forgotten, by the clock of this machine. */
   readonly endsAtMs: number;
-  /** Nothing for what was taken back. */
+  /** Empty if it was taken back. */
   readonly body: string;
 }
 
@@ -87,7 +88,7 @@ export function readEntry(id: string, value: string, shift: TimeShift): Entry | 
   return { id, rank, endsAtMs, body: value.slice(2 * DIGITS) };
 }
 
-/** What stands in an entry of a revocation, besides its id and its end. */
+/** The content of a revocation's entry, besides its id and its end. */
 export function writeRevocation(
   { kind, value, jtis, revokedAtMs, node }: Revocation,
   shift: TimeShift,
@@ -96,7 +97,7 @@ export function writeRevocation(
   return JSON.stringify([kind, value, shift.toRedis(revokedAtMs), jtis, node ?? ownName]);
 }
 
-/** Reads it; undefined if it is none. */
+/** Reads it; undefined if it is not a revocation. */
 export function readRevocation({ id, endsAtMs, body }: Entry, shift: TimeShift): Revocation | undefined {
   const fields = parse(body);
   if (!Array.isArray(fields)) return undefined;
@@ -116,7 +117,7 @@ export function readRevocation({ id, endsAtMs, body }: Entry, shift: TimeShift):
   };
 }
 
-/** A whole number with its zeros, so that texts are in the order of their numbers. */
+/** A whole number with leading zeros, so that texts sort like numbers. */
 function digits(ms: number): string {
   return String(Math.max(0, Math.round(ms))).padStart(DIGITS, "0");
 }
@@ -125,7 +126,7 @@ function areTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** JSON of another node; undefined if it is none. */
+/** Parses JSON of another node; undefined if it is not JSON. */
 export function parse(text: string): unknown {
   try {
     return JSON.parse(text);

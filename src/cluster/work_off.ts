@@ -1,14 +1,17 @@
-// What is done piece by piece until nothing is left, by one at a time.
+// Does work piece by piece until nothing is left, one piece at a time.
 
-/** Such work. */
+/** Work in pieces. */
 export interface Work {
   readonly hasMore: () => boolean;
   readonly step: () => Promise<void>;
-  /** Called in the very turn in which nothing was left, or a step rejected: what is to be done after that begins anew. */
+  /** Called in the same turn in which nothing was left, or a step rejected: later work begins anew. */
   readonly onEnd: () => void;
 }
 
-/** Does all of it, beginning after this turn, so that what the rest of it adds goes along. Rejects as a step does. */
+/**
+ * Does all of it, beginning after this turn, so that what the rest of the turn adds is included. Rejects as a step
+ * does.
+ */
 export async function workOff({ hasMore, step, onEnd }: Work): Promise<void> {
   await undefined;
   try {

@@ -43,7 +43,7 @@ Deno.test("over a Unix socket, and one that is not there", async () => {
   const { result, remedy } = await look(`unix://${folder}/none.sock`);
   assert.deepEqual([result, remedy], [
     "warning",
-    "start it, or look at --upstream; until it is there clients get 502",
+    "start it, or check --upstream; until it is there clients get 502",
   ]);
   await Deno.remove(folder, { recursive: true });
 });
@@ -65,7 +65,7 @@ Deno.test("what answers something else, nothing, or no WebSocket is a warning", 
   const finding = await look(`ws://127.0.0.1:${silent.addr.port}`, { upstreamTimeout: "200ms" });
   assert.deepEqual([finding.result, finding.state], [
     "warning",
-    "it is there, and does not answer a handshake",
+    "it is there, but does not answer a handshake",
   ]);
   (await asked).close();
 });
@@ -80,7 +80,7 @@ Deno.test("TLS: an unknown authority, the wrong name, a file that is not there, 
   }, (request) => Deno.upgradeWebSocket(request).response);
   const url = `wss://localhost:${server.addr.port}`;
   const upstreamCa = `${FIXTURES}server.pem`;
-  const tls = "look at its certificate, at --upstream-ca and at --upstream-server-name";
+  const tls = "check its certificate, --upstream-ca and --upstream-server-name";
   assert.equal((await look(url)).remedy, tls);
   assert.equal((await look(url, { upstreamCa, upstreamServerName: "other.example" })).remedy, tls);
   assert.equal((await look(url, { upstreamCa: "/nowhere.pem" })).result, "failure");
@@ -97,7 +97,7 @@ Deno.test("the command shows it, and a server that is not there does not fail a 
   assert.equal(code, 0, stdout);
   assert.match(
     stdout,
-    /^warning {2}upstream ws:\/\/127\.0\.0\.1:1: .*\n {9}start it, or look at --upstream/m,
+    /^warning {2}upstream ws:\/\/127\.0\.0\.1:1: .*\n {9}start it, or check --upstream/m,
   );
   await Deno.remove(folder, { recursive: true });
 });

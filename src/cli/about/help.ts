@@ -1,19 +1,19 @@
-// How the help looks: as wide as the terminal, short for -h, whole for --help, with examples at its end.
+// Formats the help: as wide as the terminal, short for -h, whole for --help, with examples at the end.
 
 import { type Command, Help, Option } from "commander";
 import { SETTING_NAMES, type SettingName } from "../../core/settings/declarations.ts";
 import { flagOf } from "../../core/settings/settings.ts";
 import { typed } from "../../core/typed.ts";
 
-/** Where no terminal says how wide it is. */
+/** The width if no terminal says it. */
 const DEFAULT_COLUMNS = 80;
 const MIN_COLUMNS = 40;
 /** Longer lines are hard to read. */
 const MAX_COLUMNS = 100;
-/** A description that is narrower stands under its flag instead. */
+/** A description with less room goes below its flag. */
 const MIN_DESCRIPTION_COLUMNS = 36;
 
-/** The settings that people change, which the short help shows. */
+/** The settings that people change, for the short help. */
 export const COMMON_SETTINGS: readonly SettingName[] = [
   "host",
   "echoPort",
@@ -30,7 +30,7 @@ export const COMMON_SETTINGS: readonly SettingName[] = [
 /** A command line and what it does. */
 export type Example = readonly [line: string, text: string];
 
-/** By the words that call the command, after the program's name. The commands that test have their own. */
+/** Examples by command. The commands that test have their own. */
 const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   "": [
     ["wsward serve", "both endpoints, on this machine only"],
@@ -179,7 +179,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
 };
 
-/** How many columns there are to write in. */
+/** The width of the help, in columns. */
 export function helpColumns(): number {
   if (!Deno.stdout.isTerminal()) return DEFAULT_COLUMNS;
   try {
@@ -191,7 +191,7 @@ export function helpColumns(): number {
   }
 }
 
-/** What the library is to do its own way no more. `isShort` leaves out the flags of settings that few change. */
+/** What is not as the library does it. `isShort` leaves out the flags of settings that few change. */
 export function helpFormat(isShort: boolean): Partial<Help> {
   const usual = new Help();
   const rare = new Set(
@@ -225,7 +225,7 @@ export function helpFormat(isShort: boolean): Partial<Help> {
   };
 }
 
-/** The short help of the program itself: one screen, with what there is and the flags that people change. */
+/** The short help of the program: one screen, with all commands and the flags that people change. */
 export function formatShortHelp(program: Command, helper: Help): string {
   const columns = helper.helpWidth ?? DEFAULT_COLUMNS;
   const groups = helper.groupItems(
@@ -258,7 +258,7 @@ export function formatShortHelp(program: Command, helper: Help): string {
   ].join("\n");
 }
 
-/** Adds examples, and after a short help where the rest is, to a command and all below it. */
+/** Adds examples to a command and all below it, and to a short help where the rest is. */
 export function addHelpEnds(command: Command, isShort: boolean, path: readonly string[] = []): void {
   const examples = EXAMPLES[path.join(" ")];
   if (examples !== undefined) addExamples(command, examples);
@@ -288,7 +288,7 @@ export function addNote(command: Command, text: string): Command {
   return command.addHelpText("after", () => `\n${wrap(text, helpColumns()).join("\n")}`);
 }
 
-/** The command that a command line calls, as far as it can be told, as it asks for help: `wsward token create --help`. */
+/** How to ask for the help of the command in a command line, as far as it is known: `wsward token create --help`. */
 export function helpCallOf(program: Command, args: readonly string[]): string {
   const words = ["wsward"];
   let at: Command | undefined = program;
@@ -300,22 +300,22 @@ export function helpCallOf(program: Command, args: readonly string[]): string {
   return typed([...words, "--help"].join(" "));
 }
 
-/** The first clause of it, and the default: without range and variable. */
+/** The first clause of a description, and the default, without range and variable. */
 function shorten(description: string): string {
   const fallback = /(?:\(|; )(default [^;]*)(?:; WSWARD_\w+)?\)$/.exec(description)?.[1];
   const clause = firstClause(description);
   return fallback === undefined || fallback === "default none" ? clause : `${clause} (${fallback})`;
 }
 
-/** What stands before a semicolon, a colon or parentheses. */
+/** The text before a semicolon, a colon or parentheses. */
 function firstClause(text: string): string {
   return text.split(/[;:] | \(/, 1)[0]!;
 }
 
-/** Lines of whole words; a word that is longer than a line has one of its own. */
+/** Breaks a text into lines of whole words; a longer word gets its own line. */
 export function wrap(text: string, columns: number): readonly string[] {
   const lines: string[] = [];
-  // What stands for something to be typed is not taken apart.
+  // Something to be typed is not broken.
   for (const word of text.match(/\w[\w-]* = \S+|\S+/g) ?? []) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= columns) {

@@ -1,4 +1,4 @@
-// The manual page, in the terms of man(7), made of the declarations that the help is made of.
+// The manual page, for man(7), made from the same declarations as the help.
 
 import config from "../../../deno.json" with { type: "json" };
 import { SETTING_NAMES } from "../../core/settings/declarations.ts";
@@ -9,7 +9,7 @@ import { type CommandNode, type FlagNode, listCommands } from "../command_tree.t
 /** The longest line of text in the source. */
 const MAX_COLUMNS = 78;
 
-/** What is explained, and the explanation. */
+/** A term and its explanation. */
 type Item = readonly [term: string, text: string];
 
 const USAGE = "Every command takes --help. Durations are written 30s or 1h30m, sizes 64KiB or 1MiB.";
@@ -46,7 +46,7 @@ const SIGNALS: readonly Item[] = [
   ],
 ];
 
-/** The page for the commands of `program`, as of a day. */
+/** The page for the commands of `program`, dated `date`. */
 export function createManPage(program: CommandNode, date: Date): string {
   const commands = listCommands(program).filter(doesSomething);
   return [
@@ -70,7 +70,7 @@ export function createManPage(program: CommandNode, date: Date): string {
   ].join("\n");
 }
 
-/** Not what only groups other commands, nor the help. */
+/** Whether it is not only a group of other commands, nor the help. */
 function doesSomething({ path, commands }: CommandNode): boolean {
   return path.at(-1) !== "help" && !commands.some((child) => child.path.at(-1) === "help");
 }
@@ -100,7 +100,7 @@ function formatCommands(commands: readonly CommandNode[]): readonly string[] {
   });
 }
 
-/** How a command is called: the command itself in bold, what is to be filled in slanted. */
+/** How a command is called: the command in bold, placeholders in italics. */
 function formatCall({ path, flags, arguments: args }: CommandNode): string {
   const rest = [...(flags.length > 1 ? ["[flag...]"] : []), ...args.map(({ term }) => term)];
   return [bold(["wsward", ...path].join(" ")), ...rest.map(italic)].join(" ");
@@ -147,7 +147,7 @@ function formatItem(term: string, text: string): readonly string[] {
   return [".TP", term, formatText(text)];
 }
 
-/** Filled lines, of which none begins like a request. */
+/** Lines of text, none of which looks like a roff request. */
 function formatText(text: string): string {
   const lines = [""];
   for (const word of escape(text).split(" ")) {
@@ -167,7 +167,7 @@ function italic(text: string): string {
   return `\\fI${escape(text)}\\fR`;
 }
 
-/** Every character as itself: a hyphen would else become one that a shell does not know. */
+/** Escapes characters: otherwise a hyphen would become one that shells don't know. */
 function escape(text: string): string {
   const names: Readonly<Record<string, string>> = {
     "\\": "\\e",

@@ -1,4 +1,4 @@
-// The permissions that a server with certain settings needs of the runtime, and none beyond them.
+// Exactly the permissions that a server with certain settings needs.
 
 import { resolve } from "node:path";
 import { draftPath } from "../../auth/key_file.ts";
@@ -12,12 +12,11 @@ import { parseUpstreamUrl } from "../../core/upstream_text.ts";
 import { rotatedPath } from "../../telemetry/rotation.ts";
 
 /**
- * The flags of `deno run` for a server with these settings, of which some may come from a file. Each is a word for a
- * shell. One that a shell would not take as it is stands in quotes, which `eval` and a script understand; `$(...)` alone
- * does not look into them, and starts nothing then.
+ * The flags of `deno run` for a server with these settings, some of which may come from a file. Each is a word for a
+ * shell, in quotes if it needs them; `eval` and scripts understand those, `$(...)` alone does not.
  *
- * @throws {UsageError} when a permission can't be put into words: for the sockets of a folder that the start would choose,
- * and for a name with a comma
+ * @throws {UsageError} when a permission can't be written: for sockets in a folder that the start would choose, and for
+ * names with a comma
  */
 export function permissionFlags(settings: Settings, configFile?: string): readonly string[] {
   const { runtimeDir } = settings;
@@ -91,7 +90,7 @@ function neededFiles(settings: Settings): { readonly read: string[]; readonly wr
     write.push(address.path);
   }
   if (logFile !== undefined && settings.logMaxSize !== Infinity) {
-    // Each full file is looked for and renamed, but for the last one, which is replaced.
+    // Each full file is looked for and renamed, but the last one is replaced.
     const full = Array.from({ length: settings.logMaxFiles }, (_, i) => rotatedPath(logFile, i + 1));
     write.push(...full);
     read.push(...full.slice(0, settings.logChain ? Math.max(1, full.length - 1) : -1));

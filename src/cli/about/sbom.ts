@@ -1,4 +1,4 @@
-// The bill of materials: which packages the program is made of, with the digests that the lock file holds them to.
+// The bill of materials: the packages in the program, with their digests from the lock file.
 
 import { Buffer } from "node:buffer";
 import config from "../../../deno.json" with { type: "json" };
@@ -24,11 +24,11 @@ interface Lock {
 interface LockedPackage {
   /** As of Subresource Integrity: `sha512-` and base64. */
   readonly integrity: string;
-  /** By name where there is one version only, or else by name and version. */
+  /** By name if there is only one version, or else by name and version. */
   readonly dependencies?: readonly string[];
 }
 
-/** A bill of materials, as of CycloneDX 1.6. The same program always has the same one. */
+/** A bill of materials (CycloneDX 1.6). The same program always has the same one. */
 export interface Bom {
   readonly bomFormat: "CycloneDX";
   readonly specVersion: "1.6";
@@ -86,7 +86,7 @@ export function createBom(): Bom {
 /** The packages `direct` and all that they need, sorted. */
 function collect(lock: Lock, direct: readonly string[]): readonly string[] {
   const found = new Set(direct);
-  // A set that grows while it is walked is walked to its new end.
+  // A loop over a set also visits items that are added on the way.
   for (const id of found) for (const needed of needsOf(lock, id)) found.add(needed);
   return [...found].sort();
 }
@@ -118,7 +118,7 @@ function purlOf(id: string): string {
   return `pkg:npm/${name.replace("@", "%40")}@${version}`;
 }
 
-/** After an underscore the lock file says which packages this one was put together with. */
+/** After an underscore the lock file names the peer packages of this one. */
 function splitId(id: string): { readonly name: string; readonly version: string } {
   const at = id.indexOf("@", 1);
   return { name: id.slice(0, at), version: id.slice(at + 1).split("_", 1)[0]! };

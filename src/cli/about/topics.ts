@@ -1,4 +1,4 @@
-// Everything that `wsward explain` knows, gathered from where each thing is declared.
+// Everything that `wsward explain` knows, collected from the declarations.
 
 import type { SettingName } from "../../core/settings/declarations.ts";
 import { type Ending, ENDINGS } from "../../endpoints/sessions/ending.ts";
@@ -15,7 +15,7 @@ export interface Topic {
   /** What is typed: a number or a name. */
   readonly name: string;
   readonly kind: "close code" | "HTTP status" | "rule" | "limit" | "event" | "end of a session" | "signal";
-  /** What it is called besides its name, or nothing. */
+  /** Another name for it, if there is one. */
   readonly title?: string;
   readonly meaning: string;
   readonly cause: string;
@@ -26,7 +26,7 @@ export interface Topic {
   readonly related?: readonly string[];
 }
 
-/** What is no code, status or rule of ours, and what people ask for all the same. */
+/** What people ask for though it is not a code, status or rule of ours. */
 const FOREIGN: readonly Topic[] = [
   {
     name: "101",
@@ -119,7 +119,7 @@ function describeField(field: FieldName): string {
   return `Field ${field} (${FIELDS[field].type}): ${FIELDS[field].meaning}`;
 }
 
-// Widens a closed list to its declaration, in which what is optional is known.
+// The entries of a closed list, with the type of its declarations.
 function entries<Declaration>(declared: Readonly<Record<string, Declaration>>): [string, Declaration][] {
   return Object.entries(declared);
 }

@@ -1,11 +1,11 @@
-// What the program knows about itself: its version and commit, how it was built, and what it runs on.
+// The version and commit of the program, how it was built, and what it runs on.
 
 import { fileURLToPath } from "node:url";
 import { BUILT_BY, COMMIT } from "wsward/build";
 import config from "../../../deno.json" with { type: "json" };
 import { readCommit } from "./commit.ts";
 
-/** What the program knows about itself. */
+/** What `wsward version` shows. */
 export interface Version {
   readonly version: string;
   /** The commit's hash, or `unknown`. */
@@ -16,7 +16,7 @@ export interface Version {
   readonly v8: string;
 }
 
-/** Gathers it; never asks for a permission. */
+/** Collects it; never asks for a permission. */
 export function readVersion(): Version {
   return {
     version: config.version,
@@ -27,7 +27,7 @@ export function readVersion(): Version {
   };
 }
 
-/** The whole output of `wsward version`, a fact a line. */
+/** The output of `wsward version`, one fact a line. */
 export function formatVersion({ version, ...facts }: Version): string {
   const lines = Object.entries(facts).map(([name, fact]) => `${name.padEnd("commit".length)} ${fact}`);
   return [`wsward ${version}`, ...lines].join("\n");

@@ -1,4 +1,4 @@
-// The administrator's side of the admin listener: where it is, with which token, and what it answered in words.
+// The client of the admin listener: finds it, has a token, and puts its answers into words.
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
@@ -8,7 +8,7 @@ import { addUrlOption, readUrl } from "./admin_url.ts";
 import { addSettingOptions, describedOption, ENV, givenValue, settingReader } from "../setting_options.ts";
 import { mintFromFile } from "../commands/token_create_command.ts";
 
-/** Who a token is for that a command makes for itself, as the server's log shows it. */
+/** The user of tokens that commands make for themselves, as the server's log shows it. */
 const COMMAND_USER = "wsward-command";
 const TOKEN_LIFETIME_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -21,10 +21,10 @@ const TOKEN_FILE_FLAG = optionalPath({
   unset: "a token for one minute is made with --key-file",
 });
 
-// What the server will ask of a token is written into it from the same flags, variables and file.
+// The settings that say what the server asks of a token.
 const USED_SETTINGS = ["keyFile", "keyEncoding", "issuer", "audience", "tokenType", "adminScope"] as const;
 
-/** Adds the flags that say where the server is and how to be its administrator. */
+/** Adds the flags for the server's URL and an administrator's token. */
 export function addAdminOptions(command: Command): Command {
   addUrlOption(command);
   command.addOption(
@@ -45,8 +45,8 @@ export class AdminClient {
   }
 
   /**
-   * Reads flags and variables; those before a subcommand count, too. What a token needs, which can also stand in the file
-   * of settings, is read when the token is made.
+   * Reads flags and variables, also flags before a subcommand. What a token needs, which may be in a settings file, is
+   * read when the token is made.
    *
    * @throws {UsageError} when one of them can't be used
    */
@@ -132,7 +132,7 @@ export async function request(
 ): Promise<{ status: number; text: string }> {
   // Loaded late: of all commands only a few need it.
   const { request: httpRequest } = await import("node:http");
-  // Not `fetch`: that would hand the token to the proxy of HTTP_PROXY, even for an address of this machine.
+  // Not `fetch`, which would send the token to the proxy of HTTP_PROXY, even for an address of this machine.
   return await new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(new StartError(describeFailure(new URL(url).origin, error), { cause: error }));
@@ -176,7 +176,7 @@ async function readTokenFile(path: string): Promise<string> {
     const why = describeFileError(cause);
     throw new StartError(`Cannot read the token from file ${JSON.stringify(path)}: ${why}`, { cause });
   }
-  // Anything else would be refused as a header, with its content in the message.
+  // A header refuses anything else, with the content in its error.
   if (/^[\w.-]+$/.test(text)) return text;
   throw new StartError(`Cannot use the token in file ${JSON.stringify(path)}: it is not a JWT`);
 }

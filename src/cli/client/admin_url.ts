@@ -1,4 +1,4 @@
-// The flag that says where a running server administers.
+// The flag with the URL of a running server's admin listener.
 
 import type { Command } from "commander";
 import { optionalText, readSetting } from "../../core/settings/setting_types.ts";
@@ -24,7 +24,7 @@ export function addUrlOption(command: Command): Command {
 /**
  * The address, without a slash at its end.
  *
- * @throws {UsageError} when what the flag or the variable says can't be used
+ * @throws {UsageError} when the flag or the variable is wrong
  */
 export function readUrl(command: Command): string {
   const labels = { flag: "--url", variable: VARIABLE };

@@ -1,4 +1,5 @@
-// What commands print: tables and times for people, JSON for programs, and nothing in them that could paint the terminal.
+// What commands print: tables and times for people, JSON for programs, with everything escaped that could paint the
+// terminal.
 
 import { escapeText } from "../../core/visible_text.ts";
 
@@ -12,18 +13,18 @@ export function formatColumns(head: readonly string[], rows: readonly (readonly 
     .join("\n");
 }
 
-/** Prints JSON in which nothing is invisible. */
+/** Prints JSON with invisible characters escaped. */
 export async function printJson(value: unknown): Promise<void> {
   const { escapeInvisible } = await import("../../auth/inspection.ts");
   console.log(escapeInvisible(JSON.stringify(value)));
 }
 
-/** A time as of RFC 3339 without what is below a second. */
+/** A time of RFC 3339, without fractions of a second. */
 export function shortTime(time: unknown): string {
   return String(time).replace(/\.\d+Z$/, "Z");
 }
 
-/** What to say besides of a change that not all nodes could be told of yet. */
+/** What to add about a change that not all nodes know of yet. */
 export function notEverywhere(answer: unknown): string {
   return Object(answer).everywhere === false
     ? ", but not everywhere yet: the other nodes are told when Redis is back"

@@ -2,7 +2,7 @@
 
 import { formatDuration } from "../../core/duration.ts";
 
-/** A time as a date, and how far it is from now, to the second. Both are in milliseconds since 1970. */
+/** A time as a date, with its distance from now in whole seconds. Both times are in milliseconds since 1970. */
 export function describeTime(timeMs: number, nowMs: number): string {
   const date = new Date(timeMs).toISOString().replace(/\.\d+Z$/, "Z");
   const distance = formatDuration(Math.floor(Math.abs(timeMs - nowMs) / 1000) * 1000);

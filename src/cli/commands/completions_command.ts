@@ -1,4 +1,4 @@
-// The command `completions`: a script that lets a shell complete the commands and flags of this program.
+// The command `completions`: prints a script with which a shell completes commands and flags.
 
 import { Argument, type Command } from "commander";
 import { choice, parseText } from "../../core/settings/setting_types.ts";
@@ -12,7 +12,7 @@ const SHELL = choice({
   default: "bash",
 });
 
-/** Adds `completions` to `program`, of which it completes all that is there when it runs. */
+/** Adds `completions` to `program`; the script has all commands that `program` has when it runs. */
 export function addCompletionsCommand(program: Command): void {
   const shell = new Argument("<shell>", `${SHELL.help} (${SHELL.range})`);
   shell.argChoices = [...SHELLS];

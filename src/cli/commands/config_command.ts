@@ -1,4 +1,5 @@
-// The commands `config check` and `config show`: what is wrong with the settings, and where each one comes from.
+// The commands `config check`, `config init` and `config show`: mistakes in the settings, a sample file, and where each
+// value comes from.
 
 import type { Command } from "commander";
 import {
@@ -30,10 +31,12 @@ import { escapeText, formatColumns } from "../client/printed.ts";
 
 /** Adds `config` with its subcommands to `program`; `exitWith` is called with 2 if `check` finds a mistake. */
 export function addConfigCommand(program: Command, exitWith: (code: number) => void): void {
-  const config = program.command("config").description("check and show the settings that serve would use");
+  const config = program.command("config").description(
+    "check and show the settings that serve would use, or print a sample",
+  );
   const check = addSettingOptions(
     config.command("check").description(
-      "tell all that is wrong with a file of settings, flags and variables",
+      "list all mistakes in a settings file, flags and variables",
     ),
   );
   check.action(async () => {
@@ -48,7 +51,9 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
     );
   });
 
-  config.command("init").description("print a file of settings in which every one stands as a comment")
+  config.command("init").description(
+    "print a sample settings file: every setting with its default, as a comment",
+  )
     .action(() => console.log(sampleConfig()));
 
   const show = addSettingOptions(
@@ -57,7 +62,7 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
   );
   show.action(async () => {
     const file = await readConfig(show);
-    // What can't be served is no setting to be shown.
+    // Settings with a mistake are not shown.
     parseSettings(givenSettings(show), ENV, file);
     const rows = SETTING_NAMES.map((name): Row => {
       const given = findSetting(name, givenValue(show, name), ENV, file);
@@ -71,13 +76,13 @@ export function addConfigCommand(program: Command, exitWith: (code: number) => v
   });
 }
 
-/** A settings file in TOML, in which every setting stands with its default, as a comment. */
+/** A settings file in TOML, with every setting and its default as a comment. */
 function sampleConfig(): string {
   const groups = Map.groupBy(SETTING_NAMES, (name) => declarationOf(name).group);
   const parts = Array.from(groups, ([group, names]) => {
     const settings = names.map((name) => {
       const { range, help } = declarationOf(name);
-      // What a switch's help tells about is its flag.
+      // The help of a switch is about its flag.
       const subject = declarationOf(name).kind === "switch" ? `${flagOf(name)}: ${help}` : help;
       const facts = range === "" ? subject : `${subject} (${range})`;
       return [
@@ -106,7 +111,7 @@ interface Row {
   readonly key: string;
   readonly setting: Setting;
   readonly given: Given | undefined;
-  /** What a file would have to say for it; `undefined` for nothing. */
+  /** The value as a file would have it; `undefined` for none. */
   readonly value: unknown;
 }
 
@@ -118,7 +123,7 @@ function valueInFile(setting: Setting, given: Given | undefined): unknown {
   return Number.isNaN(number) ? text : number;
 }
 
-/** What is given, without what nobody may see. */
+/** The given value, without its secrets. */
 function hidden(setting: Setting, text: GivenValue | undefined): GivenValue | undefined {
   if (setting.kind !== "value" || typeof text !== "string" || setting.refuseFlag?.(text) === undefined) {
     return text;

@@ -99,7 +99,7 @@ export function addConnectCommand(program: Command, exitWith: (code: number) => 
   )
     .argument(
       "[url]",
-      "ws://, wss:// or unix:///SOCKET:/PATH; our own endpoint if left out, by the same settings",
+      "ws://, wss:// or unix:///SOCKET:/PATH; if left out, our own endpoint, by the same settings",
     )
     .addOption(repeatableOption("-H, --header <line>", "another header of the handshake; can be repeated"))
     .addOption(new Option("-o, --origin <origin>", "origin that a browser would send"))
@@ -203,7 +203,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
     if (present === "cookie") headers.push(`Cookie: ${COOKIE}=${token}`);
     if (present === "subprotocol") subprotocols.unshift(`bearer.${token}`);
   }
-  // Loaded late, like all of the tools.
+  // Loaded late, like all tools.
   const { connect } = await import("../../tools/connect/connect.ts");
   return await connect({
     open: { target, tls, headers, subprotocols, timeoutMs, maxMessageSize },
@@ -238,7 +238,7 @@ async function ownTarget(command: Command, isSecure: boolean): Promise<Target> {
   );
 }
 
-// A token made here opens everything that its user may do, and over plain TCP anybody on the way can read one.
+// A token made here allows all that its user may do, and over plain TCP anybody on the way can read it.
 async function refuseToLeak(target: Target, { user, sendTokenTo }: Flags): Promise<void> {
   if (target.socketPath !== undefined || sendTokenTo === target.hostname) return;
   if (user === undefined && target.isTls) return;

@@ -1,4 +1,4 @@
-// What a start with certain settings would need, looked at one by one without starting: each with what mends it.
+// Checks what a start with certain settings would need, without starting, and says how to fix each problem.
 
 import { dirname } from "node:path";
 import { AnswerError, request } from "../../auth/http_get.ts";
@@ -29,13 +29,13 @@ import { examineUpstreams } from "./doctor_upstream.ts";
 const CERTIFICATE_WARNING_DAYS = 14;
 const DAY_MS = 24 * 60 * 60_000;
 const ISSUER_TIMEOUT_MS = 5_000;
-/** No clock of a machine that this runs on can be right before. */
+/** A clock before this time is wrong. */
 const EARLIEST_MS = Date.UTC(2026, 0);
 
-/** Looks at one kind of thing; finds nothing where the settings do not need it. */
+/** Checks one kind of thing; has no findings if the settings do not need it. */
 type Check = (settings: Settings, nowMs: number) => readonly Finding[] | Promise<readonly Finding[]>;
 
-/** In the order in which they are told. */
+/** All checks, in the order of the output. */
 const CHECKS: readonly Check[] = [
   ports,
   examineUpstreams,
@@ -53,7 +53,10 @@ const CHECKS: readonly Check[] = [
   (_, nowMs) => [clock(nowMs)],
 ];
 
-/** Looks at all that these settings need: opens and closes the ports, asks the issuer, Redis and each upstream, creates and changes nothing. */
+/**
+ * Checks all that these settings need: opens and closes the ports, asks the issuer, Redis and each upstream. Creates
+ * and changes nothing.
+ */
 export async function examine(settings: Settings, nowMs: number): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const check of CHECKS) findings.push(...await check(settings, nowMs));
@@ -143,7 +146,7 @@ async function issuer(settings: Settings): Promise<readonly Finding[]> {
 
 async function examineIssuer(jwksUrl: string): Promise<Finding> {
   const name = "issuer";
-  const remedy = "look at --jwks-url and the network; until it answers only keys of --key-file are known";
+  const remedy = "check --jwks-url and the network; until it answers only keys of --key-file are known";
   try {
     const answer = await request({
       url: new URL(jwksUrl),
@@ -181,7 +184,7 @@ function examineCertificate({ tlsCert = "", tlsKey = "", tlsClientCa }: Settings
       name,
       result: "failure",
       state: reasonOf(error),
-      remedy: "look at --tls-cert, --tls-key, --tls-client-ca",
+      remedy: "check --tls-cert, --tls-key, --tls-client-ca",
     };
   }
 }
@@ -216,7 +219,10 @@ function descriptors(settings: Settings): Finding {
   return { name, result: "warning", state, remedy };
 }
 
-/** How many descriptors a start may have: what it goes by, or else this process's own; undefined where neither can be seen. */
+/**
+ * How many descriptors a start may have: the limit that it goes by, or else that of this process; undefined if neither
+ * is known.
+ */
 function descriptorLimit(): number | undefined {
   const told = openFileLimit();
   if (!Number.isNaN(told)) return told;

@@ -1,4 +1,4 @@
-// The command `doctor`: looks at what a start would need, and says what mends it.
+// The command `doctor`: checks what a start would need, and says how to fix it.
 
 import type { Command } from "commander";
 import { parseSettings } from "../../core/settings/settings.ts";
@@ -9,11 +9,11 @@ import { escapeText } from "../client/printed.ts";
 /** Adds `doctor` to `program`; `exitWith` is called with 1 where a start would fail. */
 export function addDoctorCommand(program: Command, exitWith: (code: number) => void): void {
   const command = addSettingOptions(
-    program.command("doctor").description("look at what serve would need, and say what mends it"),
+    program.command("doctor").description("check what serve would need, and say how to fix it"),
   ).option("--json", "print one JSON object");
   command.action(async () => {
     const settings = parseSettings(givenSettings(command), ENV, await readConfig(command));
-    // Loaded late, like all that only one command needs.
+    // Loaded late, like everything that only one command needs.
     const { examine } = await import("./doctor.ts");
     const findings = await examine(settings, Date.now());
     if (command.opts<{ json?: boolean }>().json) {

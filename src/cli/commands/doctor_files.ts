@@ -1,4 +1,4 @@
-// The files and folders that settings name, as the doctor sees them: whether they can be used, and who else could.
+// Checks the files and folders of the settings: whether they can be used, and who else could read them.
 
 import { dirname } from "node:path";
 import { MetricsToken } from "../../admin/metrics_token.ts";
@@ -10,9 +10,9 @@ import { quoteForShell } from "../../core/shown.ts";
 import { IpRules } from "../../firewall/admission/ip_rules.ts";
 import type { Finding } from "./doctor_finding.ts";
 
-/** How a file of SQLite begins. */
+/** The beginning of every SQLite file. */
 const SQLITE = "SQLite format 3\0";
-/** Who may have no permission: everybody but the owner and the group. */
+/** The permissions of everybody but the owner and the group. */
 const OTHERS = 0o007;
 /** A group of servers may read it, but not write. */
 const GROUP_READS = 0o040;
@@ -21,14 +21,14 @@ const GROUP_READS = 0o040;
 export function examineRules(settings: Settings): readonly Finding[] {
   const { rulesFile } = settings;
   if (rulesFile === undefined) return [];
-  const remedy = "mend it: a line each, allow CIDR or deny CIDR";
+  const remedy = "correct it: one rule a line, allow CIDR or deny CIDR";
   return [attempt("rules file", remedy, () => {
     new IpRules(settings);
     return { state: `${rulesFile} can be used` };
   })];
 }
 
-/** The state file, which only the server itself opens: it belongs to one process. */
+/** The state file, which is not opened: it belongs to one server. */
 export function examineState({ stateFile }: Settings): readonly Finding[] {
   if (stateFile === undefined) return [];
   const remedy = "let its user write there, or name another with --state-file";
@@ -39,7 +39,7 @@ export function examineState({ stateFile }: Settings): readonly Finding[] {
     const start = new Uint8Array(SQLITE.length);
     const size = file.readSync(start) ?? 0;
     if (size > 0 && new TextDecoder().decode(start) !== SQLITE) {
-      throw new Error(`${stateFile} is no SQLite file`);
+      throw new Error(`${stateFile} is not an SQLite file`);
     }
     if (!isOpenMode(stateFile, mode)) return { state: `${stateFile} can be used` };
     return {
@@ -63,7 +63,7 @@ export function examineRuntimeDir({ runtimeDir }: Settings): readonly Finding[] 
   })];
 }
 
-/** Who may read the key of the certificate; whether it fits is said of the certificate. */
+/** Who may read the certificate's key; whether it fits is checked with the certificate. */
 export function examineTlsKey({ tlsKey }: Settings): readonly Finding[] {
   if (tlsKey === undefined) return [];
   return [attempt("TLS key", "look at --tls-key", () => {
@@ -76,7 +76,7 @@ export function examineTlsKey({ tlsKey }: Settings): readonly Finding[] {
   })];
 }
 
-/** The token of who may see the metrics, if there is one. */
+/** The file with the token for the metrics, if there is one. */
 export function examineMetricsToken({ metricsTokenFile: path }: Settings): readonly Finding[] {
   if (path === undefined) return [];
   const remedy = `make one: openssl rand -hex 32 > ${quoteForShell(path)}`;
@@ -90,7 +90,7 @@ export function examineMetricsToken({ metricsTokenFile: path }: Settings): reado
 
 type Look = { readonly state: string } | { readonly doubt: string; readonly remedy: string };
 
-/** What a look at something found; what it throws is why a start would fail. */
+/** Makes a finding of a check; what that throws is why a start would fail. */
 function attempt(name: string, remedy: string, look: () => Look): Finding {
   try {
     const found = look();
@@ -105,7 +105,7 @@ function creatable(path: string): Look {
   try {
     if (exists(dirname(path))) return { state: `${path} is created at the start` };
   } catch (error) {
-    // A start from source may have the permission for the path alone.
+    // From source, there may be a permission for this path only.
     if (error instanceof Deno.errors.NotCapable) return { state: `${path} is not there yet` };
     throw error;
   }

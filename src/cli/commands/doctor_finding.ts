@@ -1,13 +1,13 @@
-// What the doctor says about one thing.
+// A finding of the doctor.
 
-/** What came of a look at one thing. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at: `echo port`. */
+  /** What was checked: `echo port`. */
   readonly name: string;
-  /** A start would go on with a warning, and not with a failure. */
+  /** A start goes on after a warning, but not after a failure. */
   readonly result: "ok" | "warning" | "failure";
-  /** How it is, as a sentence fragment. */
+  /** What was found, as a sentence fragment. */
   readonly state: string;
-  /** What to do about it; absent where all is well. */
+  /** What to do about it; absent if all is well. */
   readonly remedy?: string;
 }

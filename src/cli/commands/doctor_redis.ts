@@ -1,4 +1,4 @@
-// Redis as the doctor sees it: whether it is there, lets us in, takes what is written, and keeps it.
+// Checks Redis: whether it is there, lets us in, can be written to, and keeps what is written.
 
 import { POLICY } from "../../cluster/scripts.ts";
 import { readCaCerts } from "../../core/ca_file.ts";
@@ -9,7 +9,7 @@ import { RedisConnection, RedisLost } from "../../redis/connection.ts";
 import { RedisError } from "../../redis/reply_reader.ts";
 import type { Finding } from "./doctor_finding.ts";
 
-/** Connects, and writes a key that ends at once; finds nothing where no Redis is used. */
+/** Connects, and writes a key that expires at once; has no findings without Redis. */
 export async function examineRedis(settings: Settings): Promise<readonly Finding[]> {
   return settings.redis === undefined ? [] : [await look(settings, parseRedisUrl(settings.redis)!)];
 }
@@ -56,8 +56,8 @@ async function look(settings: Settings, address: RedisAddress): Promise<Finding>
   } catch (error) {
     if (!(error instanceof RedisLost)) throw error;
     const remedy = settings.onRedisLoss === "refuse"
-      ? "start it, or look at --redis; until it is there no session is opened"
-      : "start it, or look at --redis; until it is there this node decides alone";
+      ? "start it, or check --redis; until it is there no session is opened"
+      : "start it, or check --redis; until it is there this node decides alone";
     return { name, result: "warning", state: (error as Error).message, remedy };
   } finally {
     connection?.close();

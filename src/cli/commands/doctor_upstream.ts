@@ -1,4 +1,4 @@
-// Somebody's own server as the doctor sees it: whether it is there, whether its TLS is right, and what it answers.
+// Checks the upstreams: whether each is there, has the right TLS, and what it answers.
 
 import { StartError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings/declarations.ts";
@@ -19,7 +19,7 @@ export async function examineUpstreams(settings: Settings): Promise<readonly Fin
     tls = readUpstreamTls(settings);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    const remedy = "look at --upstream-ca, --upstream-cert and --upstream-key";
+    const remedy = "check --upstream-ca, --upstream-cert and --upstream-key";
     return [{ name: "upstream", result: "failure", state: error.message, remedy }];
   }
   return await Promise.all(
@@ -39,8 +39,8 @@ async function examineUpstream(
     const { result, error, hint } = socket;
     const remedy = hint ??
       (result === "tls"
-        ? "look at its certificate, at --upstream-ca and at --upstream-server-name"
-        : "start it, or look at --upstream; until it is there clients get 502");
+        ? "check its certificate, --upstream-ca and --upstream-server-name"
+        : "start it, or check --upstream; until it is there clients get 502");
     return { name, result: "warning", state: error, remedy };
   }
   const timer = setTimeout(() => closeQuietly(socket), upstreamTimeout);
@@ -48,8 +48,8 @@ async function examineUpstream(
     return { name, ...await ask(socket, address, settings) };
   } catch (error) {
     if (!isConnectionLost(error)) throw error;
-    const remedy = "look whether it speaks WebSocket there, and at --upstream-timeout";
-    return { name, result: "warning", state: "it is there, and does not answer a handshake", remedy };
+    const remedy = "check that it speaks WebSocket there, and --upstream-timeout";
+    return { name, result: "warning", state: "it is there, but does not answer a handshake", remedy };
   } finally {
     clearTimeout(timer);
     closeQuietly(socket);
@@ -90,6 +90,6 @@ async function ask(
   if ("fault" in answer) {
     return { result: "warning", state: answer.fault, remedy: "name a WebSocket server with --upstream" };
   }
-  const remedy = "look whether it wants another path, or the name of a user, which it has with a token only";
+  const remedy = "check whether it wants another path, or a user, which only a token gives it";
   return { result: "warning", state: `it answers with status ${answer.status} for ${path}`, remedy };
 }

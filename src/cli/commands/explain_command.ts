@@ -9,7 +9,7 @@ import type { Topic } from "../about/topics.ts";
 
 /** Adds `explain` to `program`. */
 export function addExplainCommand(program: Command): void {
-  program.command("explain").description("tell what a close code, an HTTP status, a rule or an event means")
+  program.command("explain").description("say what a close code, an HTTP status, a rule or an event means")
     .argument(
       "[topic...]",
       'such as 1009, 429, message_size, protocol.error, "Token Expired" or --idle-timeout; without one: all of them',
@@ -23,7 +23,7 @@ export function addExplainCommand(program: Command): void {
     });
 }
 
-/** All topics, a line each, under the names of their kinds. */
+/** All topics, one a line, by kind. */
 export function listTopics(topics: readonly Topic[]): string {
   const width = Math.max(...topics.map(({ name }) => name.length));
   const groups = Map.groupBy(topics, ({ kind }) => kind);
@@ -34,9 +34,9 @@ export function listTopics(topics: readonly Topic[]): string {
 }
 
 /**
- * What is known about one topic, in some lines.
+ * The explanation of one topic.
  *
- * @throws {UsageError} when there is none of this name; it names the nearest one.
+ * @throws {UsageError} when there is no such topic; names the nearest one.
  */
 export function explainTopic(topics: readonly Topic[], name: string): string {
   const setting = findFlag(name);
@@ -62,7 +62,7 @@ export function explainTopic(topics: readonly Topic[], name: string): string {
   return lines.join("\n");
 }
 
-/** By its name, or else by its title, in any case; a private close code stands for all of them. */
+/** Finds a topic by name, or else by title, in any case. Private close codes share one topic. */
 function findTopic(topics: readonly Topic[], name: string): Topic | undefined {
   const lower = /^4\d{3}$/.test(name) ? "4000-4999" : name.toLowerCase();
   return topics.find((topic) => topic.name === lower) ??

@@ -1,4 +1,4 @@
-// The command `health`: whether a running server is alive, for supervisors that know no HTTP or can't reach loopback.
+// The command `health`: whether a running server is alive, for supervisors that speak no HTTP or can't reach loopback.
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
@@ -10,7 +10,7 @@ export function addHealthCommand(program: Command): void {
     program.command("health").description(
       "succeed if a running server is alive, as --admin-listen or --metrics-listen shows",
     ),
-  ).option("--ready", "succeed only if it takes connections, too: not while it starts or drains");
+  ).option("--ready", "succeed only if it also takes connections: not while it starts or drains");
   command.action(async () => {
     const { ready = false } = command.opts<{ ready?: boolean }>();
     const url = readUrl(command);
@@ -23,13 +23,13 @@ export function addHealthCommand(program: Command): void {
   });
 }
 
-/** What the server says is wrong; the status, if it is not ours. */
+/** The server's own reasons, or the status if it is not our server. */
 function describe(text: string, status: number): string {
   try {
     const { problems } = JSON.parse(text) as { readonly problems?: unknown };
     if (Array.isArray(problems) && problems.length > 0) return problems.join("; ");
   } catch {
-    // The status has to do.
+    // Then the status has to do.
   }
   return `the answer was ${status}`;
 }

@@ -67,7 +67,7 @@ async function create(
     import("../../auth/new_key.ts"),
   ]);
   const key = await generateKey(alg, kid);
-  // The public half first: if the other file is there already, this one is the one that nobody misses.
+  // The public half first: if the private file can't be created, this one can be made again.
   if (publicOut !== undefined) {
     await createNew(publicOut, key.publicText ?? "", 0o644);
   }

@@ -6,10 +6,10 @@ import { escapeText, formatColumns, printJson } from "../client/printed.ts";
 
 /** A list and how it is shown. */
 export interface ListCommandOptions {
-  /** What the list is called in its path and in its answer: `sessions`. */
+  /** The name of the list in its path and its answer: `sessions`. */
   readonly name: string;
   readonly description: string;
-  /** What is said when it is empty. */
+  /** Printed if the list is empty. */
   readonly none: string;
   readonly head: readonly string[];
   readonly row: (item: Readonly<Record<string, unknown>>) => readonly unknown[];
@@ -37,7 +37,7 @@ function addList(command: Command, { name, description, none, head, row }: ListC
         ...node === undefined ? {} : { node },
       });
     }
-    // Where there is one node alone, nothing says so.
+    // Without other nodes there is no such column.
     const hasNodes = items.some((item) => item["node"] !== undefined);
     const rows = items.map((item) => hasNodes ? [...row(item), item["node"]] : row(item));
     console.log(items.length === 0 ? none : formatColumns(hasNodes ? [...head, "NODE"] : head, rows));

@@ -1,4 +1,4 @@
-// The command `log verify`: tells whether a log that was written with --log-chain is as it was written.
+// The command `log verify`: checks whether a log with --log-chain is unchanged.
 
 import type { Command } from "commander";
 import { StartError } from "../../core/errors.ts";
@@ -16,7 +16,7 @@ export function addLogCommand(program: Command, exitWith: (code: number) => void
 
 async function verify(names: readonly string[]): Promise<number> {
   const { checkChain } = await import("../../telemetry/chain_check.ts");
-  // A file that is given twice is one file.
+  // A file that is given twice counts once.
   const files = [...new Set(names)].map((name) => ({ name, bytes: readFile(name) }));
   const check = checkChain(files);
   if (!check.ok) {
@@ -25,7 +25,7 @@ async function verify(names: readonly string[]): Promise<number> {
     return 1;
   }
   if (check.records === 0) {
-    console.log("Intact: there is no record yet");
+    console.log("Intact: there are no records yet");
     return 0;
   }
   const start = check.isFromStart

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-/** Adds `man` to `program`, of which the page tells all that is there when it runs. */
+/** Adds `man` to `program`; the page has all commands that `program` has when it runs. */
 export function addManCommand(program: Command): void {
   program.command("man").description("print the manual page, to be read with: wsward man | man -l -").action(
     async () => {

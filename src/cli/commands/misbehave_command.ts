@@ -81,7 +81,7 @@ export function addMisbehaveCommand(program: Command): void {
       maxLifetimeMs: read("--max-lifetime", MAX_LIFETIME, flags.maxLifetime),
       maxSent: read("--max-sent", MAX_SENT, flags.maxSent),
     };
-    // Loaded late, like all of the tools.
+    // Loaded late, like all tools.
     const [{ MisbehaveServer }, { escapeShort }, { jsonLine }] = await Promise.all([
       import("../../tools/misbehave/server.ts"),
       import("../../core/visible_text.ts"),

@@ -1,17 +1,17 @@
-// A server of this program's own, within another command, on free ports and with a key of its own.
+// Starts a server within another command, on free ports and with its own key.
 
 import config from "../../../deno.json" with { type: "json" };
 import type { Settings } from "../../core/settings/declarations.ts";
 
 /** A running server of our own. */
 export interface OwnServer {
-  /** By endpoint, of those that are not left out. */
+  /** By endpoint; without those that are left out. */
   readonly urls: Readonly<Partial<Record<"echo" | "secure", string>>>;
   readonly keyFile: string;
   stop(): Promise<void>;
 }
 
-/** Starts it with these settings, but for where it listens and what it writes. Throws {@linkcode StartError}. */
+/** Starts it with these settings, except for ports and files. Throws {@linkcode StartError}. */
 export async function startOwnServer(settings: Settings): Promise<OwnServer> {
   const folder = settings.runtimeDir ?? await Deno.makeTempDir({ prefix: "wsward-" });
   if (settings.runtimeDir !== undefined) await Deno.mkdir(folder, { mode: 0o700 });
@@ -27,7 +27,7 @@ export async function startOwnServer(settings: Settings): Promise<OwnServer> {
     keyFile,
     stateFile: undefined,
     runtimeDir: folder,
-    // Nobody is to wait for the connections that are open at the end.
+    // Open connections must not hold up the end.
     drainTimeout: 100,
   }, config.version);
   const urls = server.lines.map((line) => /(wss?:\/\/\S+) \((echo|secure)\)/.exec(line)).filter((match) =>

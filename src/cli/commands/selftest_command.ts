@@ -231,7 +231,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
   for (const given of flags.class ?? []) classes.add(parseText("--class", CLASS, given) as CaseClass);
   const failOn = flags.failOn === undefined ? FAIL_ON.default : parseText("--fail-on", FAIL_ON, flags.failOn);
   const selection = { classes, only: flags.only ?? [], skip: flags.skip ?? [] };
-  // Loaded late, like all of the tools.
+  // Loaded late, like all tools.
   const [{ selectCases }, { SelftestSession }] = await Promise.all([
     import("../../tools/selftest/run.ts"),
     import("./selftest_session.ts"),
@@ -302,7 +302,7 @@ async function run(command: Command, url: string | undefined): Promise<number> {
   }
 }
 
-// It is cut in two, and may not be cut inside a character.
+// ASCII, because it is cut in two, and not inside a character.
 const SEND = {
   rule: "2 to 100 characters of printable ASCII",
   parse: (text: string) => /^[ -~]{2,100}$/.test(text) ? text : undefined,
@@ -321,11 +321,14 @@ async function printList(cases: readonly Case[]): Promise<number> {
 
 async function readCa(flags: Flags, own: Settings | undefined): Promise<string | undefined> {
   if (flags.ca !== undefined) return await readNamedFile("--ca", flags.ca);
-  // Our own certificate is known to be ours.
+  // Our own server's certificate is trusted.
   return own?.tlsCert === undefined ? undefined : await readNamedFile("--tls-cert", own.tlsCert);
 }
 
-/** The address of the target, if it is on this machine or its host was repeated. Throws {@linkcode UsageError}. */
+/**
+ * The address of the target, which must be on this machine, or its host must be repeated. Throws {@linkcode
+ * UsageError}.
+ */
 async function authorise(target: Target, authorised: string | undefined): Promise<string | undefined> {
   if (target.socketPath !== undefined) return undefined;
   if (authorised !== undefined && authorised !== target.hostname) {
@@ -349,7 +352,7 @@ async function authorise(target: Target, authorised: string | undefined): Promis
   return await firstThatListens(addresses, target.port);
 }
 
-/** A name can stand for an address of each family, of which one is listened on. */
+/** A name can have an address of each family, and the server may listen on one of them. */
 async function firstThatListens(addresses: readonly string[], port: number): Promise<string | undefined> {
   for (const hostname of addresses.slice(0, -1)) {
     try {
@@ -362,7 +365,7 @@ async function firstThatListens(addresses: readonly string[], port: number): Pro
   return addresses.at(-1);
 }
 
-/** A token, or a key to make tokens with, if one was named. */
+/** A token, or a key to make tokens with, if one was given. */
 async function credentials(
   command: Command,
   flags: Flags,
@@ -386,7 +389,7 @@ async function credentials(
   return { token: token ?? await forge.valid(3_600_000), forge };
 }
 
-/** What is tested of a server of our own: its echo, and the tokens of its secure endpoint. */
+/** The targets on our own server: its echo endpoint, and the tokens of its secure endpoint. */
 async function ownTargets(
   { urls, keyFile }: OwnServer,
   common: Omit<SelftestOptions, "target" | "address" | "token" | "forge">,
@@ -408,7 +411,7 @@ async function ownTargets(
   if (secure !== undefined) {
     const { openForge } = await import("../../tools/selftest/forge.ts");
     const forge = await openForge({ keyFile, issuer: undefined, audience: [], tokenType: undefined });
-    // All of it where there is nothing else.
+    // All cases if there is no echo endpoint.
     const only = echo === undefined ? common.only : ["token"];
     targets.push({
       ...common,

@@ -1,4 +1,4 @@
-// One call of `selftest`: what is shown and written of it, and the exit code.
+// One run of `selftest`: its output, files and exit code.
 
 import config from "../../../deno.json" with { type: "json" };
 import { StartError } from "../../core/errors.ts";
@@ -27,7 +27,7 @@ export interface SessionOptions {
   readonly cases: readonly Case[];
 }
 
-/** One call of the command: what is shown and written, and the exit code. */
+/** One run of the command: its output, files and exit code. */
 export class SelftestSession {
   readonly #options: SessionOptions;
 
@@ -74,7 +74,7 @@ export class SelftestSession {
         const { group } = report.case;
         const members = open.get(group) ?? [];
         open.set(group, [...members, report]);
-        // A group is shown when it is whole, so that those that run at once stay in order.
+        // A group is shown when it is complete, so that cases that run at once stay in order.
         if (members.length + 1 < left.get(group)!.length || isQuiet) return;
         progress.hide();
         const order = new Map(left.get(group)!.map((one, index) => [one.id, index]));
@@ -100,11 +100,11 @@ export class SelftestSession {
     }
     if (report.stopped === "interrupted") return EXIT.interrupted;
     if (report.stopped === "dead") return EXIT.dead;
-    // What cost somebody else its connection is worth a warning.
+    // Losing somebody else's connection is worth a warning.
     const isFinding = (this.#options.failOn === "warn" && report.controlLost !== undefined) ||
       (this.#options.failOn !== "never" && report.reports.some(({ result }) => failures.has(result)));
     if (isFinding) return EXIT.findings;
-    // What was not run may be wrong.
+    // Cases that were not run may be wrong.
     return report.stopped === "late" ? EXIT.cannotTest : EXIT.ok;
   }
 
@@ -117,7 +117,7 @@ export class SelftestSession {
   }
 }
 
-/** The line that tells which case is running; on a terminal only. */
+/** The line with the running case; on a terminal only. */
 class Progress {
   readonly #isTerminal = Deno.stderr.isTerminal() && Deno.stdout.isTerminal();
   #isShown = false;

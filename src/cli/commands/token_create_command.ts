@@ -1,4 +1,4 @@
-// The command `token create`: mints one token with the server's key, or with another.
+// The command `token create`: makes a token with the server's key, or another one.
 
 import type { Command } from "commander";
 import type { SecretEncoding } from "../../auth/key_text.ts";
@@ -21,7 +21,7 @@ const EXPIRES_IN = duration({
   max: "365d",
 });
 
-// The server writes these itself; a second opinion about them would make a token that contradicts its flags.
+// These are made from flags, so a claim must not contradict them.
 const RESERVED_CLAIMS: readonly string[] = ["exp", "iat", "jti", "nbf", "sub", "user_id"];
 
 interface Flags {
@@ -30,7 +30,7 @@ interface Flags {
   readonly claim?: readonly string[];
 }
 
-// What the server will ask for is written into the token from the same flags, variables and file.
+// The settings that say what the server asks of a token.
 const USED_SETTINGS = ["keyFile", "keyEncoding", "issuer", "audience", "tokenType"] as const;
 
 /** Adds `create` to the command `token`. */
@@ -99,7 +99,7 @@ export async function mintFromFile(
   return await mintToken(signer, options);
 }
 
-// The server makes the key, not this command: a mistyped path must not end in a token that no server accepts.
+// This command makes no key: a mistyped path must not lead to a token that no server accepts.
 async function refuseMissing(keyFile: string): Promise<void> {
   try {
     await Deno.stat(keyFile);
@@ -113,7 +113,7 @@ async function refuseMissing(keyFile: string): Promise<void> {
   }
 }
 
-// A quoted JSON string stays as typed: only what cannot be meant as plain text is read as JSON.
+// A quoted JSON string stays as typed: only what can't be meant as plain text is read as JSON.
 function parseClaimValue(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
@@ -123,7 +123,7 @@ function parseClaimValue(text: string): unknown {
   }
 }
 
-// Long numeric ids are common, and one that was rounded is somebody else's.
+// Long numeric ids are common, and a rounded one is somebody else's.
 function isExact(value: unknown): boolean {
   return typeof value !== "number" || Math.abs(value) <= Number.MAX_SAFE_INTEGER;
 }

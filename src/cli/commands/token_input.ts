@@ -1,4 +1,4 @@
-// Where `token inspect` and `token verify` read their token from: the argument, a file or stdin.
+// Reads the token of `token inspect` and `token verify` from the argument, a file or stdin.
 
 import { type Command, Option } from "commander";
 import { StartError, UsageError } from "../../core/errors.ts";
@@ -14,8 +14,8 @@ export function addTokenInput(command: Command): Command {
 }
 
 /**
- * The token without the space around it. Throws `UsageError` if there is none or more than one, and `StartError` if the
- * file can't be read or is too large.
+ * The token, without the space around it. Throws `UsageError` if there is none or more than one, and `StartError` if
+ * the file can't be read or is too large.
  */
 export async function readTokenInput(command: Command): Promise<string> {
   const [argument] = command.args;

@@ -20,7 +20,7 @@ const USED_SETTINGS = [
 /** Adds `verify` to the command `token`; `exitWith` is called with 1 for a token that is not valid. */
 export function addTokenVerifyCommand(token: Command, exitWith: (code: number) => void): void {
   const command = addTokenInput(
-    token.command("verify").description("tell whether a token is valid, and if not, which rule it breaks"),
+    token.command("verify").description("say whether a token is valid, and if not, which rule it breaks"),
   ).option("--json", "print one JSON object");
   addSettingOptions(command, USED_SETTINGS);
   command.action(async () => {

@@ -1,4 +1,4 @@
-// What the commands that test have in common: how a server is named, how colour is turned off, examples in the help.
+// What the commands that test have in common: the server's URL, colours, files and tokens.
 
 import { type Command, Option } from "commander";
 import { StartError } from "../../core/errors.ts";
@@ -8,7 +8,7 @@ import type { Target } from "../../tools/target.ts";
 
 /** Reads the argument that names a server. Throws {@linkcode UsageError}. */
 export async function readTarget(text: string): Promise<Target> {
-  // Loaded late, like all of the tools: other commands have no use for it.
+  // Loaded late, like all tools: other commands do not need it.
   const { parseTarget, URL_RULE } = await import("../../tools/target.ts");
   return parseText("URL", { rule: URL_RULE, parse: parseTarget }, text);
 }
@@ -17,7 +17,7 @@ export async function readTarget(text: string): Promise<Target> {
 export function addColorOption(command: Command): Command {
   return command.option(
     "--no-color",
-    "do not use colours; they are used on a terminal only, and not with NO_COLOR",
+    "do not use colours, which are used only on a terminal and without NO_COLOR",
   );
 }
 
@@ -41,7 +41,7 @@ export async function readNamedFile(flag: string, path: string): Promise<string>
   }
 }
 
-/** A token out of a file. Throws {@linkcode StartError}, which never holds what is in the file. */
+/** Reads a token from a file. Throws {@linkcode StartError}, without the file's content. */
 export async function readTokenFile(path: string): Promise<string> {
   const text = (await readNamedFile("--token-file", path)).trim();
   if (/^[\w.-]+$/.test(text)) return text;

@@ -1,4 +1,4 @@
-// The command `top`: how a running server is, redrawn once a second in a terminal, or once.
+// The command `top`: the state of a running server, redrawn every second in a terminal, or printed once.
 
 import type { Command } from "commander";
 import type { EndpointStatus, Status } from "../../admin/status.ts";
@@ -11,7 +11,7 @@ import { escapeText, formatColumns } from "../client/printed.ts";
 type LogRecord = Readonly<Record<string, unknown>>;
 
 const INTERVAL_MS = 1000;
-/** What is assumed of an output that is no terminal. */
+/** The size for an output that is not a terminal. */
 const PAGE = { columns: 80, rows: 24 };
 
 /** Room for a word beside the names of the lists. */
@@ -30,8 +30,8 @@ const QUIT = "q".charCodeAt(0);
 /** Adds `top` to `program`. */
 export function addTopCommand(program: Command): void {
   const command = addAdminOptions(
-    program.command("top").description("show how a running server is, once a second; q ends it"),
-  ).option("--once", "print it once, as is done where the output is no terminal");
+    program.command("top").description("show the state of a running server, every second; q ends it"),
+  ).option("--once", "print it once, as for an output that is not a terminal");
   command.action(async () => {
     const client = AdminClient.fromCommand(command);
     const { once = false } = command.opts<{ once?: boolean }>();
@@ -42,8 +42,8 @@ export function addTopCommand(program: Command): void {
 }
 
 /**
- * The whole picture, no line longer than `columns`: numbers in few digits and lists in as many lines as they need, and
- * below them as many of the newest records as there is room for.
+ * The whole picture, with no line longer than `columns`: short numbers, whole lists, and below them as many of the
+ * newest records as there is room for.
  */
 export function formatTop(
   status: Status,
@@ -162,7 +162,7 @@ function formatBytes(bytes: number): string {
   return `${bytes.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
 
-// The id of a connection, which says little to the eye, comes last.
+// The id of a connection, which says little to people, comes last.
 function formatRecord({ time, level, event, message: _, connection, ...fields }: LogRecord): string {
   const pairs = Object.entries({ ...fields, ...connection === undefined ? {} : { connection } }).map((
     [name, value],
