@@ -1,4 +1,4 @@
-// Finds what src/ exports in vain: a value that no other file names, or that only tests do and its own file does not use.
+// Finds useless exports of src/: values that no other file names, or that only tests use.
 
 /** Files by their path from the root, with their text. */
 export type Sources = ReadonlyMap<string, string>;

@@ -1,4 +1,4 @@
-// Tells which dependencies are outdated or have known advisories, and what of that could not be found out.
+// Lists dependencies that are outdated or have known advisories, and what could not be found out.
 
 import { parseArgs } from "node:util";
 import { escapeText, formatColumns } from "../src/cli/client/printed.ts";

@@ -1,4 +1,4 @@
-// Plants faults in copies of the source tree, one at a time, and tells which of them no test notices.
+// Plants faults in copies of the source tree, one at a time, and lists those that no test notices.
 
 import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };

@@ -3,7 +3,7 @@
 import type { ResponseHead } from "./raw_client.ts";
 import type { Target } from "./target.ts";
 
-/** What names the tool in every request, so that who runs the server can tell where it comes from. */
+/** Names the tool in every request, so that operators of servers can see where it comes from. */
 const TOOL_HEADER = "User-Agent: wsward";
 /** The key of every request: what it proves is that the server read it, and nothing that is secret (RFC 6455 §1.3). */
 export const KEY = "d3N3YXJkIHRlc3Qga2V5IQ==";

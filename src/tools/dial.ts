@@ -148,7 +148,7 @@ async function startNodeTls(
   });
 }
 
-/** A promise that is left behind after a time; what it brings then is closed. */
+/** Waits for a promise for a time; a socket that comes later is closed. */
 async function within<Socket extends ByteSocket>(
   timeoutMs: number,
   work: Promise<Socket>,
@@ -162,7 +162,7 @@ async function within<Socket extends ByteSocket>(
       reject(new DialError(`${late} within ${timeoutMs} ms`, false));
     }, timeoutMs);
   });
-  // What comes too late, or fails then, is nobody's any more.
+  // A socket that comes too late is closed, and a late failure ignored.
   work.then((socket) => isLate && closeQuietly(socket), () => {});
   try {
     return await Promise.race([work, timeout]);

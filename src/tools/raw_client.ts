@@ -1,4 +1,4 @@
-// The one client of the tools: it sends any bytes, says exactly what comes back, and holds no more of it than was agreed.
+// The client of all tools: it sends any bytes, reports exactly what comes back, and holds a limited amount of it.
 
 import { type ByteSocket, closeQuietly } from "../firewall/byte_socket.ts";
 import { latin1 } from "../core/latin1.ts";
@@ -53,7 +53,7 @@ export interface ResponseHead {
   readonly text: string;
 }
 
-/** An answer that is no HTTP, or whose head is too long. */
+/** An answer that is not HTTP, or whose head is too long. */
 export interface NoHttp {
   readonly kind: "no http";
   readonly text: string;

@@ -1,4 +1,4 @@
-// Which addresses a name stands for, asked once.
+// The addresses of a name, resolved once.
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";

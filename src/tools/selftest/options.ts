@@ -7,7 +7,7 @@ import type { CaseClass } from "./verdict.ts";
 /** How a token is presented. */
 export type Presentation = "first" | "header" | "subprotocol" | "cookie";
 
-/** From where on a server is said to have no limit. */
+/** From which values on a server counts as unlimited. */
 export interface Thresholds {
   /** Bytes of one frame. */
   readonly frame: number;

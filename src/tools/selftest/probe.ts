@@ -32,7 +32,7 @@ export interface OpenOptions {
 
 const MAX_BACK_OFF_MS = 5000;
 const TRIES = 4;
-/** How long an answer that may not come is waited for, beside what came before. */
+/** The header that names the tool in every request. */
 const TOOL_LINE = "User-Agent: wsward-selftest";
 
 /** What is known of how the server answers. */

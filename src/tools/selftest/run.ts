@@ -39,7 +39,7 @@ export interface Listener {
   done?(report: CaseReport): void;
 }
 
-/** The target can't be tested at all; the message says why. */
+/** The target can't be tested; the message says why. */
 export class CannotTest extends Error {
   override readonly name = "CannotTest";
 }
@@ -126,7 +126,7 @@ class Run {
   readonly #listener: Listener;
   readonly #signal: AbortSignal;
   readonly #budget: Budget;
-  /** For asking whether the server lives, which must not depend on what cases have spent. */
+  /** For checks that the server is alive, which must not depend on what cases have spent. */
   readonly #vital: Budget;
   readonly #deadlineMs: number;
   #control: Probe | undefined;

@@ -49,7 +49,7 @@ export function info(observed: string): Verdict {
   return { result: "info", observed };
 }
 
-/** What a rule of this level makes of its being broken. */
+/** The verdict for a broken rule of this level. */
 export function broken(level: Level, observed: string): Verdict {
   return level === "MUST" ? fail(observed) : warn(observed);
 }
