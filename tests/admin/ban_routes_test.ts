@@ -30,7 +30,7 @@ Deno.test("bans, lists and unbans addresses, in any spelling", async () => {
   ) {
     const { status, json } = await bench.call("POST", "/bans", body);
     assert.deepEqual([status, json.field], [400, field], JSON.stringify(body));
-    if (field === "address") assert.match(json.detail, /^this is no IP address/);
+    if (field === "address") assert.match(json.detail, /^this is neither an IP address/);
   }
 });
 

@@ -95,8 +95,14 @@ browserTest("an address or a network that is not connected is banned with the ke
   };
   for (
     const [address, why] of [
-      ["example.com", "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6"],
-      ["1".repeat(65), "this is no IP address, and no network from /8 to /32, or from /16 to /64 of IPv6"],
+      [
+        "example.com",
+        "this is neither an IP address nor a network from /8 to /32, or from /16 to /64 of IPv6",
+      ],
+      [
+        "1".repeat(65),
+        "this is neither an IP address nor a network from /8 to /32, or from /16 to /64 of IPv6",
+      ],
       ["127.0.0.1", "loopback addresses are banned with --ban-loopback only"],
     ] as const
   ) {
