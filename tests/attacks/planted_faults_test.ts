@@ -221,19 +221,24 @@ const RELAYED: readonly Plant[] = [
   ],
 ];
 
-/** The program with a fault at a place; the folder is the caller's. */
-function makeCopy([what, file, after]: Plant): string {
+/** A copy of the program that can be armed: one for all faults, so that only what is planted is compiled anew. */
+function makeCopy(): string {
   const folder = Deno.makeTempDirSync();
   copyFolder(`${ROOT}src`, `${folder}/src`);
   for (const name of ["main.ts", "deno.json", "deno.lock"]) {
     Deno.copyFileSync(ROOT + name, `${folder}/${name}`);
   }
-  const text = Deno.readTextFileSync(`${folder}/${file}`);
-  const parts = text.split(after);
-  assert.equal(parts.length, 2, `${what}: the place in ${file}`);
-  Deno.writeTextFileSync(`${folder}/${file}`, parts[0] + after + PLANTED + parts[1]);
   Deno.writeTextFileSync(`${folder}/armed.ts`, ARMED_MAIN);
   return folder;
+}
+
+/** Puts a fault in its place in the copy, for as long as it is held. */
+function plant(copy: string, [what, file, after]: Plant): Disposable {
+  const text = Deno.readTextFileSync(ROOT + file);
+  const parts = text.split(after);
+  assert.equal(parts.length, 2, `${what}: the place in ${file}`);
+  Deno.writeTextFileSync(`${copy}/${file}`, parts[0] + after + PLANTED + parts[1]);
+  return { [Symbol.dispose]: () => Deno.writeTextFileSync(`${copy}/${file}`, text) };
 }
 
 function copyFolder(from: string, to: string): void {
@@ -244,11 +249,11 @@ function copyFolder(from: string, to: string): void {
   }
 }
 
-const FLAGS = ["--ban-loopback", "--drain-timeout", "2s"];
+const FLAGS = ["--ban-loopback", "--drain-timeout", "200ms"];
 
-async function attack(plant: Plant, endpoint: "echo" | "secure" | "upstream"): Promise<void> {
-  const [what, , , act] = plant;
-  const copy = makeCopy(plant);
+async function attack(fault: Plant, endpoint: "echo" | "secure" | "upstream", copy: string): Promise<void> {
+  const [what, , , act] = fault;
+  using _planted = plant(copy, fault);
   const main = `${copy}/armed.ts`;
   await using server: ForeignServer | undefined = endpoint === "upstream" ? await startForeign() : undefined;
   // One violation is one, and a fault is none.
@@ -300,15 +305,22 @@ async function attack(plant: Plant, endpoint: "echo" | "secure" | "upstream"): P
       /client\.banned|upstream\.(lost|down|unreachable|protocol_error)|handshake\.failed/,
     );
   } finally {
-    Deno.removeSync(copy, { recursive: true });
     Deno.removeSync(folder, { recursive: true });
   }
 }
 
+let copy = "";
+
+Deno.test.beforeAll(() => {
+  copy = makeCopy();
+});
+
+Deno.test.afterAll(() => Deno.removeSync(copy, { recursive: true }));
+
 for (const [endpoint, plants] of [["echo", OWN], ["secure", SECURE], ["upstream", RELAYED]] as const) {
-  for (const plant of plants) {
-    Deno.test(`a fault of our own in ${plant[0]} (${endpoint}) is recorded, and all others go on`, {
+  for (const fault of plants) {
+    Deno.test(`a fault of our own in ${fault[0]} (${endpoint}) is recorded, and all others go on`, {
       ignore: EXECUTABLE !== undefined || Deno.build.os === "windows",
-    }, () => attack(plant, endpoint));
+    }, () => attack(fault, endpoint, copy));
   }
 }
