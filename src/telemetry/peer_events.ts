@@ -187,16 +187,16 @@ export const PEER_EVENTS = {
     level: "error",
     text: "An upstream can't be connected to",
     fields: ["connection", "endpoint", "upstream", "status", "reason", "error", "hint", "count"],
-    cause:
-      "nobody listens there, TLS failed, it did not answer in time, or not with a WebSocket handshake; at most one record a second",
+    isBraked: true,
+    cause: "nobody listens there, TLS failed, it did not answer in time, or not with a WebSocket handshake",
     settings: ["upstream", "upstreamTimeout", "upstreamCa", "upstreamServerName"],
   },
   "upstream.refused": {
     level: "warning",
     text: "An upstream refused a handshake",
     fields: ["connection", "endpoint", "upstream", "status", "count"],
-    cause:
-      "its own status, which the client gets too: 404 for a path, 403 for an origin; at most one record a second",
+    isBraked: true,
+    cause: "its own status, which the client gets too: 404 for a path, 403 for an origin",
     settings: ["upstream", "upstreamPath"],
   },
   "upstream.lost": {

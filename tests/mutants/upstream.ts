@@ -90,7 +90,7 @@ export const UPSTREAM = [
     ["only a 503 is asked of the next", "mayRetry: answer.status === 503", "mayRetry: true"],
   ]),
   ...faultsOf(`${FOLDER}/route.ts`, [
-    `${TESTS}/relay_test.ts`,
+    `${TESTS}/crossing_test.ts`,
     `${TESTS}/sessions_test.ts`,
     `${TESTS}/pool_test.ts`,
   ], [
@@ -116,11 +116,6 @@ export const UPSTREAM = [
       "    this.#ending ??= GOING_AWAY;",
     ],
     ["one that does not accept takes all the time", "hasOthers ? leftMs / 2 : leftMs", "leftMs"],
-    [
-      "failures are recorded without limit",
-      "const count = server.mayRecord(performance.now());\n    if (count === undefined) return;\n    const { id: connection } = this.#client;\n    const where",
-      "const count = 1;\n    const { id: connection } = this.#client;\n    const where",
-    ],
   ]),
   ...faultsOf(`${FOLDER}/dial.ts`, [`${TESTS}/foreign_test.ts`, `${TESTS}/pool_test.ts`], [
     [
@@ -197,7 +192,7 @@ export const UPSTREAM = [
       '"DELETE FROM used_tokens WHERE jti = ?", jti',
     ],
   ]),
-  ...faultsOf("src/firewall/upstream/route.ts", [`${TESTS}/sessions_test.ts`], [
+  ...faultsOf("src/firewall/upstream/route.ts", [`${TESTS}/sessions_test.ts`, `${TESTS}/crossing_test.ts`], [
     ["a first message is spent", "          this.#giveBack(1006);\n", ""],
     [
       "a token is given back too late",

@@ -48,8 +48,6 @@ const UNBRAKED: Partial<Record<EventName, string>> = {
   "revocation.added": OPERATOR,
   "revocation.not_stored": OPERATOR,
   "revocation.removed": OPERATOR,
-  "upstream.unreachable": OWN_BRAKE,
-  "upstream.refused": OWN_BRAKE,
   "upstream.reloaded": OPERATOR,
   "upstream.reload_failed": OPERATOR,
   "admin.changed": OPERATOR,

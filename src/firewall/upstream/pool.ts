@@ -11,8 +11,6 @@ export type ConnectResult = "ok" | "refused" | "unreachable" | "tls" | "timeout"
 const MOST_FAILURES = 3;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
-/** How often the same kind of trouble is recorded at most, in milliseconds. */
-const RECORD_EVERY_MS = 1000;
 
 /** One server. */
 export class UpstreamServer {
@@ -29,8 +27,6 @@ export class UpstreamServer {
   isTried = false;
   /** Whether it accepted a connection when it last failed: then it is better than nothing. */
   isListening = false;
-  #recordedMs = -Infinity;
-  #unrecorded = 0;
 
   constructor(address: UpstreamAddress) {
     this.address = address;
@@ -42,16 +38,6 @@ export class UpstreamServer {
 
   get isUp(): boolean {
     return this.pauseMs === 0;
-  }
-
-  /** How many troubles a record would stand for; undefined if there was a record just now. */
-  mayRecord(nowMs: number): number | undefined {
-    this.#unrecorded++;
-    if (nowMs - this.#recordedMs < RECORD_EVERY_MS) return undefined;
-    const count = this.#unrecorded;
-    this.#recordedMs = nowMs;
-    this.#unrecorded = 0;
-    return count;
   }
 }
 

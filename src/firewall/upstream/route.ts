@@ -358,15 +358,12 @@ export class Crossing implements Crossed {
 
   #refused(server: UpstreamServer, status: number): void {
     this.#tried(server, "refused");
-    const count = server.mayRecord(performance.now());
-    if (count === undefined) return;
     const { id: connection } = this.#client;
     this.#upstream.log("upstream.refused", {
       connection,
       endpoint: "upstream",
       upstream: server.name,
       status,
-      count,
     });
   }
 
@@ -380,11 +377,9 @@ export class Crossing implements Crossed {
   }
 
   #record(server: UpstreamServer, fields: LogFields<"upstream.unreachable">): void {
-    const count = server.mayRecord(performance.now());
-    if (count === undefined) return;
     const { id: connection } = this.#client;
     const where = { connection, endpoint: "upstream", upstream: server.name };
-    this.#upstream.log("upstream.unreachable", { ...where, ...fields, count });
+    this.#upstream.log("upstream.unreachable", { ...where, ...fields });
   }
 }
 
