@@ -3,14 +3,14 @@
 import type { ResponseHead } from "./raw_client.ts";
 import type { Target } from "./target.ts";
 
-/** Names the tool in every request, so that operators of servers can see where it comes from. */
+/** Names the tool in every request, so that the operator of a server can see where it comes from. */
 const TOOL_HEADER = "User-Agent: wsward";
-/** The key of every request: what it proves is that the server read it, and nothing that is secret (RFC 6455 §1.3). */
+/** The key of every request. It may be fixed, because it only proves that the server read it (RFC 6455 §1.3). */
 export const KEY = "d3N3YXJkIHRlc3Qga2V5IQ==";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** A request head; header lines beyond the necessary ones are sent as they are. */
+/** A request head; `lines` are header lines to add, sent as they are. */
 export function requestHead(target: Pick<Target, "host" | "path">, lines: readonly string[] = []): string {
   return [
     `GET ${target.path} HTTP/1.1`,
@@ -26,13 +26,13 @@ export function requestHead(target: Pick<Target, "host" | "path">, lines: readon
   ].join("\r\n");
 }
 
-/** What the server has to answer to a key (RFC 6455 §4.2.2). */
+/** The `Sec-WebSocket-Accept` that answers a key (RFC 6455 §4.2.2). */
 export async function acceptFor(key: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(key + GUID));
   return btoa(String.fromCharCode(...new Uint8Array(digest)));
 }
 
-/** Why a 101 is no answer to a request with `KEY` and these subprotocols, or undefined if it is one. */
+/** Why a 101 does not answer a request with `KEY` and these subprotocols; undefined if it does (RFC 6455 §4.1). */
 export async function findHandshakeFault(
   { headers }: ResponseHead,
   offered: readonly string[] = [],

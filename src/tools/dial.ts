@@ -1,4 +1,4 @@
-// Opens the byte stream under a WebSocket: TCP, TLS or a Unix socket, in a time.
+// Opens the byte stream under a WebSocket: TCP, TLS or a Unix socket, within a time limit.
 
 import type { Duplex } from "node:stream";
 import { type ByteSocket, closeQuietly } from "../firewall/byte_socket.ts";
@@ -6,30 +6,36 @@ import type { Target } from "./target.ts";
 
 /** How to dial. */
 export interface DialOptions {
-  /** The address to connect to, so that a name is resolved once; the target's own host if left out. */
+  /**
+   * The address to connect to, so that a name is resolved only once; the target's host if left out. Not used with a
+   * client certificate, unless `insecure`.
+   */
   readonly address?: string | undefined;
   readonly timeoutMs: number;
   readonly tls?: TlsOptions;
 }
 
-/** What is asked of the other side of TLS, and what is shown to it. All certificates and keys are PEM. */
+/**
+ * How to check the server's certificate, and what to present to the server. All certificates and keys are PEM. With a
+ * client certificate, `serverName` and `alpnProtocols` are used only if `insecure`.
+ */
 export interface TlsOptions {
-  /** Takes any certificate. */
+  /** Whether to accept any certificate. */
   readonly insecure?: boolean;
-  /** Authorities that are trusted besides the system's. */
+  /** Authorities to trust besides the system's. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** The name that is asked for; the target's if left out. */
+  /** The name to ask for (SNI) and to check; the target's if left out. */
   readonly serverName?: string;
   /** `http/1.1` alone if left out. */
   readonly alpnProtocols?: readonly string[];
 }
 
-/** A connection could not be made; the message says why, without a "Cannot". */
+/** A connection could not be opened; the message says why, without a "Cannot". */
 export class DialError extends Error {
   override readonly name = "DialError";
-  /** Whether something answered, and only TLS failed. */
+  /** Whether TLS failed. True of any failure with a client certificate, and false of a timeout. */
   readonly isTls: boolean;
 
   constructor(message: string, isTls: boolean, options?: ErrorOptions) {
@@ -38,12 +44,12 @@ export class DialError extends Error {
   }
 }
 
-/** Connects. Throws {@linkcode DialError}. */
+/** Connects; each of TCP and TLS may take `timeoutMs`. The caller owns the socket. Throws {@linkcode DialError}. */
 export async function dial(
   target: Target,
   { address, timeoutMs, tls = {} }: DialOptions,
 ): Promise<ByteSocket> {
-  // The runtime shows a certificate only on a connection that it opens itself.
+  // Deno presents a client certificate only on a connection that it opens itself.
   if (target.isTls && tls.cert !== undefined && !tls.insecure) {
     return await within(timeoutMs, connectTls(target, tls), "no answer");
   }
@@ -97,7 +103,7 @@ async function startTls(socket: Deno.TcpConn, target: Target, tls: TlsOptions): 
   const serverName = tls.serverName ?? target.hostname;
   const alpn = [...tls.alpnProtocols ?? ["http/1.1"]];
   try {
-    // The runtime's own TLS can't do without a valid certificate.
+    // Only node:tls can accept an invalid certificate.
     if (tls.insecure) return await startNodeTls(socket, serverName, alpn, tls);
     const options = {
       hostname: serverName,
@@ -128,7 +134,7 @@ async function startNodeTls(
   const stream = new TlsStream(socket);
   return await new Promise((resolve, reject) => {
     const options = {
-      // All of a stream that the library uses.
+      // It has the part of a Duplex that node:tls uses.
       socket: stream as unknown as Duplex,
       servername,
       ALPNProtocols,
@@ -148,7 +154,7 @@ async function startNodeTls(
   });
 }
 
-/** Waits for a promise for a time; a socket that comes later is closed. */
+/** Waits for a socket, then throws {@linkcode DialError}, whose message begins with `late`. */
 async function within<Socket extends ByteSocket>(
   timeoutMs: number,
   work: Promise<Socket>,
@@ -162,7 +168,7 @@ async function within<Socket extends ByteSocket>(
       reject(new DialError(`${late} within ${timeoutMs} ms`, false));
     }, timeoutMs);
   });
-  // A socket that comes too late is closed, and a late failure ignored.
+  // A socket that comes too late is closed, and a failure that comes too late is ignored.
   work.then((socket) => isLate && closeQuietly(socket), () => {});
   try {
     return await Promise.race([work, timeout]);

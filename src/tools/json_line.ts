@@ -1,9 +1,9 @@
-// JSON that a terminal can be shown.
+// JSON that is safe to show on a terminal.
 
-/** A value as one line of JSON, in which everything is escaped that could move a cursor or reorder what is shown. */
+/** A value as JSON, in one line without `indent`. What could move a cursor or reorder the text is escaped. */
 export function jsonLine(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, undefined, indent);
-  // Outside of texts JSON has none of these but line breaks, which only an indented one has.
+  // Outside of strings JSON has none of these, except for the line breaks of an indented one.
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     if (character === "\n") return character;
     let escaped = "";

@@ -1,4 +1,4 @@
-// The client of all tools: it sends any bytes, reports exactly what comes back, and holds a limited amount of it.
+// The client under all tools: sends any bytes, reports exactly what comes back, and buffers a limited amount of it.
 
 import { type ByteSocket, closeQuietly } from "../firewall/byte_socket.ts";
 import { latin1 } from "../core/latin1.ts";
@@ -6,7 +6,7 @@ import { FrameHeader, OPCODE, readFrameHeader } from "../protocol/frame.ts";
 import { findHeadEnd } from "../protocol/handshake.ts";
 import { bytesOf, concat } from "./raw_frame.ts";
 
-/** A frame that came. */
+/** A received frame. */
 export interface Frame {
   readonly kind: "frame";
   readonly opcode: number;
@@ -16,11 +16,11 @@ export interface Frame {
   readonly masked: boolean;
   /** Unmasked. */
   readonly payload: Uint8Array<ArrayBuffer>;
-  /** The code of a Close frame, 1005 without one; undefined for other frames. */
+  /** The code of a Close frame, 1005 if it has none (RFC 6455 §7.1.5); undefined for other frames. */
   readonly closeCode?: number;
 }
 
-/** How a connection ended: FIN, RST (or a broken TLS stream), or by ourselves. */
+/** How a connection ended: by FIN, by RST (or a broken TLS stream), or closed by us. */
 export interface End {
   readonly kind: "end";
   readonly how: "FIN" | "RST" | "closed here";
@@ -31,25 +31,26 @@ export interface Late {
   readonly kind: "late";
 }
 
-/** A frame that is larger than what is held; nothing can be read after it. */
+/** A frame, or with the opcode -1 any bytes, of a size beyond the limit; nothing can be read after it. */
 export interface Oversize {
   readonly kind: "oversize";
   readonly opcode: number;
   readonly size: number;
 }
 
-/** What a wait for a frame brings. */
+/** The result of a wait for a frame. */
 export type Arrival = Frame | End | Late | Oversize;
 
-/** The head of an HTTP response, leniently read: what it says is for others to judge. */
+/** The head of an HTTP response, read leniently: the caller judges it. */
 export interface ResponseHead {
   readonly kind: "head";
+  /** 0 if the status line is malformed. */
   readonly status: number;
-  /** The words after the status. */
+  /** The reason phrase. */
   readonly reason: string;
   /** Names in lower case; values of the same name in order. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
-  /** All of it as Latin-1. */
+  /** The whole head as Latin-1. */
   readonly text: string;
 }
 
@@ -59,7 +60,7 @@ export interface NoHttp {
   readonly text: string;
 }
 
-/** What is sent and received, as it happens. */
+/** Called with the bytes that are sent (`>`) and received (`<`). */
 export type Trace = (direction: ">" | "<", bytes: Uint8Array) => void;
 
 /** The longest response head that is read, in bytes. */
@@ -67,16 +68,16 @@ export const MAX_HEAD_SIZE = 64 * 1024;
 const READ_SIZE = 64 * 1024;
 const LATE: Late = { kind: "late" };
 
-/** How much is held, and who watches. */
+/** How much is read, and who watches. */
 export interface RawClientOptions {
-  /** The largest payload of a frame that is read, in bytes; 16 MiB if left out. */
+  /** The largest frame payload that is read, in bytes; 16 MiB if left out. */
   readonly maxPayload?: number;
   readonly trace?: Trace | undefined;
 }
 
 /**
- * One connection. At most one read is under way, and it outlives a wait that was too short. One wait and one write at a
- * time.
+ * One connection. A read goes on after a wait for it has timed out, and the next wait takes it up. Only one wait and
+ * one write at a time.
  */
 export class RawClient implements Disposable {
   readonly #socket: ByteSocket;
@@ -90,7 +91,7 @@ export class RawClient implements Disposable {
   #reading: Promise<void> | undefined;
   #ending: End | undefined;
   #isClosed = false;
-  /** Bytes that came, ever. */
+  /** Bytes received so far. */
   received = 0;
 
   /** Owns and closes `socket`. */
@@ -100,14 +101,14 @@ export class RawClient implements Disposable {
     this.#trace = trace;
   }
 
-  /** Sends bytes, or text as UTF-8. Returns how the connection ended if it could not be done, or `late`. */
+  /** Sends bytes, or text as UTF-8. Returns undefined when done, else how the connection ended, or `late`. */
   async send(data: string | Uint8Array, timeoutMs: number): Promise<End | Late | undefined> {
     const bytes = bytesOf(data);
     this.#trace?.(">", bytes);
     const work = (async () => {
       for (let sent = 0; sent < bytes.length;) sent += await this.#socket.write(bytes.subarray(sent));
     })();
-    // What the peer said before it went can still be read.
+    // A failed write is not the end of reading: what the peer sent before can still be read.
     return await this.#within(timeoutMs, work.then(() => undefined, (error) => this.#describe(error)));
   }
 
@@ -165,14 +166,14 @@ export class RawClient implements Disposable {
     return { ...frame, closeCode: payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]! };
   }
 
-  /** Reads at most `limit` bytes that follow, until there are so many, the connection ends, or the time is over. */
+  /** Reads until there are `limit` bytes, the connection ends or the time is over; returns `limit` bytes at most. */
   async rest(limit: number, timeoutMs: number): Promise<Uint8Array<ArrayBuffer>> {
     const deadlineMs = performance.now() + timeoutMs;
     while (this.#end - this.#start < limit && await this.#more(deadlineMs) === undefined);
     return this.#take(Math.min(limit, this.#end - this.#start));
   }
 
-  /** Waits for the end of the connection, and throws away what comes before it; `oversize` after `limit` bytes of that. */
+  /** Waits for the end of the connection and discards what comes before; `oversize` after more than `limit` bytes. */
   async end(timeoutMs: number, limit = 64 * 1024 * 1024): Promise<End | Late | Oversize> {
     const deadlineMs = performance.now() + timeoutMs;
     for (let size = 0;;) {
@@ -184,7 +185,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** Closes without a Close frame; with bytes unread, the system says RST. Harmless when done twice. */
+  /** Closes without a Close frame; with unread bytes, the system sends RST. A second call does nothing. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -235,7 +236,7 @@ export class RawClient implements Disposable {
     this.#start += count;
     if (this.#start === this.#end) {
       this.#start = this.#end = 0;
-      // What a large frame needed is not kept for the small ones that follow.
+      // The memory of a large frame is not kept for the small ones that follow.
       if (this.#bytes.length > 4 * READ_SIZE) this.#bytes = new Uint8Array(READ_SIZE);
     }
     return taken;
@@ -261,7 +262,7 @@ export class RawClient implements Disposable {
   }
 }
 
-/** Whether an error says that the peer is gone, or has broken TLS, which is how a stream is lost. */
+/** Whether an error means that the peer is gone or that the TLS stream is broken. */
 function isLost(error: unknown): boolean {
   const {
     ConnectionReset,
@@ -282,7 +283,7 @@ function isLost(error: unknown): boolean {
     BadResource,
   ];
   if (lost.some((type) => error instanceof type)) return true;
-  // What node:tls says.
+  // Errors of node:tls have a code.
   return error instanceof Error && "code" in error;
 }
 

@@ -1,4 +1,4 @@
-// The one frame writer of the tools: any frame, the illegal ones too (RFC 6455 §5.2).
+// The frame writer of all tools: it writes illegal frames too (RFC 6455 §5.2).
 
 import { OPCODE, writeFrameHeader } from "../protocol/frame.ts";
 
@@ -12,18 +12,18 @@ export interface FrameInit {
   readonly rsv?: number;
   /** Text is sent as UTF-8; empty if left out. */
   readonly payload?: string | Uint8Array;
-  /** Whether it is masked, as a client must and a server must not; true if left out. */
+  /** Whether to mask, as a client must and a server must not (RFC 6455 §5.1); true if left out. */
   readonly masked?: boolean;
   /** The masking key; a fixed one if left out. */
   readonly maskKey?: number;
-  /** How many bits the length is written with; the fewest that can hold it if left out. */
+  /** How many bits the length is written in; the fewest that can hold it if left out. */
   readonly lengthForm?: 7 | 16 | 64;
   /** The length that the header claims; the payload's if left out. */
   readonly claimedLength?: bigint;
 }
 
 const encoder = new TextEncoder();
-/** Masking is for proxies in between, which a tool for tests has not: a fixed key makes a trace easy to read. */
+/** Random keys protect proxies on the way (RFC 6455 §10.3). A test has none, and a fixed key makes traces readable. */
 const MASK = 0x37fa213d;
 
 /** The bytes of one frame. */
@@ -60,7 +60,7 @@ export function text(payload: string | Uint8Array, init: Partial<FrameInit> = {}
   return frame({ opcode: OPCODE.text, payload, ...init });
 }
 
-/** A Close frame with any number as its code, or an empty one. */
+/** A Close frame with any code from 0 to 65535; an empty one without a code. */
 export function close(
   code?: number,
   reason: string | Uint8Array = "",
@@ -72,7 +72,7 @@ export function close(
   return frame({ opcode: OPCODE.close, payload, masked });
 }
 
-/** Byte strings, one after the other, in a new one. */
+/** All parts, one after the other, in a new array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;

@@ -1,11 +1,11 @@
-// The addresses of a name, resolved once.
+// Resolves the name of a host to its addresses.
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { StartError } from "../core/errors.ts";
 import { isLoopback, permissionHint } from "./target.ts";
 
-/** All addresses of a host, each once; the host itself if it is one. Throws {@linkcode StartError} if there is none. */
+/** All addresses of a host, each once; an address stands for itself. Throws {@linkcode StartError} if there is none. */
 export async function resolveHost(hostname: string): Promise<readonly string[]> {
   if (isIP(hostname) !== 0) return [hostname];
   try {
@@ -17,7 +17,7 @@ export async function resolveHost(hostname: string): Promise<readonly string[]> 
   }
 }
 
-/** Whether all that a host stands for is this machine. Throws {@linkcode StartError} if there is no such host. */
+/** Whether all addresses of a host are this machine's. Throws {@linkcode StartError} if there is no such host. */
 export async function isThisMachine(hostname: string): Promise<boolean> {
   return (await resolveHost(hostname)).every(isLoopback);
 }

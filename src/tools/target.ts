@@ -1,25 +1,26 @@
-// Which server a tool is to talk to: read from a URL, and judged whether it is on this machine.
+// The server that a tool talks to, read from a URL.
 
 /** A WebSocket server as a URL names it. */
 export interface Target {
-  /** As it was given, without a name or a password. */
+  /** Normalised; for a Unix socket as it was given. */
   readonly url: string;
   readonly isTls: boolean;
-  /** What the header Host says: `localhost:8765`. */
+  /** The value of the header Host: `localhost:8765`. */
   readonly host: string;
-  /** The name or address without a port and without brackets; `localhost` for a Unix socket. */
+  /** The name or address, without port and brackets; `localhost` for a Unix socket. */
   readonly hostname: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
   /** The request target: path and query. */
   readonly path: string;
-  /** The path of a Unix socket in place of host and port. */
+  /** The path of the Unix socket to connect to, in place of host and port. */
   readonly socketPath?: string;
 }
 
-/** What a URL must be, to be read after "it must be". */
+/** What a URL must be, worded to follow "it must be". */
 export const URL_RULE = "ws://HOST[:PORT]/PATH, wss:// the same, or unix:///SOCKET[:/PATH]";
 
-/** Reads a URL; undefined if it names no WebSocket server. */
+/** Reads a URL; undefined if it names no WebSocket server, or has credentials or a fragment (RFC 6455 §3). */
 export function parseTarget(text: string): Target | undefined {
   const [, socketPath, path = "/"] = /^(?:ws\+)?unix:(?:\/\/)?(\/[^:\0]+)(?::(\/[!-~]*))?$/.exec(text) ?? [];
   if (socketPath !== undefined) {
@@ -39,7 +40,7 @@ export function parseTarget(text: string): Target | undefined {
   };
 }
 
-/** Whether an address is this machine's own: 127.0.0.0/8 or ::1, also written as IPv4 in IPv6. */
+/** Whether an address is this machine's own: 127.0.0.0/8, also as an IPv4-mapped IPv6 address, or ::1. */
 export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.\d+\.\d+\.\d+$/i.test(address) || address === "::1";
 }

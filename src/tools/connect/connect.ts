@@ -10,10 +10,10 @@ import { type Ending, openWebSocket, RefusedError, type WebSocketClient } from "
 
 const FIRST_DELAY_MS = 1000;
 const MAX_DELAY_MS = 30_000;
-/** One Ctrl-C can reach a program several times, when what started it passes it on. */
+/** One Ctrl-C can arrive several times, when the parent process passes it on as well. */
 const ONE_CTRL_C_MS = 100;
 
-/** Connects, again and again if asked to, and returns the exit code. */
+/** Connects, again after each loss if asked to, and returns the exit code. */
 export async function connect(options: ConnectOptions): Promise<number> {
   const isPrompt = Deno.stdin.isTerminal() && Deno.stdout.isTerminal() && options.execute.length === 0 &&
     !options.json;
@@ -37,7 +37,7 @@ class Session {
   readonly #output: Output;
   #connection: Connection | undefined;
   #interruptedAtMs: number | undefined;
-  /** Ctrl-D and /quit. */
+  /** Set by Ctrl-D and /quit. */
   #isQuit = false;
   #wake: (() => void) | undefined;
 
@@ -46,7 +46,7 @@ class Session {
     this.#output = output;
   }
 
-  /** Ctrl-C once closes, twice ends. */
+  /** The first Ctrl-C closes, the second ends at once. */
   interrupt(how: "SIGINT" | "quit"): void {
     const nowMs = performance.now();
     const isSecond = this.#interruptedAtMs !== undefined;
@@ -70,7 +70,7 @@ class Session {
       const { code, retryAfterMs } = await this.#once(input);
       if (this.#interruptedAtMs !== undefined) return EXIT.interrupted;
       if (!reconnect || this.#isOver || this.#output.isBroken || code === EXIT.ok) return code;
-      // What has held for long begins anew.
+      // A connection that lasted starts the delays anew.
       if (performance.now() - startedAtMs > MAX_DELAY_MS) delayMs = FIRST_DELAY_MS;
       const waitMs = retryAfterMs ?? delayMs * (0.5 + Math.random() / 2);
       delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
@@ -108,13 +108,13 @@ class Session {
         return { code: EXIT.refused, ...(isTime ? { retryAfterMs: seconds * 1000 } : {}) };
       }
       if (!(error instanceof DialError)) throw error;
-      // What is wrong with a certificate is told with what is written in it.
+      // The message may quote the server's certificate, so it is escaped.
       output.failed(`Cannot connect to ${open.target.url}: ${escapeText(error.message)}`);
       return { code: EXIT.cannotConnect };
     }
     using _socket = socket;
     const connection = this.#connection = new Connection(socket, this.#options, output);
-    // One that holds a token is chosen by some servers.
+    // Some servers select the subprotocol that holds the token.
     await output.opened(open.target.url, socket.subprotocol?.replace(/^bearer\..*/s, "bearer.(not shown)"));
     if (this.#isOver) void connection.close();
     const ending = await connection.run(input);

@@ -1,19 +1,19 @@
-// An open connection between what is typed and what is shown.
+// An open connection: sends the input, and shows what comes.
 
 import { MAX_CONTROL_PAYLOAD } from "../../protocol/frame.ts";
 import type { ConnectOptions } from "./options.ts";
 import type { Output } from "./output.ts";
 import type { Ending, WebSocketClient } from "./web_socket.ts";
 
-/** How long the answers of a server that does not answer each message are waited for. */
+/** After the end of input, with messages unanswered: close when nothing has come for so long. */
 const DEFAULT_WAIT_MS = 5000;
 const RTT_INTERVAL_MS = 1000;
 
-/** What is typed or piped in; the connection that is open changes under it. */
+/** Typed or piped input. It outlives a connection, and goes on with the next. */
 export interface Input {
-  /** Starts to read for a connection, or goes on; `ended` is called at the end of input. */
+  /** Sends over this connection from now on. A pipe calls its `endInput` at the end of input. */
   attach(connection: Connection): void;
-  /** Stops to read until the next `attach`. */
+  /** Leaves the connection until the next `attach`. */
   detach(): void;
   close(): void;
 }
@@ -49,7 +49,7 @@ export class Connection {
   async ping(text: string): Promise<void> {
     const payload = new TextEncoder().encode(text).subarray(0, MAX_CONTROL_PAYLOAD);
     this.#pings.set(payload.toHex(), performance.now());
-    // A server that answers no Ping must not make this grow.
+    // A server that answers no Ping must not make the map grow.
     if (this.#pings.size > 100) this.#pings.delete(this.#pings.keys().next().value!);
     await this.#socket.sendControl("ping", payload);
   }
@@ -58,23 +58,23 @@ export class Connection {
     await this.#socket.sendControl("pong", new TextEncoder().encode(text).subarray(0, MAX_CONTROL_PAYLOAD));
   }
 
-  /** The end comes when the server has answered, or not in time. */
+  /** Sends a Close. `run` ends when the server has answered it, or has not in time. */
   async close(code = 1000, reason = ""): Promise<void> {
     await this.#socket.close(code, reason);
   }
 
-  /** Nothing more will be sent: closes when the answers are there. */
+  /** Nothing more will be sent: closes when the answers have come. */
   endInput(): void {
     this.#inputHasEnded = true;
     this.#considerEnd();
   }
 
-  /** Ends at once. */
+  /** Ends the connection at once, without a Close. */
   abort(): void {
     this.#socket[Symbol.dispose]();
   }
 
-  /** What was counted, in one line. */
+  /** The messages and round trips, in one line. */
   stats(): string {
     const seconds = ((performance.now() - this.#startedAtMs) / 1000).toFixed(1);
     const rtts = this.#rttsMs.toSorted((a, b) => a - b);
@@ -86,7 +86,7 @@ export class Connection {
     return `${this.#sent} sent, ${this.#received} received in ${seconds} s${rtt}`;
   }
 
-  /** Shows what comes until the end. */
+  /** Shows what comes, and returns how the connection ended. */
   async run(input: Input): Promise<Ending> {
     const { firstMessage, execute, rtt, one } = this.#options;
     let answersToIgnore = 0;
@@ -98,7 +98,7 @@ export class Connection {
       this.#rttTimer = setInterval(() => void this.ping(`rtt ${this.#rttsMs.length}`), RTT_INTERVAL_MS);
     }
     let hasStarted = false;
-    // What is to be sent waits for the answer to the token: a message before that is a violation.
+    // Input waits for the answer to the token: a message before that is a violation.
     const start = async () => {
       hasStarted = true;
       for (const message of execute) await this.send(message);

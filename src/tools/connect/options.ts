@@ -1,21 +1,21 @@
-// What `connect` is asked to do.
+// The options and exit codes of `connect`.
 
 import type { OpenOptions } from "./web_socket.ts";
 
-/** What `connect` is asked to do; times in milliseconds. */
+/** The options of `connect`; times in milliseconds. */
 export interface ConnectOptions {
   readonly open: Omit<OpenOptions, "trace" | "onHead">;
-  /** Makes the first message, where that is to be a token. */
+  /** A message to send before all others: the token, if it is presented so. */
   readonly firstMessage: string | undefined;
-  /** Messages to send in place of what is typed. */
+  /** Messages to send in place of the input. */
   readonly execute: readonly string[];
-  /** How long nothing must have come until the end of input is the end; undefined: until each message has an answer. */
+  /** After the end of input, close when nothing has come for so long; undefined: when each message has an answer. */
   readonly waitMs: number | undefined;
   readonly showPings: boolean;
-  /** What is sent goes as binary messages, and what comes so is written as it is. */
+  /** Send binary messages, and write received ones to a pipe or a file as they are. */
   readonly binary: boolean;
   readonly json: boolean;
-  /** End after one message. */
+  /** Close after one message, not counting the answer to the first message. */
   readonly one: boolean;
   /** At the end of input, stay until the server closes. */
   readonly noClose: boolean;

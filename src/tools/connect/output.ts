@@ -1,4 +1,4 @@
-// Where what happens is written: data to stdout, everything else to stderr, or all of it around a prompt.
+// Writes what happens: data to stdout and everything else to stderr, or all of it above a prompt.
 
 import { jsonLine } from "../json_line.ts";
 import { asJson, describeEnding, describeIncoming, describeRefusal, showHead } from "./view.ts";
@@ -8,13 +8,13 @@ import type { Ending, Incoming } from "./web_socket.ts";
 
 const encoder = new TextEncoder();
 
-/** Writes everything. */
+/** Writes messages, notices and errors. */
 export class Output {
-  /** Whether somebody types. */
+  /** Whether there is a prompt. */
   readonly isPrompt: boolean;
   /** Whether nobody reads stdout any more. */
   isBroken = false;
-  /** Writes a line above the prompt. */
+  /** Writes a line above the prompt; set by the prompt. */
   showAbovePrompt: ((line: string) => void) | undefined;
   readonly #options: Pick<ConnectOptions, "json" | "binary" | "timestamps" | "color" | "verbose">;
   readonly #isTerminal = Deno.stdout.isTerminal();
@@ -24,7 +24,7 @@ export class Output {
     this.isPrompt = isPrompt;
   }
 
-  /** A message, a Ping or a Pong. Resolves when it is written, so that nothing is read faster than that. */
+  /** Shows a message, a Ping or a Pong. Resolves when it is written, so that nothing is read faster than that. */
   async show(incoming: Exclude<Incoming, Ending>): Promise<void> {
     if (this.#options.json) return await this.#json(asJson(incoming));
     if (incoming.kind !== "text" && incoming.kind !== "binary") return this.tell(describeIncoming(incoming));
@@ -32,7 +32,7 @@ export class Output {
     if (this.#isTerminal) {
       return await this.#write(encoder.encode(`${this.#time()}${describeIncoming(incoming).slice(2)}\n`));
     }
-    // A program reads this: it gets what came.
+    // A program reads this, so nothing is escaped.
     if (incoming.kind === "text") {
       return await this.#write(encoder.encode(`${this.#time()}${incoming.text}\n`));
     }
@@ -41,7 +41,7 @@ export class Output {
   }
 
   async opened(url: string, selected: string | undefined): Promise<void> {
-    // A server may select the one that is a token.
+    // Some servers select the subprotocol that holds the token.
     const subprotocol = selected?.startsWith("bearer.") ? "bearer.(not shown)" : selected;
     if (this.#options.json) {
       return await this.#json({ type: "open", url, ...(subprotocol ? { subprotocol } : {}) });
@@ -71,7 +71,7 @@ export class Output {
     this.#line(text, "31");
   }
 
-  /** Something that is no data. */
+  /** Writes a notice, which is not data. */
   tell(text: string): void {
     this.#line(text, "2");
   }
@@ -99,7 +99,7 @@ export class Output {
         written += await Deno.stdout.write(bytes.subarray(written));
       }
     } catch (error) {
-      // Whoever read has seen enough.
+      // The reader has gone, as `head` does when it has seen enough.
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
       this.isBroken = true;
     }

@@ -3,7 +3,7 @@
 import type { Connection, Input } from "./connection.ts";
 import { UsageError } from "../../core/errors.ts";
 
-/** Lines of stdin. What could not be sent before a connection was lost is sent over the next. */
+/** Lines of stdin. Lines that were not yet sent when a connection was lost go over the next. */
 export class PipedLines implements Input {
   readonly #maxSize: number;
   #connection: Connection | undefined;
@@ -11,7 +11,7 @@ export class PipedLines implements Input {
   #hasEnded = false;
   #wake: (() => void) | undefined;
 
-  /** A line may have `maxSize` bytes. */
+  /** A line may have `maxSize` UTF-16 code units. */
   constructor(maxSize: number) {
     this.#maxSize = maxSize;
   }
@@ -33,7 +33,7 @@ export class PipedLines implements Input {
   }
 
   close(): void {
-    // A read of stdin ends with the process.
+    // Nothing to do: a read of stdin ends with the process.
   }
 
   async #read(): Promise<void> {

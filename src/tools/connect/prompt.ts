@@ -1,4 +1,4 @@
-// A prompt with history, above which what comes is shown.
+// A prompt with history; messages are shown above it.
 
 import { stdin, stdout } from "node:process";
 import { createInterface, type Interface } from "node:readline";
@@ -16,7 +16,7 @@ const HELP = `/ping [TEXT], /pong [TEXT]   send a control frame
 //TEXT                       send a text that begins with a slash`;
 const COMMANDS = ["/ping", "/pong", "/binary", "/close", "/stats", "/quit", "/help"];
 
-/** What is typed on a terminal. */
+/** Input that is typed on a terminal. */
 export class Prompt implements Input {
   readonly #lines: Interface;
   readonly #output: Output;

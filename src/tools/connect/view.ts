@@ -1,24 +1,24 @@
-// What happens on a connection as lines: for people, or as JSON for programs. Nothing of it can paint a terminal.
+// What happens on a connection: as lines for people, safe to show on a terminal, or as JSON for programs.
 
 import { CLOSE_CODES, LOCAL_CODES } from "../../protocol/close_code.ts";
 import { escapeShort, escapeText, hexOf } from "../../core/visible_text.ts";
 import type { ResponseHead } from "../raw_client.ts";
 import type { Ending, Incoming } from "./web_socket.ts";
 
-/** Most characters of one text that a terminal is shown. */
+/** The most characters of one text that are shown. */
 const MAX_SHOWN = 16 * 1024;
 const MAX_SHOWN_BYTES = 256;
-/** Headers that hold secrets, which are not shown. */
+/** Headers that can hold secrets, which are not shown. */
 const SECRET = /^(authorization|proxy-authorization|cookie|set-cookie|sec-websocket-protocol): .*$/gim;
 
-/** The name of a close code, or what range it is from. */
+/** The name of a close code, or of its range (RFC 6455 §7.4.2). */
 export function nameOf(code: number): string {
   const known = CLOSE_CODES[code] ?? LOCAL_CODES[code];
   if (known !== undefined) return known.name;
   return code >= 4000 ? "private use" : code >= 3000 ? "registered for libraries" : "not defined";
 }
 
-/** How it ended, in some lines; with what our own codes mean. */
+/** How a connection ended, in one or two lines: the code, the reason, and what a known code means. */
 export function describeEnding({ code, reason, by }: Ending): string {
   const said = reason === "" ? "" : `: ${escapeText(reason)}`;
   const who = { server: "by the server", client: "by this client", nobody: "lost" }[by];
@@ -36,7 +36,7 @@ export function describeRefusal(head: ResponseHead, body: Uint8Array): string {
     .trimEnd();
 }
 
-/** A head of HTTP without what is secret in it, a line each. */
+/** An HTTP head for a terminal, escaped and without the secrets in it. */
 export function showHead(head: string): string {
   return head.replaceAll("\r", "").trimEnd().replace(SECRET, "$1: (not shown)").split("\n").map((line) =>
     escapeShort(line, 1024)
@@ -55,7 +55,7 @@ export function describeIncoming(incoming: Exclude<Incoming, Ending>): string {
   }
 }
 
-/** What came as an object for JSON. Binary is base64. */
+/** What came, as an object for JSON; binary data is in base64. */
 export function asJson(incoming: Incoming): Readonly<Record<string, unknown>> {
   switch (incoming.kind) {
     case "text":

@@ -1,4 +1,4 @@
-// A WebSocket client that keeps the RFC, trusts nothing that comes, and says exactly how it ended.
+// A WebSocket client that keeps to RFC 6455, trusts nothing that comes, and says exactly how a connection ended.
 
 import { ABNORMAL_CLOSURE, isValidCloseCode, NO_STATUS_RECEIVED } from "../../protocol/close_code.ts";
 import { isControl, MAX_CONTROL_PAYLOAD, OPCODE } from "../../protocol/frame.ts";
@@ -12,15 +12,15 @@ import type { Target } from "../target.ts";
 export interface OpenOptions {
   readonly target: Target;
   readonly tls: TlsOptions;
-  /** Header lines, `Name: value`, beyond the necessary ones. */
+  /** Header lines to add, each `Name: value`. */
   readonly headers: readonly string[];
   readonly subprotocols: readonly string[];
-  /** For the connection, the handshake and the answer to a Close, each; milliseconds. */
+  /** Milliseconds for each: TCP, TLS, the handshake, and the answer to a Close. */
   readonly timeoutMs: number;
   /** The largest message that is taken, in bytes. */
   readonly maxMessageSize: number;
   readonly trace?: Trace | undefined;
-  /** Told of the heads of request and response. */
+  /** Called with the heads of the request and the response. */
   readonly onHead?: (direction: ">" | "<", head: string) => void;
 }
 
@@ -28,7 +28,7 @@ export interface OpenOptions {
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly head: ResponseHead;
-  /** At most 4 KiB of it. */
+  /** The first 4 KiB at most. */
   readonly body: Uint8Array;
 
   constructor(head: ResponseHead, body: Uint8Array) {
@@ -45,12 +45,12 @@ export type Incoming =
   | { readonly kind: "ping" | "pong"; readonly payload: Uint8Array<ArrayBuffer> }
   | Ending;
 
-/** How it ended. */
+/** How a connection ended. */
 export interface Ending {
   readonly kind: "closed";
-  /** 1005 for a Close frame without a code, 1006 without a Close frame. */
+  /** 1005 for a Close frame without a code, 1006 without a Close frame (RFC 6455 §7.4.1). */
   readonly code: number;
-  /** What the server wrote, or what was wrong with what it sent. */
+  /** The server's reason, what was wrong with what it sent, or how the connection was lost. */
   readonly reason: string;
   /** Who sent the first Close; `nobody` for a connection that was lost. */
   readonly by: "server" | "client" | "nobody";
@@ -58,7 +58,7 @@ export interface Ending {
 
 const BODY_SIZE = 4096;
 
-/** Opens a WebSocket. Throws {@linkcode DialError} without a server, and {@linkcode RefusedError} without a 101. */
+/** Opens a WebSocket. Throws {@linkcode RefusedError} for another status than 101, else {@linkcode DialError}. */
 export async function openWebSocket(options: OpenOptions): Promise<WebSocketClient> {
   const { target, tls, headers, subprotocols, timeoutMs, maxMessageSize } = options;
   const socket = await dial(target, { timeoutMs, tls });
@@ -116,7 +116,7 @@ export class WebSocketClient implements Disposable {
     this.#maxMessageSize = maxMessageSize;
   }
 
-  /** Sends a message. Resolves when the system has taken it, which a server that does not read can put off for ever. */
+  /** Sends a message. Resolves when the system has taken it, which is never if the server does not read. */
   async send(data: string | Uint8Array): Promise<void> {
     await this.#write(typeof data === "string" ? OPCODE.text : OPCODE.binary, data, Infinity);
   }
@@ -126,7 +126,7 @@ export class WebSocketClient implements Disposable {
     await this.#write(OPCODE[kind], payload, this.#timeoutMs);
   }
 
-  /** Sends a Close; the end comes from `next`, after the time for an answer at the latest. 1005 for one without a code. */
+  /** Sends a Close, without a code for 1005; `next` then brings the end, after `timeoutMs` at the latest. */
   async close(code: number, reason = ""): Promise<void> {
     if (this.#closeCode !== undefined) return;
     this.#closeCode = code;
@@ -135,7 +135,7 @@ export class WebSocketClient implements Disposable {
     await this.#write(OPCODE.close, concat(...head, new TextEncoder().encode(reason)), this.#timeoutMs);
   }
 
-  /** What comes next. Answers Pings and the Close. After the end, call it no more. */
+  /** What comes next. Answers Pings and the Close. Must not be called after the end. */
   async next(): Promise<Incoming> {
     for (;;) {
       const arrival = await this.#client.nextFrame(Infinity);
@@ -223,7 +223,7 @@ export class WebSocketClient implements Disposable {
     return await this.#finish({ kind: "closed", code, reason, by: "client" });
   }
 
-  // The server ends the connection first (RFC 6455 §7.1.1), but need not be waited for longer than this.
+  // The server should end the connection first (RFC 6455 §7.1.1), and gets a second to do so.
   async #finish(ending: Ending): Promise<Ending> {
     await this.#client.end(Math.min(this.#timeoutMs, 1000));
     this[Symbol.dispose]();
@@ -254,7 +254,7 @@ export class WebSocketClient implements Disposable {
   }
 }
 
-/** UTF-8 as text with a byte order mark kept; undefined if it is none. */
+/** UTF-8 as text, with a byte order mark kept; undefined if it is not UTF-8. */
 function decode(bytes: Uint8Array<ArrayBuffer>): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,4 +1,4 @@
-// All that the server can do wrong, by group: the words, what it does, and how.
+// All that the server can do wrong, by group: the path, what it does in words, and how.
 
 import { OPCODE } from "../../protocol/frame.ts";
 import { bytesOf, concat, frame } from "../raw_frame.ts";
@@ -32,7 +32,7 @@ function answers(answer: string): Misbehaviour["run"] {
   };
 }
 
-/** The beginning of a frame that claims a hundred bytes. */
+/** The beginning of a frame that claims 100 bytes. */
 function beginning(payload: string): Uint8Array {
   return frame({ opcode: text, payload, claimedLength: 100n, lengthForm: 7, masked: false });
 }
@@ -276,7 +276,7 @@ const CLOSING = group("closing", [
   }],
   ["reset", "ends the connection with a RST", async (client) => {
     await client.open();
-    // A RST takes along what has not been read yet, and that would be the 101.
+    // A RST discards what the client has not read yet, and that would be the 101.
     await client.sleep(100);
     client.reset();
   }],
@@ -306,7 +306,7 @@ const ORDER = group("order", [
   ["echo", "answers every message, as the end of every path does", (client) => client.echo()],
 ]);
 
-/** Everything, in the order of the page. */
+/** All misbehaviours, in the order of the page. */
 export const CATALOGUE: readonly Misbehaviour[] = [
   ...BEFORE_101,
   ...DATA,

@@ -1,8 +1,8 @@
-// What client libraries show their users of each path: seen, not read in their documentation.
+// What clients show their users of each path: observed, not taken from their documentation.
 
 import seen from "./clients.json" with { type: "json" };
 
-/** The clients, with their versions as seen. */
+/** The clients that were observed. */
 export const CLIENTS = ["ws", "websockets", "Chromium"] as const;
 
 /** By example path: what each client shows. */

@@ -1,4 +1,4 @@
-// One client's connection to the bad server: what the parts of a path do to it.
+// One client's connection to the misbehaving server, and what the parts of a path do to it.
 
 import { isControl, OPCODE } from "../../protocol/frame.ts";
 import type { RequestHead } from "../../protocol/handshake.ts";
@@ -9,11 +9,11 @@ import type { NodeByteSocket } from "./node_byte_socket.ts";
 
 /** How the server behaves from now on. */
 export interface Modes {
-  /** Into how many fragments an answer is cut. */
+  /** How many fragments a message is sent in. */
   fragments: number;
-  /** Into pieces of how many bytes everything is cut that is written; `Infinity` for none. */
+  /** The size of the pieces that every write is cut into, in bytes; `Infinity` for whole writes. */
   chop: number;
-  /** Bytes a second. */
+  /** The rate of all writes; `Infinity` for no limit. */
   bytesPerSecond: number;
   /** Whether messages are answered. */
   answers: boolean;
@@ -24,24 +24,24 @@ export interface Modes {
   answersClose: boolean;
 }
 
-/** What a connection is, and how much it may cost. */
+/** A connection, and how much it may cost. */
 export interface ConnectionUnderTestOptions {
   readonly request: RequestHead;
   readonly socket: NodeByteSocket;
-  /** Reads what `socket` brings. */
+  /** Reads from `socket`. */
   readonly client: RawClient;
   /** Aborted when the connection ends. */
   readonly signal: AbortSignal;
-  /** The most bytes that it is sent. */
+  /** The most bytes that are sent to the client. */
   readonly maxSent: number;
 }
 
-/** The work on a connection is over: it has ended, or has cost enough. */
+/** The work on a connection is over: it has ended, or reached a limit. */
 export class Over extends Error {
   override readonly name = "Over";
 }
 
-/** How far pieces are apart, so that they don't become one again on the way. */
+/** The time between pieces, so that the system does not join them again. */
 const PIECE_INTERVAL_MS = 2;
 /** The largest message that is answered, in bytes, and the most fragments that it may be made of. */
 export const MAX_MESSAGE = 4 * 1024 * 1024;
@@ -50,7 +50,7 @@ const MAX_BACKGROUND = 1000;
 const FINISH_MS = 2000;
 const ZEROS = new Uint8Array(64 * 1024);
 
-/** What is done to one connection. All that waits ends, by {@linkcode Over}, when the connection does. */
+/** What is done to one connection. Waits end by {@linkcode Over} when the connection does. */
 export class ConnectionUnderTest {
   readonly query: URLSearchParams;
   readonly modes: Modes = {
@@ -62,7 +62,7 @@ export class ConnectionUnderTest {
     pongDelayMs: 0,
     answersClose: true,
   };
-  /** What the 101 says in place of what is right, empty to leave it out, and besides. */
+  /** Values of the 101 in place of the right ones, empty to leave the header out; `more` is a header line to add. */
   readonly accept: { key?: string; upgrade?: string; connection?: string; more?: string } = {};
   readonly #options: ConnectionUnderTestOptions;
   #isOpen = false;
@@ -75,7 +75,7 @@ export class ConnectionUnderTest {
     this.query = new URLSearchParams(options.request.query);
   }
 
-  /** Answers the handshake with 101, once; `extra` bytes go out in the same segment. */
+  /** Answers the handshake with 101, if that is not yet done; `extra` goes out in the same write. */
   async open(extra: Uint8Array = new Uint8Array(0)): Promise<void> {
     if (this.#isOpen) return extra.length === 0 ? undefined : await this.write(extra);
     this.#isOpen = true;
@@ -92,7 +92,7 @@ export class ConnectionUnderTest {
     );
   }
 
-  /** Answers the handshake with something else, and ends. */
+  /** Answers the handshake with another status, and ends. */
   async refuse(status: number, ...lines: readonly string[]): Promise<void> {
     const body = "this server misbehaves\n";
     const head = [
@@ -106,7 +106,7 @@ export class ConnectionUnderTest {
     await this.finish();
   }
 
-  /** Writes bytes, in pieces and as slowly as the modes say, after all that is being written. */
+  /** Writes bytes, in pieces and as slowly as the modes say, after all earlier writes. */
   async write(bytes: Uint8Array): Promise<void> {
     const before = this.#writing;
     const done = Promise.withResolvers<void>();
@@ -128,7 +128,7 @@ export class ConnectionUnderTest {
     }
   }
 
-  /** Sends any frame, unmasked unless it says otherwise. */
+  /** Sends any frame, unmasked unless `init` says otherwise. */
   async sendFrame(init: FrameInit): Promise<void> {
     await this.open(frame({ masked: false, ...init }));
   }
@@ -147,7 +147,7 @@ export class ConnectionUnderTest {
     }
   }
 
-  /** Sends a binary message of zeros, of which no more than a piece is ever held. */
+  /** Sends a binary message of zeros, without holding more than 64 KiB of it. */
   async sendZeros(size: number): Promise<void> {
     const { fragments } = this.modes;
     const part = Math.ceil(size / fragments);
@@ -159,7 +159,7 @@ export class ConnectionUnderTest {
     }
   }
 
-  /** Answers messages, Pings and a Close, until `messages` were answered or the connection ends. */
+  /** Answers messages, Pings and a Close, until `messages` messages have come or the connection ends. */
   async echo(messages = Infinity): Promise<void> {
     await this.open();
     let opcode = 0;
@@ -168,7 +168,7 @@ export class ConnectionUnderTest {
     for (let answered = 0; answered < messages;) {
       const arrival = await this.#options.client.nextFrame(Infinity);
       if (arrival.kind !== "frame") throw new Over("the client has gone");
-      // What the client does wrong is not what is tested here.
+      // What the client does wrong is not judged here.
       if (isControl(arrival.opcode)) {
         await this.#answerControl(arrival.opcode, arrival.payload);
         continue;
@@ -197,15 +197,15 @@ export class ConnectionUnderTest {
     await this.finish();
   }
 
-  /** Reads and answers nothing, until the client ends. */
+  /** Reads until the client ends, and answers nothing. */
   async readAway(): Promise<never> {
     await this.#options.client.end(Infinity, Infinity);
     throw new Over("the client has gone");
   }
 
-  /** Sends something `perSecond` times a second besides all else, as long as the client reads. */
+  /** Sends something `perSecond` times a second in the background, as long as the client reads. */
   repeat(perSecond: number, send: (index: number) => Promise<void>): void {
-    // Timers are too slow for single events.
+    // Timers are too coarse for one event each.
     const atOnce = Math.ceil(perSecond / 100);
     this.#inBackground(async () => {
       for (let index = 0;;) {
@@ -215,7 +215,7 @@ export class ConnectionUnderTest {
     });
   }
 
-  /** Waits. */
+  /** Waits for `ms` milliseconds; rejects with {@linkcode Over} when the connection ends. */
   sleep(ms: number): Promise<void> {
     const { signal } = this.#options;
     return new Promise((resolve, reject) => {
@@ -232,30 +232,30 @@ export class ConnectionUnderTest {
     });
   }
 
-  /** Does nothing at all any more: not even read. */
+  /** Does nothing more, not even read. */
   async hang(): Promise<void> {
     await this.sleep(2 ** 31 - 1);
   }
 
-  /** FIN, and reads until the client ends too. */
+  /** Sends FIN, and reads until the client ends too, for two seconds at most. */
   async finish(): Promise<never> {
     await this.closeWrite();
     await this.#options.client.end(FINISH_MS, Infinity);
     throw new Over("finished");
   }
 
-  /** FIN, and no more. */
+  /** Sends FIN. */
   async closeWrite(): Promise<void> {
     await this.#options.socket.closeWrite();
   }
 
-  /** FIN, and ends at once. */
+  /** Sends FIN, and ends at once. */
   async drop(): Promise<never> {
     await this.closeWrite();
     throw new Over("dropped");
   }
 
-  /** RST. */
+  /** Sends RST. */
   reset(): never {
     this.#options.socket.reset();
     throw new Over("reset");
@@ -282,7 +282,7 @@ export class ConnectionUnderTest {
   #inBackground(work: () => Promise<void>): void {
     if (this.#background >= MAX_BACKGROUND) throw new Over("too much at once");
     this.#background++;
-    // Its end is the end of the connection, which the foreground notices by itself.
+    // It fails when the connection ends, which the foreground notices by itself.
     void work().catch(() => {}).finally(() => this.#background--);
   }
 }

@@ -1,4 +1,4 @@
-// What a part of a path is: its words, what it takes, and what it does to a connection.
+// What a part of a path is: its name, its parameter, and what it does to a connection.
 
 import type { ConnectionUnderTest } from "./connection_under_test.ts";
 
@@ -6,9 +6,9 @@ import type { ConnectionUnderTest } from "./connection_under_test.ts";
 export interface Parameter {
   /** What stands for it in the catalogue: `N`. */
   readonly placeholder: string;
-  /** What it must be, to be read after "it must be". */
+  /** What it must be, worded to follow "it must be". */
   readonly rule: string;
-  /** Segments that it takes: two for a rate, `1000` and `s`. */
+  /** How many segments of the path it takes: two for a rate, `1000` and `s`. */
   readonly segments: number;
   /** The value, or undefined if the text is none. */
   parse(text: string): number | undefined;
@@ -29,7 +29,7 @@ export interface Misbehaviour {
   run(connection: ConnectionUnderTest, value: number): Promise<void> | void;
 }
 
-/** Declares some that belong together, one after the other. */
+/** Declares the misbehaviours of one group, in order. */
 export function group(
   name: Misbehaviour["group"],
   members: readonly (readonly [

@@ -3,19 +3,19 @@
 import type { Socket } from "node:net";
 import type { ByteSocket } from "../../firewall/byte_socket.ts";
 
-/** Reads no more than is asked for and what the socket buffers; owns and closes it. One read and one write at a time. */
+/** Owns and closes the socket, and buffers no more than that does. One read and one write at a time. */
 export class NodeByteSocket implements ByteSocket {
   readonly #socket: Socket;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
   #rest: Uint8Array = new Uint8Array(0);
 
-  /** `socket` is paused. */
+  /** `socket` must be paused. */
   constructor(socket: Socket) {
     this.#socket = socket;
     const wake = () => this.#wake?.();
     socket.on("readable", wake).on("end", wake).on("close", wake);
-    // An 'error' that nobody hears would end the process.
+    // An "error" event without a listener would end the process.
     socket.on("error", (error) => {
       this.#error = error;
       wake();
@@ -47,7 +47,7 @@ export class NodeByteSocket implements ByteSocket {
     await this.#untilDone((done) => this.#socket.end(done));
   }
 
-  /** Waits until `done` is called; what is destroyed meanwhile calls nobody. */
+  /** Waits until `done` is called or the socket closes, because a destroyed socket never calls it. */
   async #untilDone(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (this.#socket.destroyed) throw new Deno.errors.BadResource("The connection is closed");
     const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-// The catalogue as a page and as JSON, with what clients make of each path.
+// The catalogue as a page and as JSON, with what clients show of each path.
 
 import { CATALOGUE } from "./catalogue.ts";
 import { CLIENTS, SEEN } from "./clients.ts";
@@ -15,12 +15,12 @@ export function describeCatalogue(): readonly Readonly<Record<string, unknown>>[
   }));
 }
 
-/** The answer to `GET /`: JSON if that is asked for, else the page, which can try each path. */
+/** The answer to `GET /`, head and body: JSON if `accept` names it, else the page, which can try each path. */
 export async function encodePage(host: string, accept: string): Promise<Uint8Array<ArrayBuffer>> {
   const isJson = /\bapplication\/json\b/.test(accept);
   const body = isJson ? JSON.stringify({ query: QUERY, paths: describeCatalogue() }, undefined, 2) : page();
   const bytes = new TextEncoder().encode(body);
-  // The page holds nothing of the request, and loads and sends nothing but WebSockets to this server.
+  // The page repeats nothing of the request, loads nothing, and may only open WebSockets to this server.
   const policy =
     `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${await digest(SCRIPT)}'; ` +
     `connect-src ws://${host}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;

@@ -1,4 +1,4 @@
-// The values that paths hold.
+// The kinds of values in a path.
 
 import { parseDuration } from "../../core/duration.ts";
 import { parseSize } from "../../core/size.ts";

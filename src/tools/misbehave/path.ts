@@ -1,4 +1,4 @@
-// Reads a path into what is to be done, from left to right; or says which part is wrong and what would be right.
+// Reads a path into steps, from left to right, or says which part is wrong and what would be right.
 
 import { findNearest } from "../../core/nearest.ts";
 import { CATALOGUE } from "./catalogue.ts";
@@ -14,10 +14,10 @@ export interface Step {
 /** What a path and its query ask for. */
 export interface Plan {
   readonly steps: readonly Step[];
-  /** How many connections fail before, counted by `key`. */
+  /** How many connections with this `key` are refused first. */
   readonly failures: number;
   readonly key: string;
-  /** How likely the steps are; otherwise it only echoes. */
+  /** How likely the steps are done, from 0 to 1; otherwise the server only echoes. */
   readonly probability: number;
   readonly seed: number;
 }
@@ -67,7 +67,7 @@ function readStep(
   at: number,
 ): { readonly step: Step; readonly next: number } | PathFault {
   const [one = "", two = ""] = segments.slice(at, at + 2);
-  // The longer name first: close/empty is no close with a code.
+  // The longer name first: `close/empty` is not `close` with a code.
   for (const [name, length] of [[`${one}/${two}`, 2], [one, 1]] as const) {
     const what = BY_NAME.get(name);
     if (what === undefined) continue;

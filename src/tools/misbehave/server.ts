@@ -1,4 +1,4 @@
-// The bad server: a listener of its own on loopback, capped in everything, which does what the paths of its clients say.
+// The misbehaving server: a listener on loopback, with limits on everything, which does what the path of a client says.
 
 import { urlHost } from "../../core/shown.ts";
 import { createServer, type Server, type Socket } from "node:net";
@@ -28,9 +28,9 @@ export interface MisbehaveOptions {
   readonly port: number;
   readonly maxConnections: number;
   readonly maxLifetimeMs: number;
-  /** The most bytes that one connection is sent. */
+  /** The most bytes that are sent on one connection. */
   readonly maxSent: number;
-  /** Told of each connection that is over. `path` is the client's own words. */
+  /** Called when a connection is over. `path` is what the client sent, unescaped. */
   readonly onEnd?: (path: string, how: string) => void;
 }
 
@@ -39,7 +39,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 /** How many keys of `/fail` are remembered; the oldest is forgotten first. */
 const MAX_KEYS = 1000;
 
-/** A running bad server. */
+/** A running server that misbehaves. */
 export class MisbehaveServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: MisbehaveOptions;
@@ -84,7 +84,7 @@ export class MisbehaveServer implements AsyncDisposable {
     return `http://${urlHost(host)}:${this.port}/`;
   }
 
-  /** Ends everything. */
+  /** Stops listening and ends all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#open) socket.destroy();
@@ -93,7 +93,7 @@ export class MisbehaveServer implements AsyncDisposable {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    // The index decides what chance brings, and must not depend on who else connects.
+    // Chance is decided by the index, so each connection counts, also one that is over the limit.
     const index = this.#count++;
     const stream = new NodeByteSocket(socket);
     if (this.#open.size >= this.#options.maxConnections) return void socket.destroy();
@@ -125,7 +125,7 @@ export class MisbehaveServer implements AsyncDisposable {
         new ConnectionUnderTest({ request, socket: stream, client, signal: abort.signal, maxSent }),
       );
     } catch (error) {
-      // Everything ends like this; what the system says of a lost client comes as it likes.
+      // Every plan ends by an `Over`; a client that is lost can show as any error of the system.
       if (error instanceof Over) how = error.message;
       else if (!isLost(error)) how = `fault: ${error instanceof Error ? error.message : String(error)}`;
     } finally {
@@ -142,7 +142,7 @@ export class MisbehaveServer implements AsyncDisposable {
     accept: string,
   ): Promise<Plan | { readonly answer: Uint8Array<ArrayBuffer> }> {
     const host = request.headers.get("host") ?? "";
-    // A web page must not reach this under a name of its own (DNS rebinding), nor from elsewhere.
+    // A web page must not get here by a name of its own (DNS rebinding), nor from a site on another machine.
     const refusal = checkPlace(host, request.headers.get("origin"));
     if (refusal !== undefined) return { answer: encodeRefusal(refusal) };
     if (request.method === "GET" && request.path === "/" && !request.headers.has("upgrade")) {
@@ -175,7 +175,7 @@ export class MisbehaveServer implements AsyncDisposable {
   }
 }
 
-/** A request, what it accepts, and what came after it. */
+/** A request head, its header Accept, and the bytes that came after it. */
 interface Received {
   readonly request: RequestHead;
   readonly accept: string;
@@ -203,7 +203,7 @@ async function readRequest(stream: NodeByteSocket): Promise<Received | undefined
     if (end < 0) continue;
     const result = parseRequestHead(bytes, 0, end);
     if (result.ok) {
-      // Not one of the headers that a handshake is read for.
+      // The parser of handshakes does not keep this header.
       const [, accept = ""] = /^accept:(.*)$/im.exec(latin1(bytes, 0, end)) ?? [];
       return { request: result.head, accept, rest: bytes.slice(end, size) };
     }
@@ -232,7 +232,7 @@ function isLost(error: unknown): boolean {
     ("code" in error || Object.values(Deno.errors).some((type) => error instanceof type));
 }
 
-/** A number from 0 to 1, always the same for a seed and an index (mulberry32). */
+/** A number from 0 to just below 1, always the same for a seed and an index (mulberry32). */
 function random(seed: number, index: number): number {
   let state = (seed + Math.imul(index + 1, 0x6d2b79f5)) | 0;
   state = Math.imul(state ^ (state >>> 15), state | 1);

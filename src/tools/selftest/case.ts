@@ -1,22 +1,22 @@
-// What a case is.
+// The shape of a case.
 
 import type { Probe } from "./probe.ts";
 import type { CaseClass, Level, Verdict } from "./verdict.ts";
 
-/** One thing that is tried. */
+/** One test of a server: what is sent, what is right, and how it is performed. */
 export interface Case {
-  /** In kebab-case, never the same for two. */
+  /** Unique, in kebab-case. */
   readonly id: string;
   readonly group: string;
   readonly class: CaseClass;
   /** Where the rule is: `RFC 6455 §5.1`. */
   readonly section: string;
-  /** How binding it is; a broken MUST is a fail, all else a warning. */
+  /** How binding the rule is: a broken MUST is a fail, a broken SHOULD a warning. */
   readonly level: Level;
   readonly sends: string;
-  /** What is right. */
+  /** The right reaction, in words. */
   readonly right: string;
-  /** Whether it mostly waits, so that it is run beside others of its kind. */
+  /** Whether it mostly waits, so that it is run at the same time as other slow cases. */
   readonly isSlow?: boolean;
   /** Performs it. Throws {@linkcode Unperformable} where that can't be done. */
   run(probe: Probe): Promise<Verdict>;

@@ -1,4 +1,4 @@
-// Signs anything with a server's own key, right or wrong, as RFC 7515 §5.1 has it.
+// Signs tokens with the server's own key, valid or not (RFC 7515 §5.1).
 
 import { createPublicKey } from "node:crypto";
 import { encodeBase64url } from "../../auth/base64url.ts";
@@ -8,7 +8,7 @@ import { mintToken } from "../../auth/token.ts";
 import { StartError } from "../../core/errors.ts";
 import type { Forge } from "./options.ts";
 
-/** What the tokens say that are right. */
+/** The key, and what valid tokens hold. */
 export interface ForgeOptions {
   readonly keyFile: string;
   readonly issuer: string | undefined;
@@ -18,7 +18,7 @@ export interface ForgeOptions {
 
 const USER = "wsward-selftest";
 
-/** Opens a key file to forge with. Throws {@linkcode StartError} if it can't be used. */
+/** Loads the key file. Throws {@linkcode StartError} if it can't be used, or holds only public keys. */
 export async function openForge({ keyFile, issuer, audience, tokenType }: ForgeOptions): Promise<Forge> {
   const { signer } = await loadKeys(keyFile);
   const signingKey = signer?.signingKey;
@@ -68,7 +68,7 @@ function paramsOf(alg: Algorithm): AlgorithmIdentifier | RsaPssParams | EcdsaPar
   }
 }
 
-/** The public half in PEM, as anybody may have it; undefined for a secret. */
+/** The public key in PEM; undefined for a secret. */
 async function readPublicPem(keyFile: string): Promise<string | undefined> {
   const text = await Deno.readTextFile(keyFile);
   try {
@@ -79,7 +79,7 @@ async function readPublicPem(keyFile: string): Promise<string | undefined> {
       : createPublicKey({ key: jwk as never, format: "jwk" });
     return key.export({ type: "spki", format: "pem" }).toString();
   } catch {
-    // The library says in many ways that a text is no key pair; a secret has no public half.
+    // The library has no one error for a text that is no key pair, and a secret has no public key.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-// How a server's reaction is judged, the same for all cases of a kind.
+// Judges a server's reaction, in the same way for all cases of a kind.
 
 import { OPCODE } from "../../protocol/frame.ts";
 import { isValidCloseCode } from "../../protocol/close_code.ts";
@@ -7,7 +7,7 @@ import type { Case } from "./case.ts";
 import { broken, fail, info, pass, type Verdict, warn } from "./verdict.ts";
 import { type Answer, decode, describeAnswer, describeArrival, type Probe, type Wire } from "./probe.ts";
 
-/** What a Ping after an attack holds, so that its answer is known. */
+/** The payload of the Ping after an attack, by which its Pong is known. */
 const AFTER = "after the attack";
 
 type Declared = Omit<Case, "group" | "class" | "run">;
@@ -28,7 +28,7 @@ export function refuses(
   { check, on101 }: {
     /** Judges a refusal further; undefined if it is right. */
     readonly check?: (answer: Answer & { kind: "head" }) => Verdict | undefined;
-    /** What a 101 is, if it is not simply wrong. */
+    /** The result of a 101, if it is not simply wrong. */
     readonly on101?: "info" | "warn";
   } = {},
 ): Omit<Case, "group" | "class"> {
@@ -53,7 +53,7 @@ export function refuses(
   };
 }
 
-/** A request that must be answered with 101, after which a message is answered. */
+/** A request that must be answered with 101. `check` judges the 101 further; undefined if it is right. */
 export function accepts(
   declared: Declared,
   head: (probe: Probe) => string | Uint8Array,
@@ -73,7 +73,7 @@ export function accepts(
 
 /** What came after an attack. */
 export interface Reaction {
-  /** What shows that it was accepted: an answer to it, or to a Ping after it. */
+  /** What shows that the attack was accepted: an answer to it, or to the Ping after it. */
   readonly accepted?: string;
   /** The code of the Close, 1005 without one. */
   readonly closeCode?: number;
@@ -81,7 +81,7 @@ export interface Reaction {
   readonly observed: string;
 }
 
-/** Reads until a Close, an end or nothing more. */
+/** Reads until a Close, an end, the Pong after the attack, or until nothing comes in time. */
 export async function watch(wire: Wire, probe: Probe): Promise<Reaction> {
   let accepted: string | undefined;
   for (;;) {
@@ -105,12 +105,12 @@ export async function watch(wire: Wire, probe: Probe): Promise<Reaction> {
         observed: "the Ping after it is answered",
       };
     }
-    // A Ping is the server's own affair.
+    // The server may send a Ping at any time.
     if (arrival.opcode !== OPCODE.ping) accepted ??= observed;
   }
 }
 
-/** What a reaction is to something that must fail the connection with one of some codes (RFC 6455 §7.1.7). */
+/** Judges the reaction to something that must fail the connection with one of `codes` (RFC 6455 §7.1.7). */
 export function judgeViolation(
   { accepted, closeCode, ended, observed }: Reaction,
   level: Case["level"],
@@ -132,7 +132,7 @@ export function judgeViolation(
     : warn(`${observed}: the code is not ${codes.join(" or ")}`);
 }
 
-/** Frames that must fail the connection. A Ping follows in the same write, to see whether they were accepted. */
+/** Frames that must fail the connection. A Ping in the same write shows whether they were accepted. */
 export function violates(
   declared: Declared,
   bytes: Uint8Array | ((probe: Probe) => Uint8Array),
@@ -149,7 +149,7 @@ export function violates(
   };
 }
 
-/** Frames that must be answered in a certain way: `check` looks at what comes and says what is wrong. */
+/** A case on an open WebSocket: `check` sends the frames and judges the answers. */
 export function answers(
   declared: Declared,
   check: (wire: Wire, probe: Probe) => Promise<Verdict>,

@@ -1,4 +1,4 @@
-// What a run of the self-test is asked to do.
+// The options of a run of the self-test.
 
 import type { TlsOptions } from "../dial.ts";
 import type { Target } from "../target.ts";
@@ -7,18 +7,19 @@ import type { CaseClass } from "./verdict.ts";
 /** How a token is presented. */
 export type Presentation = "first" | "header" | "subprotocol" | "cookie";
 
-/** From which values on a server counts as unlimited. */
+/** The values from which on a server counts as unlimited. */
 export interface Thresholds {
   /** Bytes of one frame. */
   readonly frame: number;
   /** Bytes of one message in fragments. */
   readonly message: number;
   readonly fragments: number;
+  /** Pings within four seconds; a server that answers half of them counts as unlimited. */
   readonly messages: number;
   readonly connections: number;
   /** Milliseconds that a peer may be silent. */
   readonly silenceMs: number;
-  /** Milliseconds until a connection that is closed must be let go of. */
+  /** Milliseconds within which a server must let go of a closed connection. */
   readonly hangUpMs: number;
 }
 
@@ -32,7 +33,7 @@ export interface SelftestOptions {
   /** Ids or groups, or the beginning of an id with a `*`; empty for all. */
   readonly only: readonly string[];
   readonly skip: readonly string[];
-  /** Whether a warning is a fail. */
+  /** Whether a warning counts as a fail. */
   readonly strict: boolean;
   /** How long an answer may take, in milliseconds. */
   readonly timeoutMs: number;
@@ -40,18 +41,18 @@ export interface SelftestOptions {
   readonly caseTimeoutMs: number;
   /** How long all of them may take, in milliseconds. */
   readonly maxTimeMs: number;
-  /** The most that may be sent in all, in bytes. */
+  /** How many bytes may be sent in all. */
   readonly maxBytes: number;
-  /** How many connections a second are opened. */
+  /** How many connections may be opened a second. */
   readonly connectionRate: number;
   readonly thresholds: Thresholds;
-  /** A text to send where any would do. */
+  /** The text to send where any will do. */
   readonly send: string;
-  /** What the server answers to it; undefined: what it is seen to answer. */
+  /** What the server must answer to `send`; undefined: whatever its first answer is. */
   readonly expect: string | undefined;
   readonly token: string | undefined;
   readonly present: Presentation;
-  /** Makes tokens that are wrong in all ways; undefined without the key. */
+  /** Makes tokens, valid or not; undefined without the key. */
   readonly forge: Forge | undefined;
   /** The target's process, whose descriptors are counted. */
   readonly pid: number | undefined;
@@ -59,9 +60,9 @@ export interface SelftestOptions {
 
 /** Makes tokens with the server's key. */
 export interface Forge {
-  /** A token with this header and these claims, as they are; `sign` replaces the signature. */
+  /** A signed token with this header, but the configured `typ`. `kid`, `iss` and `aud` are added if not given. */
   make(header: Readonly<Record<string, unknown>>, claims: Readonly<Record<string, unknown>>): Promise<string>;
-  /** A token that is right. */
+  /** A valid token. */
   valid(lifetimeMs: number): Promise<string>;
   /** The key's algorithm. */
   readonly alg: string;

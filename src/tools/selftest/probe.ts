@@ -1,4 +1,4 @@
-// What cases talk to a server with: connections that are paced, bounded and traced, and answers that are understood.
+// How cases talk to a server: over connections that are paced, limited and traced; and how answers are told in words.
 
 import { OPCODE } from "../../protocol/frame.ts";
 import { findHandshakeFault, requestHead } from "../client_handshake.ts";
@@ -20,9 +20,9 @@ import type { TraceLog } from "./trace.ts";
 /** What a request is answered with. */
 export type Answer = Awaited<ReturnType<RawClient["nextHead"]>>;
 
-/** How an open connection is made. */
+/** How to open a WebSocket. */
 export interface OpenOptions {
-  /** Header lines besides. */
+  /** Header lines to add. */
   readonly lines?: readonly string[];
   /** The largest frame that is read, in bytes. */
   readonly maxPayload?: number;
@@ -35,16 +35,16 @@ const TRIES = 4;
 /** The header that names the tool in every request. */
 const TOOL_LINE = "User-Agent: wsward-selftest";
 
-/** What is known of how the server answers. */
+/** How the server answers messages. */
 export interface Manner {
-  /** `echo`: what was sent, after a prefix; `fixed`: always the same to the same; `none`: not at all. */
+  /** `echo`: with the message after a prefix; `fixed`: in the same way each time; `none`: not at all. */
   readonly kind: "echo" | "fixed" | "none";
   readonly prefix: string;
-  /** The answer to the text that is sent where any would do. */
+  /** The answer to the text that is sent where any will do. */
   readonly answer: string;
 }
 
-/** The shared state of a run: budget and pace. */
+/** What the cases of a run share: the bytes that may be sent, and the pace of connections. */
 export class Budget {
   sent = 0;
   /** When the next connection may be opened. */
@@ -65,7 +65,7 @@ export class Budget {
     }
   }
 
-  /** Waits for the turn of a connection. */
+  /** Waits until the next connection may be opened. */
   async turn(): Promise<void> {
     const nowMs = performance.now();
     const atMs = Math.max(nowMs, this.#nextMs);
@@ -74,7 +74,7 @@ export class Budget {
   }
 }
 
-/** One case's hands: all connections that it opens are closed when it is disposed of. */
+/** What one case works with. All connections that it opens are closed when it is disposed of. */
 export class Probe implements Disposable {
   readonly options: SelftestOptions;
   readonly manner: Manner;
@@ -98,7 +98,7 @@ export class Probe implements Disposable {
     return this.options.timeoutMs;
   }
 
-  /** Opens a connection without a word. Throws {@linkcode Unperformable} if there is no server. */
+  /** Opens a connection and sends nothing. Throws {@linkcode Unperformable} if it cannot connect. */
   async dial(maxPayload?: number): Promise<Wire> {
     await this.#budget.turn();
     this.#refuseWhenOver();
@@ -117,7 +117,7 @@ export class Probe implements Disposable {
     }
   }
 
-  /** A request head for the target, with the tool's name in it; and with the token, if that is part of each request. */
+  /** A request head for the target, with the tool's name, and with the token if a header or a cookie presents it. */
   head(lines: readonly string[] = [], path = this.target.path): string {
     const { token, present } = this.options;
     const own = token === undefined || present === "subprotocol" ? [] : presentationLines(present, token);
@@ -127,8 +127,8 @@ export class Probe implements Disposable {
   }
 
   /**
-   * Sends a whole request head and returns what is answered. What says "not now" (429, 503) is not taken for an answer: it
-   * backs off and asks again, unless that is `wanted`.
+   * Sends a whole request head and returns the answer. After a 429 or 503 it waits and asks again, unless `wantsBusy`.
+   * Throws {@linkcode Unperformable} if the server stays busy.
    */
   async ask(head: string | Uint8Array, { wantsBusy = false }: { wantsBusy?: boolean } = {}): Promise<{
     readonly answer: Answer;
@@ -146,7 +146,7 @@ export class Probe implements Disposable {
     }
   }
 
-  /** Opens a WebSocket. Throws {@linkcode Unperformable} if the server takes none. */
+  /** Opens a WebSocket. Throws {@linkcode Unperformable} if the server does not accept it, or the token. */
   async open({ lines = [], maxPayload, authenticates = true }: OpenOptions = {}): Promise<Wire> {
     const { token, present } = this.options;
     const isPresented = authenticates && token !== undefined;
@@ -185,7 +185,7 @@ export class Probe implements Disposable {
     return decode(arrival.payload) === prefix + sent;
   }
 
-  /** Sends a message and a Ping, and tells whether both were answered: `undefined` if so. */
+  /** Sends a message and a Ping; returns what is wrong with the answers, undefined if nothing is. */
   async findFaultOfEcho(wire: Wire, message = this.options.send): Promise<string | undefined> {
     await wire.send(text(message));
     if (this.manner.kind !== "none") {
@@ -199,7 +199,7 @@ export class Probe implements Disposable {
       : `a Ping is answered with ${describeArrival(pong)}`;
   }
 
-  /** Waits, not longer than the case lasts. */
+  /** Waits. Throws {@linkcode Unperformable} if the case is over by then. */
   async sleep(ms: number): Promise<void> {
     await sleep(ms);
     this.#refuseWhenOver();
@@ -239,7 +239,7 @@ export class Wire {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Sends bytes; returns why it could not. */
+  /** Counts and sends bytes; returns why it could not. */
   async send(data: string | Uint8Array, timeoutMs = this.#timeoutMs): Promise<End | Late | undefined> {
     this.#budget.spend(data.length);
     return await this.client.send(data, timeoutMs);
@@ -295,17 +295,17 @@ function describeFrame({ opcode, fin, payload, closeCode }: Frame): string {
   return `${fin ? "" : "a fragment: "}${name} ${shown}`;
 }
 
-/** Bytes as text, with replacement characters where they are none. */
+/** UTF-8 as text, without a byte order mark, and with replacement characters where it is invalid. */
 export function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Waits for milliseconds. */
+/** Waits for `ms` milliseconds. */
 export async function sleep(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What a promise brings within milliseconds, or undefined. */
+/** What a promise brings within `ms` milliseconds, or undefined. */
 export async function within<Value>(ms: number, work: Promise<Value>): Promise<Value | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {

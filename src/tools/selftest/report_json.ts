@@ -1,4 +1,4 @@
-// A report as JSON.
+// The report as JSON, for programs.
 
 import { jsonLine } from "../json_line.ts";
 import { type Result, RESULTS } from "./verdict.ts";

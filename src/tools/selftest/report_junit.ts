@@ -1,10 +1,10 @@
-// A report in the XML that CI systems read, with a name and a class name for each case.
+// The report as JUnit XML, which CI systems read.
 
 import type { Result } from "./verdict.ts";
 import { seconds } from "./report_json.ts";
 import type { CaseReport, Report } from "./run.ts";
 
-/** The report as JUnit XML. `failures` are the results that count as such. */
+/** The report as JUnit XML. `failures` are the results that count as failures. */
 export function formatJunit(report: Report, failures: ReadonlySet<Result>): string {
   const groups = Map.groupBy(report.reports, (one) => one.case.group);
   const suites = Array.from(groups, ([group, members]) => {

@@ -1,4 +1,4 @@
-// A report as SARIF 2.1.0, such that a code host takes it: findings only, each at a relative location.
+// The report as SARIF 2.1.0, as code hosts accept it: findings only, each at a relative location.
 
 import type { CaseReport, Report } from "./run.ts";
 
@@ -37,7 +37,7 @@ function describeResult(
   ruleIndex: number,
   url: string,
 ): unknown {
-  // There is no file: what stands for it is the server, as a path below the repository.
+  // Code hosts want a file, and there is none: a path made of the server's URL stands for it.
   const uri = `selftest/${url.replace(/[^A-Za-z0-9.]+/g, "_").replace(/^_|_$/g, "")}`;
   return {
     ruleId: id,

@@ -1,4 +1,4 @@
-// A report for people: what comes line by line, and at the end what is wrong and how many were how.
+// The report for people: a line for each case, and at the end the findings and the count of each result.
 
 import { escapeShort } from "../../core/visible_text.ts";
 import type { Case } from "./case.ts";
@@ -25,7 +25,7 @@ export class TextReport {
   readonly #repeat: string;
   readonly #showTrace: boolean;
 
-  /** `repeat` is the command line to which the case is added that is to be repeated. */
+  /** `repeat` is the command line that repeats a case, but for the flags that choose the case. */
   constructor(options: { readonly color: boolean; readonly repeat: string; readonly showTrace: boolean }) {
     this.#color = options.color;
     this.#repeat = options.repeat;

@@ -1,4 +1,4 @@
-// Runs cases: one after the other, those that only wait beside each other, and asks whether the server still lives.
+// Runs cases one after the other, and slow ones at the same time; checks that the server still lives.
 
 import { UsageError } from "../../core/errors.ts";
 import { findNearest } from "../../core/nearest.ts";
@@ -11,7 +11,7 @@ import type { SelftestOptions } from "./options.ts";
 import { Budget, decode, describeArrival, type Manner, Probe, sleep, type Wire } from "./probe.ts";
 import { TraceLog } from "./trace.ts";
 
-/** What came of one case. */
+/** The result of one case. */
 export interface CaseReport extends Verdict {
   readonly case: Case;
   readonly durationMs: number;
@@ -19,20 +19,20 @@ export interface CaseReport extends Verdict {
   readonly trace: readonly string[];
 }
 
-/** What came of a run. */
+/** The results of a run. */
 export interface Report {
   readonly url: string;
   readonly manner: Manner;
   readonly startedAt: Date;
   readonly durationMs: number;
   readonly reports: readonly CaseReport[];
-  /** Why it ended before its end. */
+  /** Why not all cases were run. */
   readonly stopped: "interrupted" | "dead" | "late" | undefined;
-  /** What became of the connection that was open all the time, if it did not last. */
+  /** What was seen last on the connection that is open during the whole run, if it was lost. */
   readonly controlLost: string | undefined;
 }
 
-/** Told of what happens. */
+/** Called as a run goes on. */
 export interface Listener {
   started?(manner: Manner, count: number): void;
   running?(one: Case, index: number, count: number): void;
@@ -48,7 +48,7 @@ export class CannotTest extends Error {
 const REVIVAL_MS = 5000;
 const MAX_SLOW_AT_ONCE = 16;
 
-/** The cases that are chosen. Throws {@linkcode UsageError} for a name that chooses none. */
+/** The chosen cases. Throws {@linkcode UsageError} for a name that chooses none, or none of these classes. */
 export function selectCases(
   { classes, only, skip }: Pick<SelftestOptions, "classes" | "only" | "skip">,
 ): readonly Case[] {
@@ -126,7 +126,7 @@ class Run {
   readonly #listener: Listener;
   readonly #signal: AbortSignal;
   readonly #budget: Budget;
-  /** For checks that the server is alive, which must not depend on what cases have spent. */
+  /** For the checks that the server is alive, which must not depend on what cases have spent. */
   readonly #vital: Budget;
   readonly #deadlineMs: number;
   #control: Probe | undefined;
@@ -191,7 +191,7 @@ class Run {
         }, not with what --expect says`,
       );
     }
-    // A word may be the last: what asks for a token says so, and closes.
+    // An answer may be a refusal with a Close behind it, as where a token is missing.
     await wire.send(frame({ opcode: OPCODE.ping }));
     const next = await wire.next();
     if (next.kind !== "frame" || next.closeCode !== undefined) {
@@ -206,7 +206,7 @@ class Run {
       : { kind: "fixed", prefix: "", answer };
   }
 
-  /** Answers what the server asks on the connection that is to last. */
+  /** Answers Pings on the connection that is to last, and notes its end. */
   async #keep(wire: Wire): Promise<void> {
     for (;;) {
       const arrival = await wire.next(Infinity);
@@ -273,7 +273,7 @@ class Run {
         caseTimeoutMs,
       );
     });
-    // What goes wrong after the case was given up is of no interest.
+    // Caught here, because the case may also fail after it was given up.
     const work = one.run(probe).catch((error): Verdict => {
       if (error instanceof Unperformable) return { result: error.result, observed: error.message };
       return {

@@ -1,4 +1,4 @@
-// The bytes on the wire of one case, for people; bounded, and without secrets that the tool knows.
+// The bytes on the wire of one case, for people: limited, and without the token.
 
 import { latin1 } from "../../core/latin1.ts";
 import { escapeText, hexOf } from "../../core/visible_text.ts";
@@ -14,12 +14,12 @@ export class TraceLog {
   #left = 0;
   readonly #secret: string | undefined;
 
-  /** `secret` is not shown wherever it stands in one piece. */
+  /** `secret` is not shown, unless it is split over several reads or writes. */
   constructor(secret: string | undefined) {
     this.#secret = secret;
   }
 
-  /** What to watch one more connection with. */
+  /** The trace of one more connection. */
   connection(): Trace {
     const index = ++this.#connections;
     return (direction, bytes) => {
@@ -38,7 +38,7 @@ export class TraceLog {
 
   #describe(bytes: Uint8Array): string {
     const start = latin1(bytes, 0, Math.min(bytes.length, 4096));
-    // A head of HTTP is text, all else bytes. What might hold a token is told by its length.
+    // An HTTP head is shown as text and all else as bytes, or as a length only if the token may be in it.
     if (!/^[A-Z]+ |^HTTP\//.test(start)) {
       return this.#secret !== undefined && bytes.length >= this.#secret.length
         ? `${bytes.length} bytes`

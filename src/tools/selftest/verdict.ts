@@ -1,18 +1,18 @@
-// What comes of a case.
+// The results of cases.
 
-/** How much a case may do to a server: nothing; use up what it allows; or try to exhaust it. */
+/** What a case does to a server: no harm, reach its limits, or try to exhaust it. */
 export type CaseClass = "harmless" | "limit" | "exhaustion";
 
-/** How binding a rule is. */
+/** How binding a rule is (RFC 2119). */
 export type Level = "MUST" | "SHOULD";
 
-/** What comes of a case; `error` for one that could not be performed. */
+/** The result of a case; `error` if it could not be performed, `skip` if it does not apply. */
 export type Result = "pass" | "warn" | "fail" | "info" | "skip" | "error";
 
 /** All results, the worst last. */
 export const RESULTS: readonly Result[] = ["pass", "info", "skip", "error", "warn", "fail"];
 
-/** How a server did, in words for a person. What the server said is escaped when it is shown, not here. */
+/** A result, and what was observed in words for people. The server's text is escaped when it is shown, not here. */
 export interface Verdict {
   readonly result: Result;
   readonly observed: string;
@@ -54,7 +54,7 @@ export function broken(level: Level, observed: string): Verdict {
   return level === "MUST" ? fail(observed) : warn(observed);
 }
 
-/** The worst of some verdicts, with what was observed there. */
+/** The worst of some verdicts, the first of equals; there must be one. */
 export function worst(verdicts: readonly Verdict[]): Verdict {
   return verdicts.reduce((a, b) => RESULTS.indexOf(b.result) > RESULTS.indexOf(a.result) ? b : a);
 }

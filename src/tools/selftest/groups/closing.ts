@@ -12,13 +12,13 @@ const INVALID_CODES = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535];
 const VALID_CODES = [3000, 4999];
 const POLL_MS = 200;
 
-/** What a Close with a legal code is answered with; any legal one will do, but ours is usual (RFC 6455 §5.5.1). */
+/** Judges the answer to a Close with a legal code: it is usually the same code (RFC 6455 §5.5.1). */
 function judgeAnswer(
   { closeCode, ended, observed }: Awaited<ReturnType<typeof watch>>,
   code: number,
 ): Verdict {
   if (closeCode === undefined) return fail(`no Close: ${observed}`);
-  // To say nothing and to say that all is well is the same.
+  // No code and 1000 mean the same.
   const isSame = closeCode === code || [closeCode, code].every((one) => one === 1000 || one === 1005);
   if (!isSame) return warn(`${observed} for Close ${code}`);
   return ended === "not"
@@ -89,7 +89,7 @@ export const CLOSING_CASES: readonly Case[] = inGroup("closing", [
         const wire = await probe.open();
         await wire.send(close(code));
         const reaction = await watch(wire, probe);
-        // 1005 is what a Close without a code is called here, and that is an answer as to a legal one.
+        // 1005 stands for a Close without a code, which is an answer as if to a legal code.
         const isTaken = reaction.closeCode === code || reaction.closeCode === 1005 ||
           reaction.closeCode === 1000;
         const verdict = isTaken
@@ -221,7 +221,7 @@ export const CLOSING_CASES: readonly Case[] = inGroup("closing", [
   },
 ]);
 
-/** After its FIN a socket that is closed answers bytes with RST; one that is only half closed takes them. */
+/** After its FIN, a closed socket answers bytes with RST; one that is only half closed takes them. */
 async function watchLettingGo(wire: Wire, probe: Probe): Promise<Verdict> {
   const startMs = performance.now();
   const { hangUpMs } = probe.options.thresholds;

@@ -8,7 +8,7 @@ import { answers, inGroup, violates } from "../judge.ts";
 import { decode, describeArrival, type Probe, type Wire } from "../probe.ts";
 
 const { continuation, ping, pong, close } = OPCODE;
-/** How many Pings a burst is. */
+/** How many Pings make a burst. */
 const BURST = 20;
 
 function pingOf(size: number): Omit<Case, "group" | "class"> {

@@ -1,4 +1,4 @@
-// What takes a server's memory, descriptors or time from everybody else; a good client works meanwhile.
+// Attacks on a server's memory, descriptors or time, while a good client works.
 
 import { connect as connectNode } from "node:net";
 import { OPCODE } from "../../../protocol/frame.ts";
@@ -11,7 +11,7 @@ import { describeArrival, type Probe, type Wire, within } from "../probe.ts";
 import { notObservable } from "./limits.ts";
 
 const MiB = 1024 * 1024;
-/** What a server may take of a peer that does not read, in bytes: more than buffers of the system hold. */
+/** How much a server may take from a peer that does not read, in bytes: more than the system's buffers hold. */
 const UNREAD_LIMIT = 48 * MiB;
 const ROUNDS = 3;
 const ABORTS = 60;
@@ -22,7 +22,7 @@ const GOOD_MS = 2000;
 const HELD_SIZE = 960 * 1024;
 const HUGE_TEXT = 520 * MiB;
 
-/** Works as a good client would until it is stopped; tells its slowest answer, or how it failed. */
+/** Works as a good client until it is stopped; returns its slowest answer, and how it failed if it did. */
 async function goodClient(
   probe: Probe,
   isOver: () => boolean,
@@ -42,7 +42,7 @@ async function goodClient(
 /** Attacks while a good client works. */
 async function besideGoodClient(probe: Probe, attack: () => Promise<Verdict | undefined>): Promise<Verdict> {
   let isOver = false;
-  // It may fail while the attack goes on, and is asked only afterwards.
+  // Caught here, because it may fail during the attack and is awaited only afterwards.
   const good = goodClient(probe, () => isOver).catch((error) => {
     if (error instanceof Unperformable) return { slowestMs: 0, fault: error.message };
     throw error;
@@ -59,7 +59,7 @@ async function besideGoodClient(probe: Probe, attack: () => Promise<Verdict | un
   return verdict ?? pass(`a good client waited ${slowestMs.toFixed(0)} ms at most`);
 }
 
-/** Sends what brings answers, without reading any, for some seconds. */
+/** Sends `piece` again and again without reading the answers, until the server takes no more or has taken too much. */
 async function sendUnread(probe: Probe, piece: Uint8Array): Promise<Verdict | undefined> {
   const wire = await probe.open();
   let sent = 0;
@@ -70,7 +70,7 @@ async function sendUnread(probe: Probe, piece: Uint8Array): Promise<Verdict | un
   return warn(`${sent >> 20} MiB are taken of a peer that reads no answer`);
 }
 
-/** Aborts handshakes in rounds, and counts what the server still holds after each. */
+/** Aborts handshakes in rounds, and counts the server's descriptors after each. */
 async function abortUpgrades(probe: Probe, how: "FIN" | "RST"): Promise<Verdict> {
   const { pid } = probe.options;
   const counts: number[] = [];
@@ -98,7 +98,7 @@ async function abortUpgrades(probe: Probe, how: "FIN" | "RST"): Promise<Verdict>
     : pass(observed);
 }
 
-/** Sends a handshake and, some milliseconds later, a RST: when a server has begun to answer is not known. */
+/** Sends a handshake and `delayMs` later a RST. Delays should vary: when a server begins to answer is not known. */
 async function resetAfter(probe: Probe, delayMs: number): Promise<void> {
   const { target, address } = probe.options;
   const head = probe.head();
@@ -114,7 +114,7 @@ async function resetAfter(probe: Probe, delayMs: number): Promise<void> {
         }, delayMs);
       });
     });
-    // Whether it could connect is told by what comes next.
+    // A server that takes no connection is found by the check after the case.
     socket.on("error", () => resolve()).on("close", () => resolve());
   });
 }

@@ -9,7 +9,7 @@ import { describeArrival } from "../probe.ts";
 
 const { continuation, ping } = OPCODE;
 
-/** A message must be answered, so the server must answer some. */
+/** Skips a case that needs an answer to a message if the server gives none. */
 function needsAnswers(kind: string): void {
   if (kind === "none") {
     throw new Unperformable("the server answers no message: see --send and --expect", "skip");

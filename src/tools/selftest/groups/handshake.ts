@@ -9,7 +9,7 @@ import { type Answer, describeAnswer, describeArrival, type Probe } from "../pro
 
 type Head = Answer & { kind: "head" };
 
-/** The request head with one line replaced: `from` is the beginning of that line. */
+/** The request head with the line that begins with `from` replaced, or left out if `to` is empty. */
 function replaced(from: string, to: string): (probe: Probe) => string {
   return (probe) => {
     const lines = probe.head().split("\r\n");
@@ -34,7 +34,7 @@ function wantsVersionHeader({ headers, status }: Head): Verdict | undefined {
     : warn(`${status} without Sec-WebSocket-Version: 13`);
 }
 
-/** A 101 that must not choose what `name` says. */
+/** Warns of a 101 that has the header `name`. */
 function choosesNothing(name: string, words: string): (head: Head) => Verdict | undefined {
   return (head) => {
     const value = chosen(head, name);
@@ -341,7 +341,7 @@ export const HANDSHAKE_CASES: readonly Case[] = inGroup("handshake", [
   ),
 ]);
 
-/** A list that may be refused or passed over, but of which nothing may come back. */
+/** A list that may be refused or ignored, but of which nothing may be chosen. */
 function notChosen(id: string, line: string, name: string, sends: string): Omit<Case, "group" | "class"> {
   return {
     id,
@@ -355,7 +355,7 @@ function notChosen(id: string, line: string, name: string, sends: string): Omit<
       if (answer.kind === "late" || (answer.kind === "head" && answer.status >= 500)) return fail(observed);
       const value = answer.kind === "head" ? chosen(answer, name) : undefined;
       if (value === undefined) return pass(observed);
-      // A name that was offered may be chosen by a server that knows it, and this one can't.
+      // Here the name was offered, so choosing it breaks no rule; in the other cases nothing can be known to a server.
       return id === "hs-subprotocol-dup"
         ? warn(`${observed}, and ${value} is chosen`)
         : fail(`${observed}, and ${value} is chosen`);

@@ -6,7 +6,7 @@ import { describeAnswer, type Probe } from "../probe.ts";
 import { fail, info, pass, warn } from "../verdict.ts";
 
 const SIZES = [8 * 1024, 32 * 1024] as const;
-/** A time that is none: what grows within it is noise. */
+/** Times below this are noise. */
 const NOISE_MS = 60;
 
 /** All cases about the size of a request head, and what it costs to read one. */
@@ -64,7 +64,7 @@ export const HEAD_LIMIT_CASES: readonly Case[] = inGroup("head limits", [
       ) {
         for (const fill of [" ", ",", '"']) {
           const [small = 0, large = 0] = await measure(probe, name, fill);
-          // Four times the size; a square would be sixteen times the time.
+          // Four times the size: quadratic work would take sixteen times as long.
           if (large < NOISE_MS || large < 8 * small) continue;
           const [again = 0, largeAgain = 0] = await measure(probe, name, fill);
           if (largeAgain >= NOISE_MS && largeAgain >= 8 * again) {

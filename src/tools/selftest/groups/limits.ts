@@ -1,4 +1,4 @@
-// Whether there are limits: of a frame, a message, its fragments, the rate of messages, the connections.
+// Whether there are limits: on a frame, a message, its fragments, the rate of frames, and connections.
 
 import { OPCODE } from "../../../protocol/frame.ts";
 import { concat, frame, text } from "../../raw_frame.ts";
@@ -12,7 +12,7 @@ const CHUNK = 1024 * 1024;
 const SEND_MS = 30_000;
 const FLOOD_MS = 4000;
 
-/** Sends pieces while it reads, and says how the server put an end to it, or that it did not. */
+/** Sends pieces while it reads, and judges how the server put an end to it, or that it did not. */
 async function pour(probe: Probe, pieces: () => Generator<Uint8Array>, what: string): Promise<Verdict> {
   const wire = await probe.open({ maxPayload: 64 * 1024 });
   let isStopped = false;
@@ -32,7 +32,7 @@ async function pour(probe: Probe, pieces: () => Generator<Uint8Array>, what: str
     failure = await wire.send(piece, SEND_MS);
     if (failure !== undefined) break;
   }
-  // All of it was taken: what is said to it comes now, or a Ping tells that it is still held.
+  // All of it was taken: the reaction comes now, and a Ping makes the loss of the connection show.
   if (!isStopped && failure === undefined) await wire.send(frame({ opcode: OPCODE.ping }), probe.timeoutMs);
   const arrival = await within(probe.timeoutMs * 2, reading);
   wire.close();
@@ -159,7 +159,7 @@ export const LIMIT_CASES: readonly Case[] = inGroup("limits", [
         try {
           asked = await probe.ask(probe.head(), { wantsBusy: true });
         } catch (error) {
-          // Where TLS comes first there is no status to say it with.
+          // A connection that is turned away before TLS gets no HTTP status.
           if (!(error instanceof Unperformable) || open === 0) throw error;
           return pass(`connection ${open + 1} is turned away: ${error.message}`);
         }
@@ -177,7 +177,7 @@ export const LIMIT_CASES: readonly Case[] = inGroup("limits", [
   },
 ], "limit");
 
-/** How long peers may be silent, at most. */
+/** All cases about how long a peer may be silent. */
 export const TIME_CASES: readonly Case[] = inGroup("times", [
   silent("tcp-silent", "nothing at all", "the end, or 408", async (probe) => await probe.dial()),
   silent("half-head", "half a request", "the end, or 408", async (probe) => {
@@ -194,7 +194,7 @@ export const TIME_CASES: readonly Case[] = inGroup("times", [
     const { wire } = await probe.ask(
       `GET ${probe.target.path} HTTP/1.1\r\nHost: ${probe.target.host}\r\n\r\n`,
     );
-    // The answer, which is not what is waited for.
+    // The answer is read here: only what follows it counts.
     await wire.client.rest(64 * 1024, 500);
     return wire;
   }),
@@ -238,7 +238,7 @@ function silent(
       if (drip !== undefined) {
         while (performance.now() - startMs < silenceMs) {
           if (await wire.send(drip, 1000) !== undefined) return pass(`ended after ${seconds()}`);
-          // An answer, or the end, is what is waited for.
+          // An answer ends the wait, as the end does.
           if ((await wire.client.rest(1, 500)).length > 0) return pass(`answered after ${seconds()}`);
         }
         return warn(`still open after ${silenceMs / 1000} s`);
@@ -254,7 +254,7 @@ function silent(
   };
 }
 
-/** What can't be seen from here. */
+/** The verdict on what can't be observed from outside. */
 export function notObservable(why: string): Verdict {
   return info(`not observable: ${why}`);
 }

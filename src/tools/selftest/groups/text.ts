@@ -7,7 +7,7 @@ import { fail, info, pass, Unperformable } from "../verdict.ts";
 import { answers, inGroup, violates } from "../judge.ts";
 import { describeArrival } from "../probe.ts";
 
-/** One, two, three and four bytes a character, the last of each length, and a byte order mark. */
+/** A byte order mark, then characters of one to four bytes, at the ends of each length and beside the surrogates. */
 const VALID = "\ufeffa\u007f\u0080\u07ff\u0800\uffff\u{10000}\u{10ffff}\ud7ff\ue000";
 const INVALID_CODES = [1007];
 
@@ -38,7 +38,7 @@ export const TEXT_CASES: readonly Case[] = inGroup("text", [
     if (probe.manner.kind !== "echo") throw new Unperformable("the server is no echo", "skip");
     await wire.send(text(VALID));
     const arrival = await wire.next();
-    // What a decoder does to a byte order mark differs, and is nothing that the RFC speaks of.
+    // Decoders differ on a byte order mark, and RFC 6455 does not mention it.
     return probe.isAnswer(arrival, VALID) || probe.isAnswer(arrival, VALID.slice(1))
       ? pass("the answer")
       : fail(describeArrival(arrival));

@@ -1,4 +1,4 @@
-// TLS: versions, certificates, names, and what breaks off.
+// TLS: versions, certificates, names, and connections that break off.
 
 import { dial, DialError } from "../../dial.ts";
 import { latin1 } from "../../../core/latin1.ts";
@@ -10,7 +10,7 @@ import { fail, info, pass, Unperformable, type Verdict, warn } from "../verdict.
 import { inGroup } from "../judge.ts";
 import { describeArrival, type Probe } from "../probe.ts";
 
-/** The plain TCP connection under TLS. */
+/** A plain TCP connection to the port of TLS. */
 async function plain(probe: Probe): Promise<RawClient> {
   const { target, address, timeoutMs } = probe.options;
   try {
@@ -25,7 +25,7 @@ function needsTls(probe: Probe): void {
   if (!probe.target.isTls) throw new Unperformable("the target is not wss://", "skip");
 }
 
-/** A ClientHello of an old version, with the cipher suites of its time and the name of the server (RFC 2246 §7.4.1.2). */
+/** A ClientHello of TLS 1.0 or 1.1, with cipher suites of that time and the server's name (RFC 2246 §7.4.1.2). */
 function oldHello(minor: 1 | 2, name: string): Uint8Array<ArrayBuffer> {
   const suites = [0xc0, 0x13, 0xc0, 0x14, 0xc0, 0x09, 0xc0, 0x0a, 0x00, 0x2f, 0x00, 0x35, 0x00, 0x0a];
   const u16 = (value: number) => Uint8Array.of(value >> 8, value & 255);
@@ -59,14 +59,14 @@ async function oldVersion(probe: Probe, minor: 1 | 2): Promise<Verdict> {
   using client = await plain(probe);
   await client.send(oldHello(minor, probe.target.hostname), probe.timeoutMs);
   const answer = await client.rest(6, probe.timeoutMs);
-  // A handshake record (22) with a ServerHello (2) takes the version, an alert (21) refuses it.
+  // A handshake record (22) with a ServerHello (2) accepts the version, an alert (21) refuses it.
   if (answer[0] === 22 && answer[5] === 2) return fail(`TLS 1.${minor - 1} is taken`);
   return answer[0] === 21 || answer.length === 0
     ? pass(`TLS 1.${minor - 1} is refused`)
     : warn(`${answer.length} bytes that are no TLS`);
 }
 
-/** Whether a TLS connection comes about with other options than those of the run. */
+/** Why TLS fails with these options in place of the run's; undefined if it does not. */
 async function tryTls(probe: Probe, tls: Parameters<typeof dial>[1]["tls"]): Promise<string | undefined> {
   const { target, address, timeoutMs } = probe.options;
   try {
@@ -142,7 +142,7 @@ export const TLS_CASES: readonly Case[] = inGroup("tls", [
           tls: { ...probe.options.tls, alpnProtocols: ["h2"] },
         });
         using client = new RawClient(socket);
-        // What speaks HTTP/2 begins with SETTINGS, whatever it is asked.
+        // A server of HTTP/2 begins with SETTINGS, whatever it is sent.
         await client.send(probe.head(), timeoutMs);
         const answer = latin1(await client.rest(12, timeoutMs));
         return answer.startsWith("HTTP/1.1 101") ? info("101: no protocol was chosen") : pass("no WebSocket");

@@ -1,4 +1,4 @@
-// What a server takes for a token: RFC 7519, RFC 7515, RFC 8725. Needs a token, or the key to make wrong ones.
+// Which tokens a server accepts: RFC 7519, RFC 7515, RFC 8725. Needs a token, or the key to sign invalid ones.
 
 import { OPCODE } from "../../../protocol/frame.ts";
 import { close, text } from "../../raw_frame.ts";
@@ -25,7 +25,7 @@ async function hmac(secret: string, input: string): Promise<string> {
   return encode(new Uint8Array(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(input))));
 }
 
-/** A token that is signed with a secret of ours. */
+/** A token that is signed with `secret`, by HMAC-SHA-256. */
 async function signed(header: Json, claims: Json, secret: string): Promise<string> {
   const input = `${encode(JSON.stringify(header))}.${encode(JSON.stringify(claims))}`;
   return `${input}.${await hmac(secret, input)}`;
@@ -57,7 +57,7 @@ async function presents(
   for (;;) {
     const arrival = await wire.next();
     if (arrival.kind === "frame" && arrival.closeCode === undefined) {
-      // A word to the token; what comes after it decides: a Close, or the Pong.
+      // The answer to the token does not decide: what comes after it does, a Close or the Pong.
       if (arrival.opcode === OPCODE.pong) {
         return { isOpen: true, observed: observed || "the Ping is answered" };
       }
@@ -66,7 +66,7 @@ async function presents(
       continue;
     }
     const isError = arrival.kind === "frame" && arrival.closeCode === 1011;
-    // Nothing said and still open: a Ping can't tell, because it may be answered before a token is.
+    // Silent and still open: a Ping would prove nothing, because it may be answered before the token is.
     return {
       isOpen: arrival.kind === "late" && present !== "first",
       isError,
@@ -131,7 +131,7 @@ function claimsOf(parts: Parts): Json {
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0))));
 }
 
-/** A token of the server's key, with the claims of a good one but for some. */
+/** A token signed with the server's key, with valid claims except for these. */
 function withClaims(claims: () => Json): (parts: Parts, forge: Forge) => Promise<string> {
   return async (_, forge) =>
     await forge.make({ alg: forge.alg, typ: "JWT" }, { ...goodClaims(), ...claims() });
