@@ -1,4 +1,4 @@
-// Compares wsward with other echo servers: messages per second, round trips and server CPU, interleaved over several rounds.
+// Compares wsward with other echo servers in interleaved rounds: messages per second, round trips and server CPU.
 import { parseArgs } from "node:util";
 import {
   formatHandshakes,
@@ -37,13 +37,13 @@ interface Options {
   readonly wswardFlags: readonly string[];
 }
 
-/** Those that need what not every machine has. */
+/** Servers that need software which not every machine has. */
 const OPTIONAL_SERVERS: ReadonlySet<ServerName> = new Set(["ws", "websockets"]);
 const WARM_UP_SECONDS = 0.3;
-/** How much longer than it should a load may take before it is given up. */
+/** How long a load may overrun before it is given up. */
 const LOAD_GRACE_MS = 10_000;
 
-/** Runs the benchmark; the exit code is 0 if everything that was started was measured. */
+/** Runs the benchmark; returns the exit code, 0 if everything that was started was measured. */
 async function main(options: Options): Promise<number> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error("interrupted"));
@@ -111,7 +111,7 @@ async function startServers(
   tell("");
 }
 
-/** Drives the servers one after the other, all rows and then again, so that a slow minute hits all alike. */
+/** Drives the servers one after the other through all rows, round by round, so that a slow minute hits all alike. */
 async function driveAll(
   options: Options,
   servers: readonly Server[],
@@ -206,7 +206,7 @@ function readOptions(args: readonly string[]): Options & { readonly help: boolea
   };
 }
 
-/** Seconds, with parts of them. */
+/** A number of seconds, which may have decimals. */
 function readSeconds(text: string): number {
   if (/^(?=.*[1-9])\d{1,4}(\.\d+)?$/.test(text)) return Number(text);
   throw new Error(`Cannot use --seconds "${text}": it must be a positive number below 10000`);
@@ -216,7 +216,7 @@ function machine(): string {
   return `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`;
 }
 
-/** What is no result goes to stderr, so that `--json` stays pure. */
+/** Everything but results goes to stderr, so that stdout is valid JSON with `--json`. */
 function tell(line: string): void {
   console.error(line);
 }

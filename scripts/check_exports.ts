@@ -1,19 +1,19 @@
-// Finds useless exports of src/: values that no other file names, or that only tests use.
+// Finds useless exports in src/: values that no other file names, or that only tests use.
 
 /** Files by their path from the root, with their text. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** An export in vain, and why it is. */
+/** A useless export, and why it is. */
 export interface VainExport {
   readonly path: string;
   readonly name: string;
   readonly reason: "no other file names it" | "only tests use it";
 }
 
-/** Types are not looked at: they say what is given and returned, also to those who don't name them. */
+/** Types are left out: they describe parameters and results, also for callers that don't name them. */
 const EXPORT = /^export (?:abstract )?(?:async )?(?:function\*?|const|let|class) (\w+)/gm;
 
-/** Judges by names alone, so that one which several files have for different things passes. */
+/** Goes by names alone: one that several files use for different things passes. */
 export function findVainExports(sources: Sources): readonly VainExport[] {
   const words = new Map(Array.from(sources, ([path, text]) => [path, countWords(text)] as const));
   return Array.from(sources).filter(([path]) => path.startsWith("src/")).flatMap(([path, text]) =>
@@ -27,7 +27,7 @@ export function findVainExports(sources: Sources): readonly VainExport[] {
   );
 }
 
-/** How often each word is in the code; what is only named in comments is not used. */
+/** How often each word is in the code. Comments don't count: a name in them is no use. */
 function countWords(text: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   const code = text.replace(/^\s*(?:\/\*[^]*?\*\/|\/\/.*$)/gm, "");

@@ -1,5 +1,5 @@
-// Proves from the module graph that imports point down only, that each package is known to one layer only, and that a
-// start loads nothing large.
+// Checks the module graph: imports point down only, each package is imported by its layers only, and a start loads
+// nothing large.
 
 /** One module: its path from the root of the repository, and what it imports. */
 export interface Module {
@@ -7,7 +7,7 @@ export interface Module {
   readonly imports: readonly Import[];
 }
 
-/** One import: a file of the repository by its path from the root, or anything else as it is written. */
+/** One import: a file of the repository by its path from the root, or anything else by the name in the import. */
 export type Import = ({ readonly file: string } | { readonly name: string }) & {
   /** Whether it is only a type, or loaded when it is needed. */
   readonly isLate?: boolean;
@@ -20,7 +20,7 @@ export interface WrongImport {
   readonly rule: string;
 }
 
-// Layers of the same height do not import each other.
+// Layers of the same height must not import each other.
 const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   core: 0,
   config: 1,
@@ -39,7 +39,7 @@ const LAYER_HEIGHTS: Readonly<Record<string, number>> = {
   main: 9,
 };
 
-// Each package, or scope of packages, and the layers that know it.
+// Each package, or scope of packages, and the layers that may import it.
 const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "commander": ["cli"],
   "jose": ["auth"],
@@ -49,9 +49,9 @@ const PACKAGE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   "validator": ["endpoints"],
 };
 
-/** Where the modules begin that are loaded before the server is ready. */
+/** The entry points of all that is loaded before the server is ready. */
 const START_MODULES = ["main.ts", "src/app/program.ts"];
-/** Any of these, and any module of Node's, takes longer to load than all of the server. */
+/** Each of these, and each Node module, takes longer to load than the whole server. */
 const LATE_PACKAGES: ReadonlySet<string> = new Set([
   "commander",
   "jose",
@@ -80,7 +80,7 @@ function findEarlyImports(modules: readonly Module[]): readonly WrongImport[] {
         (imported.name.startsWith("node:") || LATE_PACKAGES.has(imported.name.split("/", 1)[0]!))
         ? "a start must not wait for this: import it where it is used"
         : undefined),
-    // A start of which the flags are read by the library.
+    // A start whose flags are read by the command-line library.
     ...walkEarly(
       importsOf,
       [...START_MODULES, "src/cli/run.ts"],
@@ -100,7 +100,7 @@ function walkEarly(
 ): readonly WrongImport[] {
   const wrong: WrongImport[] = [];
   const early = new Set(starts);
-  // A set is walked to its end, also to what is added on the way.
+  // The loop also visits what is added to the set on the way.
   for (const path of early) {
     for (const imported of importsOf.get(path) ?? []) {
       if (imported.isLate) continue;
@@ -192,7 +192,7 @@ interface Graph {
 }
 
 /**
- * The repository's own modules out of what `deno info --json` prints, `root` being the URL of the repository's folder.
+ * The repository's own modules from the output of `deno info --json`; `root` is the URL of the repository's folder.
  * Throws an `Error` if a module could not be loaded, because what it imports is then not known.
  */
 export function readGraph(graph: Graph, root: string): readonly Module[] {

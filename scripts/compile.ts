@@ -1,4 +1,4 @@
-// Makes the program one executable: with `deno compile`, or, where its base can't be had, one that unpacks itself.
+// Makes an executable of the program: with `deno compile`, or, where its base can't be had, one that unpacks itself.
 
 import { basename, dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -7,7 +7,7 @@ import { bundle } from "./compile/bundle.ts";
 import { writeSelfExtracting } from "./compile/self_extracting.ts";
 import { runScript } from "./run_script.ts";
 
-/** What `deno compile` makes executables for. */
+/** The targets of `deno compile`. */
 export const TARGETS = [
   "x86_64-unknown-linux-gnu",
   "aarch64-unknown-linux-gnu",
@@ -30,10 +30,7 @@ Prints its size and how long it takes to start.
 DENORT_BIN names a base that is here already. Ends with 0 when the executable is made, 1 when it can't be, 2 when the
 command line can't be used.`;
 
-/**
- * The permissions that are built in, the least that every command can do with: which files and addresses there will be
- * is for settings to say, when it runs.
- */
+/** The built-in permissions. Files and addresses can't be narrowed down: settings name them only when it runs. */
 const PERMISSIONS = [
   "--no-prompt",
   "--allow-net",
@@ -42,15 +39,15 @@ const PERMISSIONS = [
   "--allow-env=WSWARD_*,NOTIFY_SOCKET,WATCHDOG_USEC,JOURNAL_STREAM",
 ];
 
-/** What runs is what is in the executable: nothing is looked for in the folder where it is started, or fetched. */
+/** Only what is in the executable runs: nothing is taken from the folder where it is started, or fetched. */
 const SELF_CONTAINED = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
 
-/** A quarter less memory for thousands of idle connections: what is new is looked through more often. The task says it too. */
+/** More frequent collections save a quarter of the memory of thousands of idle connections. As in the start task. */
 const HEAP = "--v8-flags=--max-semi-space-size=8";
 
-/** How long to wait for the host of the base; the runtime itself would wait for minutes. */
+/** How long to wait for the host of the base; Deno itself would wait for minutes. */
 const BASE_TIMEOUT_MS = 10_000;
-/** How many starts the printed times are the medians of. */
+/** How many starts to take the printed medians of. */
 const STARTS = 5;
 
 interface Config {
@@ -81,7 +78,7 @@ async function findObstacle(target: string): Promise<string | undefined> {
   }
 }
 
-/** Bundles the program into `folder`/program, where it needs nothing else; it says how it was made. */
+/** Bundles the program and all that it needs into `folder`/program, with a note of how it was made. */
 async function bundleInto(
   folder: string,
   imports: Config["imports"],
@@ -105,12 +102,12 @@ async function readCommit(): Promise<string> {
     const { success, stdout } = await new Deno.Command("git", { args, stderr: "null" }).output();
     if (success) return new TextDecoder().decode(stdout).trim();
   } catch {
-    // It is not installed.
+    // git is not installed.
   }
   return "unknown";
 }
 
-/** What `deno` with `args` prints. */
+/** The output of `deno` with `args`. */
 async function runDeno(...args: readonly string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
@@ -129,7 +126,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** How long the executable takes from its start to its first line, in milliseconds; what it keeps is in `folder`. */
+/** How long the executable takes from its start to its first line, in milliseconds; its cache is in `folder`. */
 async function timeStart(executable: string, args: readonly string[], folder: string): Promise<number> {
   const startedMs = performance.now();
   const child = new Deno.Command(executable, {
@@ -157,7 +154,7 @@ async function timeStart(executable: string, args: readonly string[], folder: st
   return ms;
 }
 
-/** What there is to tell about starts: the first one unpacks, and fills caches. */
+/** The times of starts, in words; the first start unpacks and fills caches. */
 async function describeStarts(executable: string, folder: string): Promise<string> {
   const serve = ["serve", "--echo-port", "0", "--secure-port", "0"];
   const first = await timeStart(executable, ["version"], folder);
@@ -188,7 +185,7 @@ async function main({ target, output }: Options): Promise<number> {
   const { version, imports, unstable }: Config = JSON.parse(await Deno.readTextFile("deno.json"));
   const out = dirname(output);
   await Deno.mkdir(out, { recursive: true });
-  // Beside the result, which is moved into its place when it is known to start.
+  // In the output folder, so that the result can be moved into place once it is known to start.
   const folder = await Deno.makeTempDir({ dir: resolve(out), prefix: "compile-" });
   try {
     const startedMs = performance.now();

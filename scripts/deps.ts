@@ -18,13 +18,13 @@ Ends with
   2   the command line can't be used
   3   nothing like that is known, but neither is it ruled out: a service did not answer, or not sensibly`;
 
-/** Something that is used in one exact version. */
+/** A package in one exact version. */
 interface Package {
   readonly name: string;
   readonly version: string;
 }
 
-/** A package that the project names itself, the files that do, and what the registry says. */
+/** A package that the project names itself, the files that name it, and what the registry says. */
 interface Pin extends Package {
   readonly files: readonly string[];
   /** Undefined if it is not known. */
@@ -48,12 +48,12 @@ interface Advisories {
   readonly unknown?: string;
 }
 
-/** The files that say which Deno to use. */
+/** The files that name the Deno version to use. */
 const DENO_FILES = ["README.md", ".ci/run"];
 
 /**
- * Asked along with the others, because it has an advisory that stays (CVE-2021-44906). A registry may answer every
- * question about advisories with "none"; only one that knows this one is believed.
+ * Asked for along with the others, because it has a lasting advisory (CVE-2021-44906). Some registries answer "none"
+ * for every package; only one that knows this advisory is believed.
  */
 const KNOWN_BAD: Package = { name: "minimist", version: "0.0.8" };
 
@@ -96,7 +96,7 @@ function findDenos(text: string): readonly string[] {
 function readLocked(folder: string): Package[] {
   const lock: { npm?: Record<string, unknown> } = readFile(folder, "deno.lock", JSON.parse);
   return Object.keys(lock.npm ?? {}).map((key) => {
-    // After the version, and a "_", come the peers that it was resolved with.
+    // After the version come a "_" and the peers that it was resolved with.
     const [, name, version] = /^(@?[^@]+)@([^_]+)/.exec(key) ?? [];
     if (name === undefined || version === undefined) throw new Error(`Cannot use "${key}" in deno.lock`);
     return { name, version };
@@ -111,7 +111,7 @@ function readFile<Value>(folder: string, name: string, parse: (text: string) => 
   }
 }
 
-/** Puts questions to npm, in a folder of its own so that no file of the project and no old answer has a say. */
+/** Asks npm, in a folder of its own, so that no file of the project and no cached answer interferes. */
 class Npm {
   readonly #folder: string;
   readonly #timeoutSeconds: number;
@@ -134,7 +134,7 @@ class Npm {
 
   async advisoriesFor(packages: readonly Package[]): Promise<Advisory[]> {
     const asked = [...packages, KNOWN_BAD];
-    // One name may be there in several versions, so each package gets a name of its own.
+    // A package may be there in several versions, so each gets a name of its own.
     const names = asked.map((_, index) => `p${index}`);
     const dependencies = Object.fromEntries(
       asked.map(({ name, version }, index) => [names[index], `npm:${name}@${version}`]),
@@ -162,7 +162,7 @@ class Npm {
     })).filter(({ packages }) => packages.length > 0);
   }
 
-  /** What npm prints, undefined if that is nothing. Throws a {@linkcode NoAnswerError}. */
+  /** The JSON that npm prints, undefined if it prints nothing. Throws a {@linkcode NoAnswerError}. */
   async #ask(question: readonly string[]): Promise<unknown> {
     const options = [
       "--json",
@@ -205,7 +205,7 @@ interface AuditReport {
   readonly vulnerabilities: Readonly<
     Record<string, {
       readonly nodes: readonly string[];
-      /** The advisories, and the names of packages through which others come. */
+      /** The advisories, and the names of vulnerable packages that this one depends on. */
       readonly via: readonly (string | {
         readonly severity: string;
         readonly title: string;
@@ -296,7 +296,7 @@ async function main({ timeoutSeconds, json }: { timeoutSeconds: number; json: bo
   const folder = await Deno.makeTempDir({ prefix: "deps-" });
   try {
     const npm = new Npm(folder, timeoutSeconds);
-    // One after the other, because the first writes into the folder that both are asked in.
+    // One after the other, because both use the same folder, and the first writes into it.
     const advisories = await lookUpAdvisories([...denos, ...locked], npm);
     const pins = await Promise.all(pinned.map((pin) => lookUp(pin, npm)));
     console.log(json ? JSON.stringify({ pins, advisories }, null, 2) : formatReport(pins, advisories));

@@ -1,4 +1,4 @@
-// What a new user waits for: the README's commands with nothing but Node and npm, and the start of the program beside a bare one.
+// What a new user waits for: the README's command with only Node and npm, and the start against an empty server's.
 
 import { parseArgs } from "node:util";
 import { formatColumns } from "../src/cli/client/printed.ts";
@@ -31,10 +31,10 @@ const EXECUTABLE = `${ROOT}dist/wsward`;
 const READY_LINE = /^Listening on /m;
 const EMPTY_SERVER = `Deno.serve({ hostname: "127.0.0.1", port: 0 }, () => new Response());\n`;
 
-/** Ports that are free, so that the commands can be run as they are written. */
+/** Any free port for each, so that the commands can be run as they are written. */
 const FREE_PORTS = { WSWARD_ECHO_PORT: "0", WSWARD_SECURE_PORT: "0" };
 
-/** Everything that Deno, npm and wsward keep or look for somewhere else than in the home folder; not which registry is asked. */
+/** Variables that lead Deno, npm or wsward out of the new home folder; the choice of a registry is kept. */
 const NOT_INHERITED =
   /^(HOME|INIT_CWD|XDG_\w+|WSWARD_\w+|DENO_DIR|DENO_INSTALL\w*|npm_(?!config_registry$)\w+)$/i;
 
@@ -56,7 +56,7 @@ interface Options {
 interface Start {
   readonly command: readonly string[];
   readonly folder: string;
-  /** All its variables. */
+  /** All its environment variables. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -72,11 +72,11 @@ interface StartResult {
   readonly medianMs: number;
   readonly minMs: number;
   readonly maxMs: number;
-  /** Median over that of the empty server. */
+  /** The median divided by that of the empty server. */
   readonly ratio: number;
 }
 
-// A group of its own gets no Ctrl-C from the terminal, so it is ended from here.
+// A process group of its own gets no Ctrl-C from the terminal, so it is ended from here.
 const interruption = Promise.withResolvers<never>();
 interruption.promise.catch(() => {});
 
@@ -108,7 +108,7 @@ class Group {
     this.#ready.promise.catch(() => {});
   }
 
-  /** The end of what was written, to either pipe. */
+  /** The end of the output, of both pipes. */
   get output(): string {
     return this.#output.trim();
   }
@@ -118,7 +118,7 @@ class Group {
     return this.#bounded("its ready line", this.#ready.promise, deadlineMs);
   }
 
-  /** Whether it ends well. */
+  /** Whether it ends with the exit code 0. */
   async succeeds(deadlineMs: number): Promise<boolean> {
     await this.#bounded("its end", this.#ended, deadlineMs);
     return (await this.#child.status).success;
@@ -156,7 +156,7 @@ class Group {
     try {
       Deno.kill(-this.#child.pid, signal);
     } catch {
-      // All of it has ended.
+      // All processes of the group have ended.
     }
   }
 }
@@ -205,7 +205,7 @@ async function runTests(start: Start): Promise<NonNullable<CloneResult["test"]>>
   const command = start.command.at(-1)!;
   tell(`in the same clone: ${command}`);
   const startedMs = performance.now();
-  // The tests choose their ports, and look at what the defaults are.
+  // The tests choose their ports themselves, and check the defaults.
   const { WSWARD_ECHO_PORT: _echo, WSWARD_SECURE_PORT: _secure, ...env } = start.env;
   const group = new Group({ ...start, env });
   try {
@@ -220,7 +220,7 @@ async function runTests(start: Start): Promise<NonNullable<CloneResult["test"]>>
   return { command, summary, ms };
 }
 
-/** A path with all that is on ours but Deno; folders in which it is are stood in for by links to the rest, below `root`. */
+/** Our PATH without Deno: a folder that has it is replaced by one below `root`, with links to all the rest. */
 function pathWithoutDeno(root: string): string {
   const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "");
   for (const name of ["node", "npm", "npx"]) {
@@ -299,7 +299,7 @@ async function runGit(...args: string[]): Promise<void> {
   if (!success) throw new Error(`Cannot clone the repository: ${new TextDecoder().decode(stderr).trim()}`);
 }
 
-/** What is no result goes to stderr, so that `--json` stays pure. */
+/** Everything but results goes to stderr, so that stdout is valid JSON with `--json`. */
 function tell(line: string): void {
   console.error(line);
 }

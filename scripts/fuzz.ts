@@ -1,5 +1,5 @@
-// Sends generated frames and handshakes, right and broken, to the running program and to its parsers, and compares what
-// happens with a model of RFC 6455 that shares no code with them.
+// Sends generated frames and handshakes, valid and broken, to the running program and to its parsers, and compares the
+// results with a model of RFC 6455 that shares no code with them.
 
 import { parseArgs } from "node:util";
 import { Program, startServer } from "../tests/support/process.ts";
@@ -30,10 +30,10 @@ Ends with
 
 const MIB = 2 ** 20;
 
-/** Share of the count that the parsers get. */
+/** The parsers' share of the count. */
 const PARSER_SHARE = 0.25;
 
-/** How much more resident memory the program may have at the end than half-way: what is not a leak has levelled off by then. */
+/** How much resident memory may grow from half-way to the end; without a leak it has levelled off by then. */
 const MAX_GROWTH_BYTES = 48 * MIB;
 
 interface Order {
@@ -48,7 +48,7 @@ interface Options extends Order {
   readonly case: number | undefined;
 }
 
-/** A case whose result was not what the model says. */
+/** A case whose result differs from the model's. */
 class CaseError extends Error {
   constructor(part: string, seed: number, index: number, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -75,7 +75,7 @@ async function runProgram(order: Order): Promise<void> {
   const port = await program.port("echo");
   const startedMs = performance.now();
   const state = { done: 0, next: 0, failure: undefined as CaseError | undefined };
-  // Code is compiled, buffers are made and the heap finds its size in the first half; from then on nothing may grow.
+  // In the first half code is compiled, buffers are made and the heap finds its size; after that nothing may grow.
   await drive(port, { ...order, count: order.count / 2, seconds: order.seconds / 2 }, startedMs, state);
   const before = await settled(program);
   await drive(port, order, startedMs, state);
@@ -123,7 +123,7 @@ async function drive(
       if (performance.now() - startedMs > seconds * 1000) return;
       const index = state.next++;
       try {
-        // Not in one step: others count meanwhile.
+        // Added only after the await: other connections count meanwhile, and `+= await` would lose that.
         const frames = await fuzzProgram(port, seed, index);
         state.done += frames;
       } catch (error) {
@@ -133,7 +133,7 @@ async function drive(
   }));
 }
 
-/** The usage when connections that are closed on this side have ended on the other. */
+/** The program's usage once it has closed its side of the connections too. */
 async function settled(program: Program) {
   let last = await program.usage();
   for (let quiet = 0; quiet < 3;) {

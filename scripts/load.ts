@@ -8,13 +8,13 @@ export interface ServerFrame {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** Reads the frames of a server from bytes as they come, and throws at one that a server must not send. */
+/** Reads the frames of a server from bytes as they come; throws at a frame that a server must not send. */
 export class FrameReader {
   #bytes = new Uint8Array(4096);
   #start = 0;
   #end = 0;
 
-  /** Bytes that do not make a whole frame yet. */
+  /** The number of bytes that are not yet a whole frame. */
   get pending(): number {
     return this.#end - this.#start;
   }
@@ -32,7 +32,7 @@ export class FrameReader {
     this.#end += bytes.length;
   }
 
-  /** The next whole frame, undefined if it is not there yet. */
+  /** The next whole frame; undefined if it is not there yet. */
   next(): ServerFrame | undefined {
     const bytes = this.#bytes;
     const at = this.#start;
@@ -57,7 +57,7 @@ export class FrameReader {
   }
 }
 
-/** The code of a Close frame, 1005 without one. */
+/** The code of a Close frame, 1005 if it has none. */
 export function closeCodeOf(payload: Uint8Array): number {
   return payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]!;
 }
@@ -65,18 +65,18 @@ export function closeCodeOf(payload: Uint8Array): number {
 /** What a client needs of a connection, over TCP or TLS. */
 export type LoadConn = Pick<Deno.TcpConn, "read" | "write" | "close">;
 
-/** Where a client connects to, and what it says first. */
+/** Where a client connects to, and what it sends first. */
 export interface LoadTarget {
   readonly port: number;
   /** 127.0.0.1 if left out. */
   readonly hostname?: string;
-  /** The certificate, in PEM, of a server that speaks TLS and is called localhost. */
+  /** The PEM certificate of a server with TLS and the name localhost; plain TCP without it. */
   readonly certificate?: string | undefined;
   /** The request head; {@linkcode HEAD} if left out. */
   readonly head?: Uint8Array;
 }
 
-/** Opens a connection without saying anything. */
+/** Opens a connection and sends nothing. */
 export async function dial({ port, hostname = "127.0.0.1", certificate }: LoadTarget): Promise<LoadConn> {
   const conn = await Deno.connect({ hostname, port });
   conn.setNoDelay(true);
@@ -97,7 +97,7 @@ export class LoadClient {
     this.#reader.push(rest);
   }
 
-  /** Connects and makes the handshake; throws when the answer is not 101. */
+  /** Connects and does the handshake; throws if the answer is not 101. */
   static async connect(target: LoadTarget, chunkSize = 4096): Promise<LoadClient> {
     const conn = await dial(target);
     try {
@@ -111,7 +111,7 @@ export class LoadClient {
     }
   }
 
-  /** The next frame of the server, undefined at the end of the connection. */
+  /** The next frame of the server; undefined at the end of the connection. */
   async next(): Promise<ServerFrame | undefined> {
     for (;;) {
       const found = this.#reader.next();
@@ -138,7 +138,7 @@ export class LoadClient {
 /** A valid handshake. */
 export const HEAD = new TextEncoder().encode(requestHead());
 
-/** Reads the head of a response and what came with it. Status 0 when the connection ended before that. */
+/** Reads the head of a response and the bytes that came with it. The status is 0 if the connection ended before. */
 export async function readResponse(
   conn: Pick<LoadConn, "read">,
 ): Promise<{ status: number; rest: Uint8Array }> {

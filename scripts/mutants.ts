@@ -27,23 +27,23 @@ interface Options {
   readonly list: boolean;
 }
 
-/** How a fault ended. */
+/** What became of a fault. */
 export type Outcome = "noticed" | "survived" | "no source any more";
 
-/** How the tests of one fault may be run. */
+/** How to run the tests of each fault. */
 export interface TrialOptions {
-  /** The folder of the tree, which is left alone. */
+  /** The folder of the source tree, which is not changed. */
   readonly root: string;
   readonly jobs: number;
   readonly timeoutMs: number;
-  /** Is told each outcome as it is known. */
+  /** Called with each outcome as it is known. */
   readonly onOutcome?: (mutant: Mutant, outcome: Outcome) => void;
 }
 
 /**
- * Tries all mutants; the order of the outcomes is theirs.
+ * Tries all mutants; returns the outcomes in the same order.
  *
- * @throws {Error} when the tests fail already without a fault
+ * @throws {Error} if the tests fail without a fault
  */
 export async function tryMutants(
   mutants: readonly Mutant[],
@@ -76,7 +76,7 @@ async function tryOne(mutant: Mutant, folder: string, timeoutMs: number): Promis
     const { passes, isLate, output } = await runTests(folder, mutant.tests, timeoutMs);
     if (passes) return "survived";
     if (isLate) return "noticed";
-    // That would be noticed by anything, before a test begins, and says nothing about the tests.
+    // If the source can't even be loaded, no test has begun, and the failure says nothing about the tests.
     const isSource = /^running \d/m.test(output) && !output.includes("Invalid regular expression");
     return isSource ? "noticed" : "no source any more";
   } finally {
@@ -97,9 +97,9 @@ async function runTests(
 ) {
   const command = config.tasks.test.split(" ");
   const words = command.slice(command.indexOf("deno") + 1);
-  // One file after the other unless told otherwise, because only then is it said when the first test begins.
+  // One file after the other by default, because only then does the output show when the first test begins.
   const flags = words.filter((word) => !["--parallel", "tests/"].includes(word));
-  // A group of its own, so that what hangs is ended with all that it has started.
+  // A process group of its own, so that a run that hangs is ended with all that it has started.
   const child = new Deno.Command(Deno.execPath(), {
     args: [...flags, ...more, "--no-check", "--fail-fast", ...tests],
     cwd: folder,
@@ -123,7 +123,7 @@ async function runTests(
   }
 }
 
-/** What belongs to the tree: what git keeps, and what it would keep. */
+/** The files of the tree: those that git tracks, and new ones that it does not ignore. */
 async function listFiles(root: string): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command("git", {
     args: ["-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -1,4 +1,4 @@
-// Writes src/reference.md, the tables that are made from declarations; with --check, only tells whether it is current.
+// Writes src/reference.md, tables made from the declarations in the code; with --check, only tells if it is current.
 
 import type { Explanation } from "../src/core/explanation.ts";
 import { SETTING_NAMES, type SettingName } from "../src/core/settings/declarations.ts";
@@ -15,7 +15,7 @@ import { CATALOGUE } from "../src/tools/misbehave/catalogue.ts";
 import { CLIENTS, SEEN } from "../src/tools/misbehave/clients.ts";
 import { CASES } from "../src/tools/selftest/cases.ts";
 
-/** Where the page is, from the root of the repository. */
+/** The path of the page from the root of the repository. */
 const PAGE = "src/reference.md";
 
 /** The whole page, in the form that `deno fmt` leaves alone. */
@@ -101,7 +101,7 @@ function flagTable(names: readonly SettingName[]): string {
   return formatTable(["Flag", "Default", "Range", "What it does"], rows);
 }
 
-// What stands for "nothing" is described in words, everything else is what a person would type.
+// A value that stands for "nothing" is described in words; any other is shown as a user would type it.
 function formatDefault(value: unknown, defaultText: string): string {
   return value === undefined || Array.isArray(value) ? defaultText : `\`${defaultText}\``;
 }
@@ -177,7 +177,7 @@ function pathTable(): string {
   return formatTable(["Path", "What it does", ...CLIENTS], rows);
 }
 
-/** The last two cells of what can be explained. */
+/** The last two cells of a row, for what has an explanation. */
 function explain({ cause, settings = [] }: Explanation): [string, string] {
   return [cause, formatCodes(settings.map(flagOf))];
 }

@@ -1,4 +1,4 @@
-// Makes a release: runs the gate, builds every target, and puts checksums, SBOM and changelog beside them in dist/.
+// Makes a release in dist/: runs the gate, builds every target, and adds checksums, an SBOM and a changelog.
 
 import { parseArgs } from "node:util";
 import { TARGETS } from "./compile.ts";
@@ -30,11 +30,11 @@ export interface Commit {
 
 /** What a release is made from. */
 export interface Repository {
-  /** As deno.json has it. */
+  /** The version in deno.json. */
   readonly version: string;
-  /** Empty if none is checked out. */
+  /** The branch; empty if none is checked out. */
   readonly branch: string;
-  /** Files that are changed or unknown, as git prints them. */
+  /** Changed and untracked files, as git prints them. */
   readonly changes: readonly string[];
   /** The released versions, latest first. */
   readonly released: readonly string[];
@@ -45,7 +45,7 @@ interface Options {
   readonly allowMissingTargets: boolean;
 }
 
-/** Why no release can be made of `repository`, a line for each reason. */
+/** Why no release can be made of `repository`, one line a reason. */
 export function findObstacles({ version, branch, changes, released }: Repository): readonly string[] {
   const obstacles: string[] = [];
   const [latest] = released;
@@ -65,7 +65,7 @@ export function findObstacles({ version, branch, changes, released }: Repository
 export function formatChangelog(version: string, date: string, commits: readonly Commit[]): string {
   const entries = commits.map(({ hash, subject }) => {
     const [, area = "other", text = subject] = /^([a-z][\w ,./-]*): +(.+)$/.exec(subject) ?? [];
-    // A subject is text, and what looks like a tag would not be seen.
+    // A subject is plain text, and Markdown would hide what looks like a tag.
     return { area, line: `- ${text.replaceAll("<", "\\<")} (${hash})` };
   });
   const groups = Map.groupBy(entries, ({ area }) => area);
@@ -114,14 +114,14 @@ async function readChangelog({ version, released: [latest] }: Repository): Promi
   );
 }
 
-/** The lines that git prints. */
+/** The lines of git's output. */
 async function git(...args: string[]): Promise<readonly string[]> {
   const { success, stdout, stderr } = await new Deno.Command("git", { args }).output();
   if (!success) throw new Error(`Cannot ask git: ${new TextDecoder().decode(stderr).trim()}`);
   return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
 }
 
-/** Whether `deno` with `args` succeeds; what it says is seen. */
+/** Whether `deno` with `args` succeeds; its output goes to ours. */
 async function succeeds(args: readonly string[]): Promise<boolean> {
   console.log(`$ deno ${args.join(" ")}`);
   return (await new Deno.Command(Deno.execPath(), { args: [...args], stdin: "null" }).spawn().status).success;
@@ -212,7 +212,7 @@ async function main({ dryRun, allowMissingTargets }: Options): Promise<number> {
   const names = [...await buildAll(allowMissingTargets), sbomName(version), changelogName(version)];
   await Deno.writeTextFile(`${OUT}/${sbomName(version)}`, await readSbom());
   await Deno.writeTextFile(`${OUT}/${changelogName(version)}`, changelog);
-  // It takes minutes, and nobody should publish what is not in the history.
+  // Checked again: the builds take minutes, and nothing may be published that is not in the history.
   if (isRefused(await readRepository())) return 1;
   if ((await git("rev-parse", "HEAD")).join() !== commit.join()) {
     throw new Error("Cannot make a release: another commit was checked out meanwhile");

@@ -1,4 +1,4 @@
-// How a script of ours begins and ends: its options, its help, and its exit code.
+// The frame of every script: its options, its help, and its exit code.
 
 /** A script with options of the type `Options`. */
 export interface Script<Options> {
@@ -10,7 +10,7 @@ export interface Script<Options> {
   main(options: Options): Promise<number>;
 }
 
-/** Runs a script and sets the exit code of the process: what `main` returns, 1 if it throws, 2 for a wrong command line. */
+/** Runs a script and sets the exit code: what `main` returns, 1 if it throws, 2 for a wrong command line. */
 export async function runScript<Options>({ help, readOptions, main }: Script<Options>): Promise<void> {
   Deno.exitCode = 2;
   try {
@@ -23,12 +23,12 @@ export async function runScript<Options>({ help, readOptions, main }: Script<Opt
   }
 }
 
-/** What an error says. */
+/** The message of an error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** A whole number that was given as `flag`; throws an `Error` that says what would be right. */
+/** The whole number that was given as `flag`; throws an `Error` that says what would be right. */
 export function readWhole(
   flag: string,
   text: string,
@@ -39,7 +39,7 @@ export function readWhole(
   throw new Error(`Cannot use ${flag} "${text}": it must be from ${least} to ${most}`);
 }
 
-/** A word that was given as `flag`, one of `known`; throws an `Error` that lists them. */
+/** The word that was given as `flag`, one of `known`; throws an `Error` that lists them. */
 export function readWord<Word extends string>(flag: string, text: string, known: readonly Word[]): Word {
   const word = known.find((candidate) => candidate === text);
   if (word === undefined) {

@@ -14,14 +14,14 @@ const MIB = 2 ** 20;
 const ATTACKERS = decodeURIComponent(new URL("./soak/attackers.ts", import.meta.url).pathname);
 
 const GOOD_CLIENTS = 10;
-/** How much slower the slowest hundredth of the good clients' messages may become, and what is fast enough in any case. */
+/** How many times as long the good clients' p99 may take under attack, and what is fast enough in any case. */
 const MOST_TIMES_SLOWER = 3;
 const FAST_ENOUGH_MS = 20;
 
-/** --max-buffered-memory, and what the program may take besides. */
+/** --max-buffered-memory, plus what the program may take besides. */
 const MOST_MEMORY_GROWTH_MIB = MEMORY_LIMIT_MIB + 64;
 
-/** Attackers are on other machines: they may take what processor time is left, not that of the server. */
+/** Real attackers are on other machines: these get only the CPU time that the server leaves. */
 const ATTACKERS_NICE = 19;
 
 /** The other checks; `mix` is all attacks on a server with the defaults, at once. */
@@ -107,7 +107,7 @@ async function runTrial(trial: Trial): Promise<Result> {
   const quiet = await measureQuiet(good, trial);
   const before = await program.usage();
   const attacked = good.histogram = new Histogram();
-  // Some issuers are asked again by this only.
+  // Only this makes the program ask some issuers again.
   if (trial.kind.endsWith("-issuer")) program.signal("SIGHUP");
   const counts = await attackWith(trial, target);
   const quietAgain = await measureQuiet(good, trial);
@@ -118,7 +118,7 @@ async function runTrial(trial: Trial): Promise<Result> {
   const attacks = Object.values(counts).reduce((sum, { begun }) => sum + begun, 0);
   for (const name of trial.names) assertRan(counts[name]?.begun ?? 0, `attacks of the kind ${name}`);
   assertRan(Math.min(quiet.count, attacked.count), "messages of good clients");
-  // Whatever else the machine does now and then is no part of it.
+  // The better of the two quiet times, so that other work on the machine does not count.
   const quietP99 = Math.min(quiet.quantile(0.99), quietAgain.quantile(0.99) || Infinity);
   const [p99, longest] = [attacked.quantile(0.99), attacked.quantile(1)];
   if (quietP99 > FAST_ENOUGH_MS) {
@@ -141,7 +141,7 @@ async function measureQuiet(good: GoodClients, { seconds }: Trial): Promise<Hist
   return quiet;
 }
 
-/** That new clients and the operator are served after an attack. */
+/** Throws unless new clients and the operator are served after an attack. */
 async function assertServes({ echo }: GoodTargets, admin: number): Promise<void> {
   (await LoadClient.connect(echo)).close();
   const response = await fetch(`http://127.0.0.1:${admin}/healthz`, { signal: AbortSignal.timeout(3000) });
@@ -159,7 +159,7 @@ function trialOf(name: string, { seconds, attackRate, isUpstream }: Options): Tr
       server === "plain" && !(isUpstream && needsTokens)
     ).map(({ name }) => name),
     kind: "plain",
-    // As many attackers as it takes, each of which is within the limits for one address.
+    // Stands for many attackers, each within the limits for one address.
     flags: ["--max-connections-per-ip=unlimited", "--handshake-rate=unlimited", "--ban-after=off"],
     seconds: seconds * 4,
     attackRate,
@@ -167,7 +167,7 @@ function trialOf(name: string, { seconds, attackRate, isUpstream }: Options): Tr
   };
 }
 
-/** Whether it is about the one endpoint that there is in front of another server. */
+/** Whether an attack or check can be run in front of another server, where there is only one endpoint. */
 function isForUpstream(name: string): boolean {
   const attack = ATTACKS.find((one) => one.name === name);
   return name === "mix" || attack !== undefined && attack.needsTokens !== true;

@@ -1,4 +1,4 @@
-// The yardstick of the benchmark: an echo on Deno's native WebSocket server with nothing around it: `bare.ts [CERTIFICATE KEY]`.
+// The yardstick of the benchmark, an echo on Deno's own WebSocket server and nothing else: `bare.ts [CERTIFICATE KEY]`.
 const [cert, key] = Deno.args.map((path) => Deno.readTextFileSync(path));
 const tls = cert === undefined || key === undefined ? {} : { cert, key };
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {}, ...tls }, (request) => {

@@ -1,9 +1,9 @@
 // Reads how much CPU time a process has used.
 
-/** `USER_HZ`: what `/proc` counts in, 100 a second on every Linux that Deno runs on. */
+/** `USER_HZ`, the ticks a second in which `/proc` counts: 100 on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** User and system time of a process, all its threads and not its children, in seconds; undefined where there is no `/proc`. */
+/** User and system time of a process, without its children, in seconds; undefined where there is no `/proc`. */
 export function cpuSeconds(pid: number): number | undefined {
   let stat: string;
   try {

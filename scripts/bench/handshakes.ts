@@ -1,4 +1,4 @@
-// Measures handshakes with a token: connect, upgrade, first message, `Authenticated!`, and what each costs the server.
+// Measures handshakes with a token, from the connection to `Authenticated!`, and what each costs the server.
 import { generateKey } from "../../src/auth/new_key.ts";
 import { loadKeys } from "../../src/auth/key_file.ts";
 import { mintToken } from "../../src/auth/token.ts";
@@ -9,11 +9,11 @@ import { startSecureServer } from "./servers.ts";
 /** The algorithms that are measured. */
 export const HANDSHAKE_ALGORITHMS = ["HS256", "EdDSA"] as const;
 
-/** What was measured for one algorithm. */
+/** The results for one algorithm. */
 export interface HandshakeResult {
   readonly alg: typeof HANDSHAKE_ALGORITHMS[number];
   readonly perSecond: number;
-  /** Server CPU of one handshake, connection and session included; undefined where there is no `/proc`. */
+  /** The server's CPU time for one handshake, with its connection and session; undefined where there is no `/proc`. */
   readonly cpuMicroseconds: number | undefined;
 }
 

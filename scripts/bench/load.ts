@@ -1,7 +1,7 @@
-// The load generator: a process of its own that drives one echo server over raw TCP and prints what it measured.
+// The load generator: a process of its own that drives one echo server over raw TCP and prints its measurements.
 //
-// It does as little as possible for each message: the masked frames are built beforehand, and of the replies only the first
-// one of each connection is looked at; afterwards it counts bytes.
+// It does as little as possible for each message: the masked frames are built beforehand, and only the first reply of
+// each connection is checked; after that it counts bytes.
 import { concat } from "../../tests/support/raw_client.ts";
 import { cpuSeconds } from "./cpu.ts";
 import type { MessageKind, Row } from "./rows.ts";
@@ -12,7 +12,7 @@ export interface LoadOrder {
   /** The process whose CPU time is read. */
   readonly serverPid: number;
   readonly row: Row;
-  /** The certificate to trust, where the server speaks TLS. */
+  /** The certificate to trust, if the server uses TLS. */
   readonly caCert?: string | undefined;
   /** How long to measure. */
   readonly seconds: number;
@@ -31,7 +31,7 @@ export interface LoadResult {
 }
 
 interface Traffic {
-  /** As many request frames, one after the other, as may be in flight. */
+  /** The request frames that may be in flight at once, one after the other. */
   readonly requests: Uint8Array;
   readonly requestSize: number;
   /** One whole reply as it must look. */
@@ -39,10 +39,10 @@ interface Traffic {
 }
 
 const READ_SIZE = 64 * 1024;
-/** Round trips are counted by the microsecond; one that takes longer counts as this much. */
+/** Round trips are counted in microseconds; one that takes longer than this counts as this much. */
 const LONGEST_US = 2_000_000;
 
-/** A Close of 1000, under a mask of zeros. */
+/** A Close frame with the code 1000 and a masking key of zeros. */
 const CLOSE = Uint8Array.of(0x88, 0x82, 0, 0, 0, 0, 3, 232);
 
 /** Counts round trips while it is measuring. */
@@ -56,33 +56,33 @@ class Meter {
     this.#byMicrosecond[Math.min(Math.round(milliseconds * 1000), LONGEST_US)]!++;
   }
 
-  /** The time that the share `q` of the round trips took at most, in microseconds. */
+  /** The time that the share `q` of the round trips did not exceed, in microseconds. */
   quantile(q: number): number {
     let left = Math.ceil(this.messages * q);
     return this.#byMicrosecond.findIndex((count) => (left -= count) <= 0);
   }
 }
 
-/** Drives the server as ordered. Throws when it does not echo or ends a connection. */
+/** Drives the server as ordered. Throws if it does not echo, or ends a connection. */
 async function run(order: LoadOrder): Promise<LoadResult> {
   const traffic = createTraffic(order.row);
   const { connections, idle, kind } = order.row;
   if (kind === "handshake") return await runHandshakes(order, traffic);
   const conns: Deno.Conn[] = [];
-  // One by one: a thousand at once would overrun the queue of any listener.
+  // One by one: a thousand at once would overflow the queue of any listener.
   for (let i = 0; i < idle + connections; i++) conns.push(await connect(order, traffic));
   const meter = new Meter();
   const driven = Promise.all(
     conns.slice(idle).map((conn) => drive(conn, order.row.inFlight, traffic, meter)),
   );
   const measured = measure(order, meter);
-  // Whatever fails first decides.
+  // The first failure ends the run.
   const [result] = await Promise.all([measured, driven]);
   for (const conn of conns) conn.close();
   return result;
 }
 
-/** Makes connections anew for as long as it is measured, each for one message. */
+/** Opens new connections for as long as it measures, each for one message. */
 async function runHandshakes(order: LoadOrder, traffic: Traffic): Promise<LoadResult> {
   const meter = new Meter();
   const driven = Promise.all(Array.from({ length: order.row.connections }, async () => {
@@ -142,7 +142,7 @@ async function drive(conn: Deno.Conn, inFlight: number, traffic: Traffic, meter:
   }
 }
 
-/** Connects, makes the handshake and checks that one message comes back as it should. */
+/** Connects, does the handshake and checks that one message comes back as it should. */
 async function connect(
   { port, caCert }: LoadOrder,
   { requests, requestSize, reply }: Traffic,
@@ -172,7 +172,7 @@ async function connect(
   return conn;
 }
 
-/** Reads byte by byte: what comes after the head is not ours. */
+/** Reads byte by byte, so that nothing after the head is taken. */
 async function readHead(conn: Deno.Conn): Promise<string> {
   const byte = new Uint8Array(1);
   let head = "";
@@ -195,7 +195,7 @@ function createTraffic({ inFlight, sizeBytes, kind }: Row): Traffic {
   return { requests, requestSize: request.length, reply };
 }
 
-/** Korean is three bytes a character; what is left is ASCII. */
+/** Korean takes three bytes a character; the rest is ASCII. */
 function createPayload(kind: MessageKind, sizeBytes: number): Uint8Array {
   const korean = kind === "korean" ? "\uc548".repeat(Math.floor(sizeBytes / 3)) : "";
   const payload = new Uint8Array(sizeBytes);

@@ -1,4 +1,4 @@
-// What Redis costs: handshakes with and without it, and 100,000 sessions in it.
+// What Redis costs: handshakes with and without it, and many sessions in it.
 
 import { parseArgs } from "node:util";
 import { SharedSessions } from "../../src/cluster/shared_sessions.ts";
@@ -16,7 +16,7 @@ const HELP = `Usage: deno run --allow-all scripts/bench/nodes.ts [--rounds N] [-
 Handshakes with a token without Redis and with it, in turn; and what N sessions (100000) take in Redis: memory,
 registering, a beat, listing them all, the longest call, and what one more costs. Needs redis-server.`;
 
-/** How many more sessions are asked for, and how many at once. */
+/** How many more sessions are asked for, and how many of these at once. */
 const ADMISSIONS = 20_000;
 const AT_ONCE = 50;
 

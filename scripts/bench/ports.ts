@@ -5,12 +5,12 @@ import { cpuSeconds } from "./cpu.ts";
 import type { LoadOrder, LoadResult } from "./load.ts";
 import { parseRow } from "./rows.ts";
 
-/** What was measured for a number of processes. */
+/** The results for a number of processes. */
 export interface PortResult {
   readonly processes: number;
   readonly connectionsPerSecond: number;
   readonly messagesPerSecond: number;
-  /** CPU of all processes for one message; `NaN` where there is no `/proc`. */
+  /** The CPU time of all processes for one message; `NaN` where there is no `/proc`. */
   readonly cpuMicroseconds: number;
 }
 
@@ -19,7 +19,7 @@ const ROW = "200x1x32";
 const WARM_UP_SECONDS = 0.3;
 const CONNECTING = 8;
 
-/** Drives 1, 2 and 4 processes in turn, as often as `rounds` says; medians. Nothing where ports can't be shared. */
+/** Drives 1, 2 and 4 processes in turn, `rounds` times; returns medians, or nothing where ports can't be shared. */
 export async function measurePorts(rounds: number, seconds: number): Promise<readonly PortResult[]> {
   const results = new Map(PROCESSES.map((count) => [count, [] as PortResult[]]));
   for (let round = 0; round < rounds; round++) {
@@ -59,7 +59,7 @@ async function measurePort(processes: number, seconds: number): Promise<PortResu
     const cpu = () => children.reduce((sum, { pid }) => sum + (cpuSeconds(pid) ?? NaN), 0);
     const before = cpu();
     const load = await drive(port, children[0]!.pid, seconds);
-    // The CPU of the warm-up is in it, too.
+    // The CPU time includes the warm-up, so the messages must too.
     const driven = load.messages * (load.seconds + WARM_UP_SECONDS) / load.seconds;
     return {
       processes,
@@ -77,7 +77,7 @@ async function measurePort(processes: number, seconds: number): Promise<PortResu
 function startProcess(port: number, folder: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
-      // As the start task and the executable have it.
+      // The same as in the start task and the executable.
       "run",
       "--v8-flags=--max-semi-space-size=8",
       "--allow-all",

@@ -1,4 +1,4 @@
-// client - proxy - `ws` for wsward, nginx and HAProxy (one worker each), and client - `ws`: which of them costs how much.
+// What wsward, nginx and HAProxy (one worker each) cost as a proxy in front of `ws`, against `ws` without a proxy.
 
 import { parseArgs } from "node:util";
 import { assertRan, readWhole, runScript } from "../run_script.ts";
@@ -136,7 +136,7 @@ async function startWsward(folder: string, upstream: number): Promise<Running | 
   ], port);
 }
 
-/** Undefined when the program is not there. */
+/** Undefined if the program is not installed. */
 async function start(
   name: string,
   program: string,

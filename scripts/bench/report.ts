@@ -1,4 +1,4 @@
-// From what was measured to what is printed: medians over the rounds, ratios within a round, a table for people.
+// Turns samples into the report: medians over the rounds, ratios within a round, and a table for people.
 import type { LoadResult } from "./load.ts";
 import { describeRow, type Row } from "./rows.ts";
 import type { ServerName } from "./servers.ts";
@@ -11,19 +11,19 @@ export interface Sample {
   readonly result: LoadResult;
 }
 
-/** What is said about one server in one row; medians over the rounds. */
+/** The results of one server in one row; medians over the rounds. */
 export interface Cell {
   readonly server: ServerName;
   readonly messagesPerSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
-  /** Server CPU time, undefined where it can't be read; so are the shares of a core. */
+  /** The server's CPU time; like the shares of a core, undefined where it can't be read. */
   readonly cpuUsPerMessage: number | undefined;
   readonly serverCores: number | undefined;
   readonly clientCores: number | undefined;
-  /** Messages per second over those of the bare server in the same round. */
+  /** Messages per second, divided by those of the bare server in the same round. */
   readonly ratio: { readonly median: number; readonly min: number; readonly max: number } | undefined;
-  /** Whether the load generator had no time left while the server had. */
+  /** Whether the load generator had no CPU time left while the server had. */
   readonly clientWasBottleneck: boolean;
 }
 
@@ -36,7 +36,7 @@ export interface RowReport {
 const BUSY_CLIENT_CORES = 0.9;
 const BUSY_SERVER_CORES = 0.85;
 
-/** Sums the samples up, row by row and server by server in the order in which they first came. */
+/** Sums up the samples by row and server, in the order in which these first came. */
 export function summarize(samples: readonly Sample[]): RowReport[] {
   return [...Map.groupBy(samples, ({ row }) => row)].map(([row, ofRow]) => {
     const byServer = Map.groupBy(ofRow, ({ server }) => server);

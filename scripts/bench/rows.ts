@@ -1,19 +1,19 @@
-// The rows of the benchmark: how many connections, how many messages in flight on each, how large they are and of what.
+// The rows of the benchmark: the number of connections, the messages in flight on each, and their size and kind.
 
 /**
- * What messages are: text of ASCII, text of Korean (three bytes a character), binary, or text of which each has a connection of
- * its own, from the handshake to the Close.
+ * The kind of messages: ASCII text, Korean text (three bytes a character), binary, or text with a connection for each
+ * message, from the handshake to the Close.
  */
 export const MESSAGE_KINDS = ["text", "korean", "binary", "handshake"] as const;
 
-/** One of them. */
+/** One kind of message. */
 export type MessageKind = typeof MESSAGE_KINDS[number];
 
 /** One kind of load. */
 export interface Row {
   /** `[IDLE+]CONNECTIONSxIN_FLIGHTxSIZE[:KIND]`, as in `50x16x32` or `1000+50x1x32:binary`. */
   readonly name: string;
-  /** Connections that are open besides, and have sent one message. */
+  /** Further open connections, which have sent one message and are idle. */
   readonly idle: number;
   readonly kind: MessageKind;
   readonly connections: number;
@@ -50,7 +50,7 @@ export function describeRow({ idle, connections, inFlight, sizeBytes, kind }: Ro
   return idle === 0 ? rest : `${idle} idle and ${rest}`;
 }
 
-/** The rows that are run unless others are asked for. */
+/** The rows that are run by default. */
 export const DEFAULT_ROWS: readonly Row[] = [
   "1x1x32",
   "50x1x32",

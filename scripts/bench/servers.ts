@@ -1,16 +1,16 @@
-// The echo servers that the benchmark compares: how each is started, and why one can't be.
+// The echo servers that the benchmark compares: how each is started, or why it can't be.
 import denoConfig from "../../deno.json" with { type: "json" };
 
-/** The servers, in the order in which each round drives them; the first is what the others are compared with. */
+/** The servers, in the order in which each round drives them; the others are compared with the first. */
 export const SERVER_NAMES = ["bare", "wsward", "ws", "websockets"] as const;
 
 /** The name of a server. */
 export type ServerName = typeof SERVER_NAMES[number];
 
-/** An echo server that runs as a process of its own. */
+/** A running echo server, in a process of its own. */
 export interface Server {
   readonly name: ServerName;
-  /** What runs, with versions. */
+  /** The software and its versions. */
   readonly version: string;
   readonly pid: number;
   readonly port: number;
@@ -18,15 +18,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** What starting a server may need. */
+/** How to start a server. */
 export interface StartOptions {
   /** An empty folder for what the server writes. */
   readonly folder: string;
-  /** Whether it speaks TLS, with the certificate of the tests. */
+  /** Whether it uses TLS, with the certificate of the tests. */
   readonly tls?: boolean;
   /** More flags for wsward. */
   readonly wswardFlags: readonly string[];
-  /** Ends the start. */
+  /** Aborts the start. */
   readonly signal: AbortSignal;
 }
 
@@ -62,7 +62,7 @@ const COMMANDS: Readonly<
   websockets: websocketsCommand,
 };
 
-/** Starts a server and waits for its ready line. Throws an `Error` that says why it can't be had. */
+/** Starts a server and waits for its ready line. Throws an `Error` that says why it can't be started. */
 export async function startServer(name: ServerName, options: StartOptions): Promise<Server> {
   return await start(name, await COMMANDS[name](options), options);
 }
@@ -93,7 +93,7 @@ async function start(
     }
     await child.status;
   };
-  // Both pipes are read to the end, or a talkative server would stop at a full one.
+  // Both pipes are read to the end, or a full one would stop a server that writes much.
   const ready = Promise.withResolvers<number>();
   const errors = collect(child.stderr, () => {});
   const output = collect(child.stdout, (text) => {
@@ -132,7 +132,7 @@ async function wswardCommand(
     program: Deno.execPath(),
     args: [
       "run",
-      // As the start task and the executable have it.
+      // The same as in the start task and the executable.
       "--v8-flags=--max-semi-space-size=8",
       "--no-prompt",
       `--allow-net=${["127.0.0.1", ...sockets].join()}`,
@@ -162,11 +162,11 @@ async function wswardCommand(
 /** npm `ws` comes from Deno's own cache, where the tests need it too. */
 async function wsCommand({ tls }: StartOptions): Promise<ServerCommand> {
   const node = await tryToRun("node", ["--version"]);
-  // A task of Deno's may find Deno itself under this name.
+  // In a Deno task, this name may stand for Deno itself.
   if (node === undefined || !node.startsWith("v")) throw new Error("there is no Node");
   const specifier = denoConfig.imports.ws;
   const version = specifier.slice(specifier.lastIndexOf("@") + 1);
-  // Does nothing when it is there already.
+  // Does nothing if the package is there already.
   await tryToRun(Deno.execPath(), ["cache", "--no-config", specifier]);
   const info: { npmCache?: string } = JSON.parse(await tryToRun(Deno.execPath(), ["info", "--json"]) ?? "{}");
   const folder = await findPackage(info.npmCache, `ws/${version}`);
@@ -209,7 +209,7 @@ function tlsFiles(tls = false): string[] {
   return tls ? [CERTIFICATE, KEY] : [];
 }
 
-/** What a program prints, undefined if it can't be run or fails. */
+/** The output of a program; undefined if it can't be run, or fails. */
 async function tryToRun(program: string, args: readonly string[]): Promise<string | undefined> {
   try {
     const { success, stdout } = await new Deno.Command(program, { args: [...args], stderr: "null" }).output();
@@ -220,7 +220,7 @@ async function tryToRun(program: string, args: readonly string[]): Promise<strin
 }
 
 interface Collected {
-  /** The last of what came. */
+  /** The last part of the output. */
   text(): string;
   readonly ended: Promise<void>;
 }

@@ -1,16 +1,16 @@
-// Bundles the program into a folder of files, of which a start loads no more than it needs.
+// Bundles the program into a folder of files, so that a start loads no more than it needs.
 
 import { type Plugin, rollup } from "rollup";
 
-/** What is bundled, and where to. */
+/** How to bundle the program. */
 export interface BundleOptions {
   /** The folder to write to; `main.js` is the program. */
   readonly outDir: string;
-  /** A file in place of the imports of deno.json. */
+  /** A file that replaces the imports of deno.json. */
   readonly importMap?: string;
   /**
-   * Whether files that are loaded late are named in a way that the runtime can't foresee; true if left out. It reads all
-   * those that it foresees at every start. What is to be embedded by `deno compile` has to be foreseen, and costs nothing.
+   * Whether to hide the names of files that are loaded late from Deno, which reads all whose names it sees at every
+   * start; true if left out. False for `deno compile`, which embeds only files that it sees; there they cost nothing.
    */
   readonly hideLate?: boolean;
 }
@@ -20,24 +20,24 @@ type Files = ReadonlyMap<string, string>;
 
 const ROOT = new URL("../../", import.meta.url);
 
-// How `deno bundle` lets a CommonJS package ask for a module of Node's. It would load all of Node's at every start.
+// How `deno bundle` lets a CommonJS package require a Node module. It would load all Node modules at every start.
 const REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/g;
 
 // The files that are loaded before the server is ready, besides what they import.
 const PROGRAM = "main.js";
 const SERVER = /^program-\w+\.js$/;
-/** The name, without `.js`, of the file into which all of them but the program are joined. */
+/** The name, without `.js`, of the file that these and what they import are joined into, all but the program. */
 const START = "start";
 
-/** Throws an `Error` if it can't be bundled, or a start would load a module of Node's. */
+/** Bundles the program. Throws an `Error` if that fails, or if a start would load a Node module. */
 export async function bundle({ outDir, importMap, hideLate = true }: BundleOptions): Promise<void> {
   const files = await joinEarly(await split(importMap), hideLate);
   await Deno.mkdir(outDir, { recursive: true });
   for (const [name, text] of files) await Deno.writeTextFile(`${outDir}/${name}`, text);
 }
 
-/** A file for each part of the program that is loaded late, and one for whatever some of them have in common. */
+/** One file for each part that is loaded late, and one for each set of modules that several of them share. */
 async function split(importMap: string | undefined): Promise<Files> {
   const map = importMap === undefined ? [] : [`--import-map=${importMap}`];
   const folder = await Deno.makeTempDir();
@@ -57,8 +57,8 @@ async function split(importMap: string | undefined): Promise<Files> {
 }
 
 /**
- * Joins all that is loaded before the server is ready into `start.js`, because each file costs a start time; `main.js` is
- * the program. Throws an `Error` if a module of Node's is loaded so early, or `files` are no bundle of the program.
+ * Joins all that is loaded before the server is ready into `start.js`, because each file costs time; `main.js` stays
+ * the program. Throws an `Error` if a Node module is loaded so early, or if `files` are not a bundle of the program.
  */
 export async function joinEarly(files: Files, hideLate: boolean): Promise<Files> {
   const inMemory: Plugin = {
@@ -82,7 +82,7 @@ export async function joinEarly(files: Files, hideLate: boolean): Promise<Files>
     manualChunks: (name, { getModuleIds, getModuleInfo }) => {
       const early = new Set(Array.from(getModuleIds()).filter((id) => id === PROGRAM || SERVER.test(id)));
       if (early.size < 2) throw new Error("Cannot tell what a start loads: the bundle has no program-*.js");
-      // A set is walked to its end, also to what is added on the way.
+      // The loop also visits what is added to the set on the way.
       for (const id of early) {
         for (const imported of getModuleInfo(id)?.importedIds ?? []) {
           if (imported.startsWith("node:")) {
@@ -91,7 +91,7 @@ export async function joinEarly(files: Files, hideLate: boolean): Promise<Files>
           early.add(imported);
         }
       }
-      // main.js waits for the end of the program, so that nothing which is loaded late may wait for it.
+      // main.js awaits the end of the program, so nothing that is loaded late may import it: it would wait for ever.
       return early.has(name) && name !== PROGRAM ? START : undefined;
     },
   });
@@ -100,7 +100,7 @@ export async function joinEarly(files: Files, hideLate: boolean): Promise<Files>
   );
 }
 
-/** Lets a file ask for a module of Node's when it needs it, and for no other. */
+/** Makes a file load each Node module only when it needs it. */
 function askOneByOne(text: string): string {
   return text.replace(
     REQUIRE,

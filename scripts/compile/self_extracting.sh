@@ -1,9 +1,9 @@
 #!/bin/sh
-# wsward @VERSION@ for @TARGET@: this script, and behind its last line a tar of the program and its runtime, through gzip.
+# wsward @VERSION@ for @TARGET@: this script, and behind its last line a gzipped tar of the program and its runtime.
 id=@ID@
 # That is the SHA-256 of this line and all that follow in the script, and the name of the folder that it unpacks into.
 
-# If it ends in another way than it means to, its end is missing.
+# A script that ends where it does not mean to has lost its end.
 damaged="start \"$0\": it is damaged, get it again"
 trap 'printf "Cannot %s\n" "$damaged" >&2; exit 1' 0
 
@@ -31,8 +31,8 @@ own() {
     fail "use \"$1\": it must be a folder that belongs to you, and no link to one; $way_out"
 }
 
-# Prints what the system knows, a line each: how many folders there are above $1, then of $1 and of these, and then of the
-# folder $2 in $1, its state and its files, and of env. Nobody can set a ctime, so whatever is done to a file shows.
+# Prints what the system knows, one line each: the number of folders above $1; $1 and these; and then the folder $2 in
+# $1, its state and its files, and env. Nobody can set a ctime, so whatever is done to a file shows.
 look() {
   cd -P "$1" 2>/dev/null || return
   folder=$PWD
@@ -56,8 +56,8 @@ look() {
   exec @STAT@ . / "$@"
 }
 
-# Fails if somebody else could have changed what look printed, or put another in its place: the folders above are looked
-# at as ssh does, what is below must be closed. Leaves what it says about the files in $facts.
+# Fails if somebody else could have changed or replaced what look printed: the folders above are checked as ssh does,
+# and what is below must be closed to others. Leaves the lines about the files in $facts.
 judge() {
   IFS=$newline
   set -- $1
@@ -103,8 +103,8 @@ digest() {
   if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }
 
-# Whether each file in $1, a folder in the cache, has its digest; if so, they need not be read again until something was
-# done to one. That and how the runtime is started, which takes a program to find out, is noted as plain data.
+# Whether each file in $1, a folder in the cache, has its digest. If so, they need not be read again until one of them
+# is changed. This is noted as plain data, as is how to start the runtime, which takes a program to find out.
 verified() {
   for name in $files; do
     [ -f "$cache/$1/$name" ] && [ -O "$cache/$1/$name" ] && [ ! -L "$cache/$1/$name" ] || return 1
@@ -116,7 +116,7 @@ verified() {
   blocks=no
   # At SIGUSR1 the runtime would open a debugger in which any local user can run code.
   /usr/bin/env --block-signal=USR1 true 2>/dev/null && blocks=yes
-  # Where it can't be written, they are read again each time. It appears whole, or not at all.
+  # Where the note can't be written, the files are read at each start. It appears whole, or not at all.
   {
     printf '%s\n%s' "$blocks" "$facts" >"$cache/$1/state/seen.$$" &&
       mv -f "$cache/$1/state/seen.$$" "$cache/$1/state/seen"
@@ -130,7 +130,7 @@ usable() {
   own "$cache"
   own "$here"
   judge "$(look "$cache" "$id" 2>/dev/null)" || return 1
-  # Read by the shell itself, because each program that a start runs costs it a millisecond.
+  # The shell itself reads it, because each program that a start runs costs a millisecond.
   blocks=
   known=
   if [ -f "$here/state/seen" ] && [ ! -L "$here/state/seen" ]; then
@@ -149,7 +149,7 @@ unpack() {
   mask=$(umask)
   umask 077
   no_room="unpack into \"$cache\": it must be a folder that can be written, with room for @ROOM@; $way_out"
-  # Nothing is made below the folder of somebody who could replace it.
+  # Nothing is made below a folder whose owner could replace it.
   up=$cache
   until [ -d "$up" ]; do up=${up%/*} && [ -n "$up" ] || up=/; done
   if [ "$up" != "$cache" ]; then
@@ -164,7 +164,7 @@ unpack() {
   judge "$(look "$cache" "")" || fail "$no_room"
   [ "$(head -n "$lines" "$0" | tail -n +4 | digest)" = "$id  -" ] || fail "$damaged"
 
-  # What was left behind by those that were killed; younger ones may be at work.
+  # Removes what killed starts left behind; younger folders may be in use.
   find "$cache/." ! -name . -prune -name 'unpacking.*' -mmin +10 -exec rm -rf {} + 2>/dev/null
   temporary=$(mktemp -d "$cache/unpacking.XXXXXX" 2>/dev/null) || fail "$no_room"
   trap 'fail "" 129' 1
@@ -211,7 +211,7 @@ here=$cache/$id
 usable || unpack
 executable "$here"
 
-# The runtime's own variables must not change what runs; whose certificates to trust is for the caller to say.
+# The runtime's own variables must not change what runs; only the choice of trusted certificates is the caller's.
 variables=
 IFS=$newline
 for line in $(export -p); do
@@ -220,12 +220,12 @@ for line in $(export -p); do
   case $name in
     *[!A-Z0-9_]* | DENO_TLS_CA_STORE) ;;
     DENO_* | NODE_* | OTEL_* | WSWARD_CACHE_DIR) unset "$name" ;;
-    # For the program to find misspelt ones, because it may not list variables.
+    # Lets the program find misspelt variables, because it has no permission to list them.
     WSWARD_*) variables="$variables $name" ;;
   esac
 done
 unset IFS
-# The runtime keeps what it has compiled there; that can't be checked, because it grows.
+# The runtime keeps compiled code there, which can't be checked, because it grows.
 export DENO_DIR="$here/state" DENO_NO_UPDATE_CHECK=1 WSWARD_VARIABLES="$variables"
 WSWARD_OPEN_FILES=$(ulimit -Hn 2>/dev/null)
 export WSWARD_OPEN_FILES

@@ -1,14 +1,14 @@
-// The executable that unpacks itself: a shell script with a tar of the program and of the runtime behind its last line.
+// The executable that unpacks itself: a shell script, and behind its last line a tar of the program and its runtime.
 
 import template from "./self_extracting.sh" with { type: "text" };
 
 /** What a self-extracting executable is made from. */
 export interface SelfExtractingOptions {
-  /** A folder with the program, `main.js` being its first module; the runtime is added to it as `wsward`. */
+  /** A folder with the program, which begins with `main.js`; the runtime is added to the folder as `wsward`. */
   readonly folder: string;
   /** The runtime, an executable file. */
   readonly runtime: string;
-  /** The arguments of the runtime that stand before `main.js`. */
+  /** The arguments of the runtime before `main.js`. */
   readonly flags: readonly string[];
   readonly version: string;
   /** What the runtime was built for, as Deno names it. */
@@ -20,8 +20,7 @@ export interface SelfExtractingOptions {
 // The third line has the digest of those after it.
 const LINES_BEFORE_DIGEST = 3;
 
-// In the words of the system's stat: the mode, the owner, the group, the size, the inode and the time of the last change,
-// to its nanoseconds.
+// Makes the system's `stat` print mode, owner, group, size, inode and ctime, to the nanosecond.
 const STAT = Deno.build.os === "darwin" ? "stat -f '%Mp%Lp %u %g %z %i %Fc'" : "stat -c '%a %u %g %s %i %z'";
 
 /** Writes the executable. */
@@ -32,7 +31,7 @@ export async function writeSelfExtracting(options: SelfExtractingOptions): Promi
   let sizeBytes = 0;
   const digests: string[] = [];
   for (const name of names) {
-    // The script passes them on without quotes.
+    // The script uses the names without quotes.
     if (!/^[\w.-]+$/.test(name)) throw new Error(`Cannot pack "${name}": it is no plain name`);
     await Deno.chmod(`${folder}/${name}`, name === "wsward" ? 0o500 : 0o400);
     const content = await Deno.readFile(`${folder}/${name}`);
@@ -42,7 +41,7 @@ export async function writeSelfExtracting(options: SelfExtractingOptions): Promi
   await Deno.writeTextFile(output, await formatScript(options, names, digests, sizeBytes));
   const tar = new Deno.Command("tar", {
     args: ["-cf", "-", "-C", folder, ...names],
-    // Without it, macOS packs files of its own besides.
+    // Without this, macOS adds files of its own to the tar.
     env: { COPYFILE_DISABLE: "1" },
     stdout: "piped",
   }).spawn();

@@ -1,4 +1,4 @@
-// Streams of frames, most of them right and some broken in every way that a frame can be.
+// Streams of frames: most are valid, and some are broken in every way that a frame can be.
 
 import { closePayload, concat, frame, type FrameInit, OPCODE } from "../../tests/support/raw_client.ts";
 import type { ModelLimits } from "./frame_model.ts";
@@ -61,7 +61,7 @@ const CLOSE_CODES = [
 ];
 const encoder = new TextEncoder();
 
-/** A stream of up to about `mostFrames` frames; half of all streams are right from the first to the last frame. */
+/** A stream of up to about `mostFrames` frames; half of all streams are valid from the first to the last frame. */
 export function makeStream(
   random: Random,
   mostFrames: number,
@@ -77,7 +77,7 @@ export function makeStream(
   }
   if (!isClean) breakSomething(random, frames);
   if (isClean || random.chance(0.3)) frames.push(makeClose(random, isClean));
-  // What is wrong for a client is right for a server.
+  // A server's frames are unmasked, which is wrong for a client's (RFC 6455 §5.1).
   const encoded = frames.map((init) => frame(isFromClient ? init : { ...init, mask: init.mask === false }));
   if (!isClean && encoded.length > 0 && random.chance(0.1)) {
     const broken = random.pick(encoded);
@@ -152,7 +152,7 @@ function makeClose(random: Random, isClean: boolean): FrameInit {
   return { opcode: OPCODE.close, payload, mask };
 }
 
-/** Breaks at most one thing, so that what comes before it is not in vain. */
+/** Breaks at most one thing, so that what comes before it is tested too. */
 function breakSomething(random: Random, frames: FrameInit[]): void {
   const at = random.below(frames.length);
   const chosen = frames[at]!;
@@ -173,7 +173,7 @@ function breakSomething(random: Random, frames: FrameInit[]): void {
   const kind = random.below(broken.length + 3);
   if (kind < broken.length) {
     const change = broken[kind]!;
-    // A length that does not fit its form would only be cut.
+    // A length that does not fit its form would only be truncated.
     if (change.lengthForm === 16 && size > 65_535) return;
     frames[at] = { ...chosen, ...change };
   } else if (kind === broken.length) {

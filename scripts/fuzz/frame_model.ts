@@ -1,6 +1,6 @@
-// RFC 6455 §5 as a model that is slow and plain to see: what a whole stream of a client must lead to.
+// RFC 6455 §5 as a model that is slow and easy to check: what a whole stream of frames must lead to.
 //
-// It shares no code with the program: it is what the program is judged by.
+// It shares no code with the program, because the program is judged by it.
 
 /** One message, or the payload of one Ping. */
 export interface ModelMessage {
@@ -8,23 +8,23 @@ export interface ModelMessage {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** What a stream leads to. Without `violation` and `close` it is only not finished. */
+/** What a stream leads to. Without `violation` and `close` it is valid but not finished. */
 export interface Verdict {
   /** Whole messages, in order, before the end. */
   readonly messages: readonly ModelMessage[];
   readonly pings: readonly ModelMessage[];
-  /** Pings and Pongs. */
+  /** The number of Pings and Pongs. */
   readonly controls: number;
   /** The code that the server must close with. */
   readonly violation?: number;
-  /** The code of the client's own Close, 1005 if there was none. */
+  /** The code of the stream's own Close, 1005 if it has none. */
   readonly close?: number;
   /** Whether the stream stops inside a frame. */
   readonly isInsideFrame: boolean;
   readonly isInsideMessage: boolean;
 }
 
-/** What the model is held to. */
+/** The limits that the model applies. */
 export interface ModelLimits {
   readonly maxMessageSize: number;
   readonly maxFragments: number;

@@ -1,4 +1,4 @@
-// Shapes of input that cost more than they should where a parser looks at the same bytes again and again.
+// Shapes of input that cost too much if a parser looks at the same bytes again and again.
 
 import { Buffer } from "node:buffer";
 import { importKey } from "../../src/auth/jwk.ts";
@@ -23,9 +23,9 @@ import { concat, frame, OPCODE } from "../../tests/support/raw_client.ts";
 /** How long the work on one input may hold the event loop, in milliseconds. */
 export const MOST_MS = 20;
 
-/** Sizes are compared that are so many times apart. */
+/** How many times larger the larger of two compared inputs is. */
 const TIMES = 8;
-/** How many times as much work an input of `TIMES` times the size may be; what is quadratic is 64 times as much. */
+/** How many times as much work the larger input may be; quadratic work would be 64 times as much. */
 const MOST_TIMES = 24;
 
 const HEAD_SIZE = 16 * 1024;
@@ -200,7 +200,7 @@ export const SHAPES: readonly Shape[] = [
   ),
 ];
 
-/** Measures a shape. Returns the time at its largest size in milliseconds; throws if that is too long, or grows too fast. */
+/** Measures a shape. Returns the milliseconds at its largest size; throws if it takes too long or grows too fast. */
 export async function checkGrowth({ name, mostSize, make }: Shape, measuring?: Measuring): Promise<number> {
   const smaller = make(Math.floor(mostSize / TIMES));
   const limits = { mostTimes: MOST_TIMES, mostMs: MOST_MS };
@@ -228,7 +228,7 @@ function heads(lines: Readonly<Record<string, (size: number) => string>>): Shape
     name: `head: ${name}`,
     mostSize: HEAD_SIZE,
     make(size) {
-      // Beside what the line is about all is well, so that every rule looks at it.
+      // All other lines are valid, so that every rule looks at this one.
       const others = [
         "Host: localhost",
         "Upgrade: websocket",

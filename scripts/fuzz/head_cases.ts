@@ -1,4 +1,4 @@
-// Request heads and PROXY preambles, right and broken, and an independent judgement of each.
+// Request heads and PROXY preambles, valid and broken, and an independent verdict on each.
 
 import { concat } from "../../tests/support/raw_client.ts";
 import type { Random } from "./random.ts";
@@ -7,7 +7,7 @@ import type { Random } from "./random.ts";
 export interface HeadCase {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly statuses: ReadonlySet<number>;
-  /** Whether the empty line is there; otherwise only a refusal ahead of time can be expected. */
+  /** Whether the empty line is there; without it only an early refusal can be expected. */
   readonly isWhole: boolean;
 }
 
@@ -46,7 +46,7 @@ const EXTRA_LINES = [
   `X-Blanks: a${" ".repeat(3000)}b`,
   `Connection: ${",".repeat(3000)}`,
   `X-Quotes: ${'"'.repeat(3000)}`,
-  // Names that are digits alone and 32768 apart collide in a table of the runtime.
+  // Names of digits only that are 32768 apart collide in a hash table of V8.
   Array.from({ length: 300 }, (_, i) => `${7000 + i * 32_768}:`).join("\r\n"),
   " : nothing",
   "no colon",
@@ -56,7 +56,7 @@ const EXTRA_LINES = [
   "X-Return: a\rb",
 ];
 
-/** One head, most of them right or with one or two faults. */
+/** One head; most are valid or have one or two faults. */
 export function makeHead(random: Random): HeadCase {
   let method = "GET";
   let target = "/";
@@ -132,7 +132,7 @@ export function makeHead(random: Random): HeadCase {
   return judgeHead(bytes);
 }
 
-/** Which rules a head breaks, whatever the order in which they are looked at. */
+/** The statuses of all rules that a head breaks, in whatever order they are checked. */
 function judgeHead(bytes: Uint8Array<ArrayBuffer>): HeadCase {
   const all = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   const start = /^(?:\r\n)*/.exec(all)![0].length;
@@ -213,7 +213,7 @@ export interface PreambleCase {
 
 const V2_SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
 
-/** One PROXY preamble with a few bytes behind it; what it must lead to is known from how it was made. */
+/** One PROXY preamble with a few bytes behind it; the expected result follows from how it was made. */
 export function makePreamble(random: Random): PreambleCase {
   const rest = random.bytes(random.below(20));
   return random.chance(0.5) ? makeV1(random, rest) : makeV2(random, rest);
@@ -252,7 +252,7 @@ function makeV1(random: Random, rest: Uint8Array): PreambleCase {
 
 function makeV2(random: Random, rest: Uint8Array): PreambleCase {
   const isV6 = random.chance(0.5);
-  // All groups from 1000 up, so that there is one way to write them.
+  // All groups are at least 0x1000, so that the address has only one spelling.
   const groups = Array.from({ length: 8 }, () => 0x1000 + random.below(0xf000));
   const v4 = [...random.bytes(4)];
   const source = isV6 ? groups.flatMap((group) => [group >> 8, group & 255]) : v4;

@@ -1,4 +1,4 @@
-// JSON, and what is nearly JSON, for the reader of strangers' texts: compared with the runtime's own parser.
+// JSON and near-JSON for the bounded reader, which is compared with JSON.parse.
 
 import assert from "node:assert/strict";
 import { isJsonObject, isRawNumber, type JsonValue, parseBoundedJson } from "../../src/core/bounded_json.ts";
@@ -25,10 +25,10 @@ const PIECES = [
   '"',
   "x",
 ];
-/** All of these have one place in the runtime's table of strings. */
+/** Strings of digits that are so far apart collide in V8's table of strings. */
 const COLLISION = 32_768;
 
-/** Reads one text, which is often right. Throws at a difference. */
+/** Reads one text, which is often valid. Returns 1; throws at a difference. */
 export function fuzzJson(random: Random): number {
   let text = makeValue(random, 0);
   if (random.chance(0.5)) text = spoil(random, text);
@@ -40,7 +40,7 @@ export function fuzzJson(random: Random): number {
   }
   const json = parseBoundedJson(text, LIMITS);
   if (json.ok) assert.deepEqual(plain(json.value), expected);
-  // The runtime takes the last of two.
+  // JSON.parse accepts a repeated name and takes the last, so other faults are not compared.
   else if (json.fault === "not JSON") assert.equal(expected, undefined, "JSON was refused");
   return 1;
 }
@@ -66,7 +66,7 @@ function makeValue(random: Random, depth: number): string {
   }
 }
 
-/** Puts something in, takes something out, or repeats something. */
+/** Inserts something, removes something, or repeats something. */
 function spoil(random: Random, text: string): string {
   const [at, end] = [random.below(text.length + 1), random.below(text.length + 1)];
   return text.slice(0, at) + (random.chance(0.7) ? random.pick(PIECES) : "") +
@@ -77,7 +77,7 @@ function plain(value: JsonValue): unknown {
   if (isJsonObject(value)) {
     const text = [...value].map(([name, inner]) => `${JSON.stringify(name)}:${JSON.stringify(plain(inner))}`);
     const made = JSON.parse(`{${text}}`);
-    // JSON has no infinity and no minus zero.
+    // Values are set once more, because JSON.stringify loses infinity and minus zero.
     for (const [name, inner] of value) {
       if (Object.hasOwn(made, name)) Object.defineProperty(made, name, { value: plain(inner) });
     }

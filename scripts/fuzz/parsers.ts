@@ -1,4 +1,4 @@
-// Fuzzes the parsers themselves: every case cut in many ways, each result compared with the model.
+// Fuzzes the parsers themselves: every case is cut in many ways, and each result compared with the model.
 
 import assert from "node:assert/strict";
 import { parseProxyHeader } from "../../src/firewall/admission/proxy_protocol.ts";
@@ -44,7 +44,7 @@ function fuzzStream(random: Random): number {
   const verdict = judge(bytes, limits);
   compare(verdict, [bytes], limits, random);
   compare(verdict, random.cut(bytes), limits, random);
-  // The most thorough part is also the slowest: some cases are enough of it.
+  // The most thorough part is also the slowest: a tenth of the cases is enough.
   if (bytes.length <= EVERY_BYTE_SIZE && random.chance(0.1)) {
     compare(verdict, Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)), limits, random);
     for (let at = 1; at < bytes.length; at++) {
@@ -54,7 +54,7 @@ function fuzzStream(random: Random): number {
   return frames;
 }
 
-/** Feeds the pieces and compares what is passed on, and how it ends, with the verdict. */
+/** Feeds the pieces, and compares what is passed on and how it ends with the verdict. */
 function compare(
   verdict: Verdict,
   pieces: readonly Uint8Array<ArrayBuffer>[],
@@ -67,7 +67,7 @@ function compare(
   const forwarded: Uint8Array[] = [];
   let carried: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   const allowance = random.chance(0.2) ? 1 + random.below(3) : Infinity;
-  // An odd start: buffers need not begin with a word.
+  // An odd start, because buffers need not be aligned to words.
   const start = HEADROOM + random.below(5);
   for (const piece of pieces) {
     let fresh = piece;
@@ -92,7 +92,7 @@ function compare(
   assert.equal(check.close?.code, verdict.close, "the code of the Close");
   const passed = judgeForwarded(forwarded);
   assert.equal(passed.violation, undefined, "what goes on must be right");
-  // A Close may go on as it is, or the firewall tells the endpoint in its own words.
+  // A Close may be passed on as it is, or the firewall sends the endpoint one of its own.
   assert.ok(passed.close === undefined || passed.close === verdict.close);
   assertSame(passed.messages, verdict.messages);
   assertSame(passed.pings, verdict.pings);
@@ -151,7 +151,7 @@ function judgeForwarded(forwarded: readonly Uint8Array[]): Verdict {
   return judge(concat(...forwarded), NO_LIMITS);
 }
 
-/** That two lists of messages are the same; faster than comparing them as objects. */
+/** Throws unless two lists of messages are the same; faster than comparing them as objects. */
 export function assertSame(actual: readonly ModelMessage[], expected: readonly ModelMessage[]): void {
   assert.equal(actual.length, expected.length, "the number of messages");
   for (let i = 0; i < actual.length; i++) {
@@ -183,7 +183,7 @@ function fuzzHead(random: Random): number {
   if (refusal !== undefined) {
     assert.ok(statuses.has(refusal.status), `${refusal.status} for a head with ${[...statuses]}`);
   } else {
-    // Host, path and Origin are the business of later rules.
+    // Host, path and Origin are checked by later rules.
     const left = [...statuses].filter((status) => ![403, 404, 421].includes(status));
     if (!statuses.has(421)) assert.deepEqual(left, []);
   }

@@ -1,4 +1,4 @@
-// Fuzzes the running program: what comes back on the wire is compared with the model.
+// Fuzzes the running program, and compares what comes back on the wire with the model.
 
 import assert from "node:assert/strict";
 import { frame, OPCODE } from "../../tests/support/raw_client.ts";
@@ -9,10 +9,10 @@ import { makeHead } from "./head_cases.ts";
 import { assertSame } from "./parsers.ts";
 import { Random } from "./random.ts";
 
-/** What the program must be started with: small, so that the limits are met often. */
+/** The limits that the program must be started with: small, so that they are reached often. */
 export const LIMITS: ModelLimits = { maxMessageSize: 70_000, maxFragments: 16 };
 
-/** The flags that make the program fit for this. */
+/** The flags that the program must be started with. */
 export const PROGRAM_FLAGS: readonly string[] = [
   "--no-secure",
   "--echo-prefix=",
@@ -65,7 +65,7 @@ async function fuzzStream(conn: Deno.TcpConn, random: Random): Promise<number> {
   let close: number | undefined;
   let sendError: unknown;
   const sending = send(conn, random.cut(bytes)).then(async () => {
-    // Without an end of its own the stream just stops; the server then says that a Close is missing.
+    // A stream without an end of its own just stops; the server then reports a missing Close.
     if (verdict.violation === undefined && verdict.close === undefined) await conn.closeWrite();
   }).catch((error) => sendError = error);
   const chunk = new Uint8Array(65_536);
@@ -93,7 +93,7 @@ async function fuzzStream(conn: Deno.TcpConn, random: Random): Promise<number> {
     assertSame(messages, verdict.messages);
     assertSame(pongs, verdict.pings);
   } else {
-    // The connection ends at once where a rule is broken: what came before may not all be answered.
+    // A broken rule ends the connection at once: not all that came before need be answered.
     assert.ok(messages.length <= verdict.messages.length && pongs.length <= verdict.pings.length);
     assertSame(messages, verdict.messages.slice(0, messages.length));
     assertSame(pongs, verdict.pings.slice(0, pongs.length));

@@ -1,16 +1,16 @@
-// Random choices that can be made again: the same seed gives the same choices on every machine.
+// Random choices that can be repeated: the same seed gives the same choices on every machine.
 
 /** A stream of choices (mulberry32). */
 export class Random {
   #state: number;
 
-  /** Two numbers, of which each change gives an unrelated stream: the seed of a run and the number of a case. */
+  /** The seed of a run and the number of a case: a change to either gives an unrelated stream. */
   constructor(seed: number, stream: number) {
     this.#state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(stream + 0x7f4a7c15, 0xc2b2ae35);
     for (let i = 0; i < 4; i++) this.next();
   }
 
-  /** 32 bits. */
+  /** An integer of 32 bits. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -18,12 +18,12 @@ export class Random {
     return (bits ^ (bits >>> 14)) >>> 0;
   }
 
-  /** 0 to `end`, `end` excluded. */
+  /** An integer from 0 to `end`, excluding `end`. */
   below(end: number): number {
     return Math.floor(this.next() / 2 ** 32 * end);
   }
 
-  /** True in `share` of all cases, a number from 0 to 1. */
+  /** True with the probability `share`, from 0 to 1. */
   chance(share: number): boolean {
     return this.next() / 2 ** 32 < share;
   }
@@ -44,7 +44,7 @@ export class Random {
     if (kind === 0) return [bytes];
     const longest = kind === 1 && bytes.length < 2000 ? 1 : kind === 2 ? 20 : Math.max(1, bytes.length);
     const pieces: Uint8Array<ArrayBuffer>[] = [];
-    // So that many pieces stay cheap, all are small only in small inputs.
+    // Only small inputs are cut into small pieces alone, because many pieces cost much.
     const least = Math.ceil(bytes.length / 200);
     for (let at = 0; at < bytes.length;) {
       const size = Math.max(least, 1 + this.below(longest));

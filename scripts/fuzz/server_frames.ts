@@ -1,4 +1,4 @@
-// Fuzzes what reads the frames of somebody else's server: every case cut in many ways, each result compared with the model.
+// Fuzzes the reader of another server's frames: every case is cut in many ways, each result compared with the model.
 
 import assert from "node:assert/strict";
 import { EndpointFrames } from "../../src/firewall/ways/endpoint_frames.ts";

@@ -1,20 +1,20 @@
-// A fault to plant: one line of the source that is made wrong, and the tests that have to notice.
+// A fault to plant: one line of the source that is made wrong, and the tests that must notice it.
 
-/** A fault of one file. */
+/** A fault in one file. */
 export interface Mutant {
   /** The file, from the root of the tree. */
   readonly file: string;
-  /** What the fault takes away, in a few words. */
+  /** What the fault breaks, in a few words. */
   readonly what: string;
-  /** Text that is in the file exactly once: the line that is changed, with as much of its surroundings as that takes. */
+  /** Text that is in the file exactly once: the line to change, with as much around it as that takes. */
   readonly text: string;
-  /** What stands there in its place. */
+  /** The text that replaces it. */
   readonly instead: string;
-  /** The test files that are meant to notice, from the root of the tree. */
+  /** The test files that must notice it, from the root of the tree. */
   readonly tests: readonly string[];
 }
 
-/** Faults that share a file and the tests that notice them: what, text and what stands in its place. */
+/** Faults in one file that the same tests must notice. */
 export function faultsOf(
   file: string,
   tests: readonly string[],
@@ -23,7 +23,7 @@ export function faultsOf(
   return faults.map(([what, text, instead]) => ({ file, tests, what, text, instead }));
 }
 
-/** The source with the fault. Throws an `Error` if its text is not there exactly once. */
+/** The source with the fault. Throws an `Error` if the text is not there exactly once, or nothing would change. */
 export function plant({ file, what, text, instead }: Mutant, source: string): string {
   const [before, after, ...more] = source.split(text);
   if (text === "" || after === undefined || more.length > 0) {
@@ -34,7 +34,7 @@ export function plant({ file, what, text, instead }: Mutant, source: string): st
   return before + instead + after;
 }
 
-/** Why mutants can't be planted in the tree below `root`, a line each. */
+/** Why mutants can't be planted in the tree below `root`, one line for each that can't. */
 export async function findFaults(mutants: readonly Mutant[], root: string): Promise<string[]> {
   const faults: string[] = [];
   for (const mutant of mutants) {

@@ -1,22 +1,22 @@
-// A process that attacks a server in some of the ways of `attacks.ts`, and prints how often it did what.
+// A process that attacks a server in some of the ways of `attacks.ts`, and prints how often it did each.
 //
 //   deno run --allow-net=127.0.0.1 scripts/soak/attackers.ts ORDER, as JSON
 
 import { type Attack, ATTACKS, type Targets } from "./attacks.ts";
 
-/** What a process of attackers is told. */
+/** The order for a process of attackers. */
 export interface AttackOrder {
   readonly names: readonly string[];
   readonly targets: Targets;
   readonly seconds: number;
-  /** Attacks begun a second, in turns; without it each kind has all its attackers at work. */
+  /** How many attacks to begin a second, in turns; without it, all attackers of each kind are at work. */
   readonly perSecond?: number;
 }
 
-/** How often each attack was begun, and how often it could not even connect. */
+/** How often each attack was begun, and how often it failed because the server refused it or threw it out. */
 export type AttackCounts = Record<string, { begun: number; refused: number }>;
 
-/** Attacks under way at once where there is a rate: more are skipped, so that a slow server is not attacked harder. */
+/** The most attacks at once with a rate: more are skipped, so that a slow server is not attacked harder. */
 const MOST_AT_ONCE = 60;
 
 async function attack({ names, targets, seconds, perSecond }: AttackOrder): Promise<AttackCounts> {
@@ -33,7 +33,7 @@ async function attack({ names, targets, seconds, perSecond }: AttackOrder): Prom
     try {
       await run(targets, index);
     } catch (error) {
-      // Being refused or thrown out is what an attacker has to expect.
+      // An attacker must expect to be refused or thrown out; only a fault of this code is thrown on.
       if (error instanceof TypeError || error instanceof ReferenceError) throw error;
       count.refused++;
       await sleep(1);

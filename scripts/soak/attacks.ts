@@ -1,4 +1,4 @@
-// Every attack that good clients have to live with, as data: what it is called, whom it meets, and what one attacker does.
+// Every attack that good clients have to live with, as data: its name, the server it meets, and what one attacker does.
 
 import { closePayload, concat, frame, OPCODE, requestHead } from "../../tests/support/raw_client.ts";
 import { dial, HEAD, LoadClient, type LoadConn, readResponse, writeAll } from "../load.ts";
@@ -8,13 +8,13 @@ export interface Targets {
   readonly echo: number;
   readonly secure: number;
   readonly admin: number;
-  /** The certificate of a server that speaks TLS. */
+  /** The certificate of a server with TLS. */
   readonly certificate?: string | undefined;
-  /** Tokens of users that are hostile, each with a claim of 5.7 KB. */
+  /** Tokens of hostile users, each with a claim of 5.7 KB. */
   readonly tokens: readonly string[];
 }
 
-/** How the server is started that an attack meets; most attacks meet one with the defaults. */
+/** How the server for an attack is started; `plain` is with the defaults. */
 export type ServerKind =
   | "plain"
   | "tls"
@@ -30,15 +30,15 @@ export interface Attack {
   /** What an attacker does, in a few words. */
   readonly what: string;
   readonly server?: ServerKind;
-  /** Whether it is about tokens and sessions, which an endpoint without them has not. */
+  /** Whether it needs an endpoint with tokens and sessions. */
   readonly needsTokens?: boolean;
-  /** How many attackers there are, each of which begins again as soon as it has ended. */
+  /** How many attackers there are; each begins again as soon as its attack has ended. */
   readonly atOnce: number;
-  /** Attacks until it has given up or been thrown out. */
+  /** Attacks until it gives up or is thrown out. */
   readonly run: (targets: Targets, index: number) => Promise<void>;
 }
 
-/** How long an attacker stays that is not thrown out, in milliseconds. */
+/** How long an attacker stays if it is not thrown out, in milliseconds. */
 const PATIENCE_MS = 4000;
 
 const encoder = new TextEncoder();
@@ -75,7 +75,7 @@ const blankHead = encoder.encode(`GET / HTTP/1.1\r\nHost: localhost\r\nA: a${" "
 const malformedHead = encoder.encode("GET / HTTP/1.1\r\nHost : localhost\r\n\r\n");
 const plainAdminHead = encoder.encode("GET /healthz HTTP/1.1\r\nHost: localhost\r\n");
 
-/** Texts that this V8 hashes to the same slot where it does not mix the hashes of what looks like an integer. */
+/** Texts that look like integers and get the same hash from a V8 that does not mix the hashes of those. */
 function collisions(count: number): string[] {
   return Array.from({ length: count }, (_, index) => String(7000 + 32_768 * index));
 }
@@ -353,12 +353,12 @@ async function withConn(port: number, use: (conn: LoadConn) => Promise<void>): P
   }
 }
 
-/** Writes the same again and again, as often as it is taken. */
+/** Writes the same bytes `times` times. */
 async function repeat(conn: LoadConn, part: Uint8Array, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await writeAll(conn, part);
 }
 
-/** Writes without end, and reads what is answered. */
+/** Writes without end, and reads the answers. */
 async function flood(conn: LoadConn, part: Uint8Array): Promise<void> {
   await Promise.all([repeat(conn, part, Infinity), readAll(conn)]);
 }

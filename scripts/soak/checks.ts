@@ -1,4 +1,4 @@
-// Checks of the running program that need no good clients: what many peers can make it hold.
+// Checks of the running program without good clients: what many peers can make it hold.
 
 import { frame, OPCODE } from "../../tests/support/raw_client.ts";
 import { startServer } from "../../tests/support/process.ts";
@@ -10,7 +10,7 @@ const KIB = 2 ** 10;
 
 const MEMORY_PEERS = 100;
 const MEMORY_SECONDS = 10;
-/** What peers may make it hold, and what it may take besides. */
+/** What peers may make it hold, plus what it may take besides. */
 const MOST_MEMORY_GROWTH = (MEMORY_LIMIT_MIB + 64) * MIB;
 
 const IDLE_CONNECTIONS = 10_000;
@@ -21,7 +21,7 @@ const SPARE_DESCRIPTORS = 300;
 
 const LOST_HANDSHAKES = 20_000;
 
-/** All clients of these checks come from one address, which by default may not have so many. */
+/** All clients of these checks come from one address, which by default may have fewer connections. */
 const FROM_ONE_ADDRESS = [
   "--no-secure",
   "--max-connections-per-ip=unlimited",
@@ -36,7 +36,7 @@ export async function checkMemory(): Promise<void> {
   const port = await program.port("echo");
   const fragment = frame({ opcode: OPCODE.continuation, fin: false, payload: new Uint8Array(65_536) });
   const message = frame({ opcode: OPCODE.binary, payload: new Uint8Array(65_536) });
-  // The first connection is what code is compiled by, and is not what memory is lost by.
+  // The first connection makes the runtime compile code, which must not count as lost memory.
   await (await LoadClient.connect({ port })).close();
   const before = await program.usage();
   const untilMs = performance.now() + MEMORY_SECONDS * 1000;
@@ -61,7 +61,7 @@ export async function checkMemory(): Promise<void> {
           client.close();
         }
       } catch {
-        // Thrown out: the next one takes its place.
+        // Thrown out: the next connection takes its place.
       }
     }
   };
@@ -78,7 +78,7 @@ export async function checkMemory(): Promise<void> {
   await stopProgram(program);
 }
 
-/** Connections that do nothing, and are all answered when they do something. */
+/** Connections that are idle, and are all answered when they send something. */
 export async function checkIdle(): Promise<void> {
   const limit = await descriptorLimit();
   const most = Math.floor((limit - SPARE_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION);
@@ -140,7 +140,7 @@ export async function checkHandshakes(): Promise<void> {
     while (next++ < LOST_HANDSHAKES) {
       const conn = await Deno.connect({ hostname: "127.0.0.1", port });
       try {
-        // Most send all of it: between the whole head and the 101 there is most to lose.
+        // Most send the whole head: between that and the 101 there is most that can leak.
         const size = Math.random() < 0.3 ? Math.random() * HEAD.length : HEAD.length;
         await writeAll(conn, HEAD.subarray(0, size));
         for (let turns = Math.random() * 6; turns > 1; turns--) await sleep(0);
@@ -166,7 +166,7 @@ function assertAtMost(value: number, most: number, unit: string): void {
   if (!(value <= most)) throw new Error(`${value.toFixed(1)} ${unit} is more than ${most}`);
 }
 
-/** The most descriptors that a process may be given here. */
+/** The hard limit of descriptors for a process on this machine. */
 async function descriptorLimit(): Promise<number> {
   const { stdout } = await new Deno.Command("sh", { args: ["-c", "ulimit -Hn"] }).output();
   const text = new TextDecoder().decode(stdout).trim();

@@ -1,4 +1,4 @@
-// Somebody's own server, for a soak in front of one: the runtime's WebSocket as it is, which answers as the echo endpoint does.
+// Another server, for a soak of wsward in front of it: Deno's own WebSocket, which answers as the echo endpoint does.
 //
 //   deno run --allow-net=127.0.0.1 scripts/soak/echo_server.ts
 

@@ -5,18 +5,18 @@ import { LoadClient, type LoadTarget, writeAll } from "../load.ts";
 
 /** Pause between an answer and the next message, in milliseconds. */
 const PAUSE_MS = 10;
-/** Pause between the messages of those that are no yardstick. */
+/** The same for the clients that are not measured. */
 const LONG_PAUSE_MS = 250;
-/** How long an answer may take until it is lost, in milliseconds. */
+/** How long an answer may take before it counts as lost, in milliseconds. */
 const ANSWER_DEADLINE_MS = 4000;
 
 const LARGE_SIZE = 300_000;
 
-/** Times are counted by steps of this many milliseconds. */
+/** Times are counted in steps of so many milliseconds. */
 const STEP_MS = 0.02;
 const STEPS = 500_000;
 
-/** Round trips by how long they took. */
+/** Counts round trips by their time. */
 export class Histogram {
   count = 0;
   readonly #steps = new Uint32Array(STEPS);
@@ -26,7 +26,7 @@ export class Histogram {
     this.#steps[Math.min(STEPS - 1, Math.floor(milliseconds / STEP_MS))]!++;
   }
 
-  /** The time in milliseconds that a share of the round trips took at most; 0 without any. */
+  /** The time in milliseconds that this share of the round trips did not exceed; 0 without any. */
   quantile(share: number): number {
     if (this.count === 0) return 0;
     let left = this.count * share;
@@ -34,16 +34,16 @@ export class Histogram {
   }
 }
 
-/** Where good clients go. */
+/** Where good clients connect to. */
 export interface GoodTargets {
   readonly echo: LoadTarget;
   /** With a token, some of them also open sessions. */
   readonly secure?: LoadTarget & { readonly token: string };
 }
 
-/** Some clients that wait for one answer at a time. The small messages of `count` of them are measured. */
+/** Clients that each wait for one answer at a time. Only round trips of small messages are measured. */
 export class GoodClients {
-  /** Where round trips are counted now. */
+  /** Counts the round trips; replace it to begin anew. */
   histogram = new Histogram();
   readonly #open = new Set<LoadClient>();
   readonly #running: Promise<void>[] = [];
@@ -67,7 +67,7 @@ export class GoodClients {
     return good;
   }
 
-  /** Resolves when all answers are there; rejects if any client lost a message or its connection. */
+  /** Stops when all answers have come; rejects if any client lost a message or its connection. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await Promise.all(this.#running);
@@ -81,7 +81,7 @@ export class GoodClients {
     return client;
   }
 
-  /** One client: takes its turns until all is over or its answer is late. */
+  /** Starts one client, which takes its turns until all is over or an answer is late. */
   #begin(name: string, turn: (count: number) => Promise<void>): void {
     this.#running.push((async () => {
       try {
@@ -149,7 +149,7 @@ async function expectText(client: LoadClient, expected: string): Promise<void> {
   }
 }
 
-/** Waits for what a good client waits for; rejects when it takes longer than that client would wait. */
+/** Waits for an answer as long as a good client would, then rejects. */
 export async function bounded(turn: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
@@ -160,7 +160,7 @@ export async function bounded(turn: Promise<void>): Promise<void> {
     await Promise.race([turn, late.promise]);
   } finally {
     clearTimeout(timer);
-    // Its connection is closed then, and it fails for that reason.
+    // Its connection is closed later, so that it fails when nobody awaits it any more.
     turn.catch(() => {});
   }
 }

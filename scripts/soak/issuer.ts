@@ -29,6 +29,6 @@ const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 console.log(`http://127.0.0.1:${listener.addr.port}/keys`);
 for (;;) {
   const conn = await listener.accept();
-  // The other side gives up sooner or later.
+  // The server gives up sooner or later.
   answer(conn).catch(() => {});
 }

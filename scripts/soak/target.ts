@@ -1,4 +1,4 @@
-// A server as an attack meets it: the defaults, with a key that the good and the hostile users have tokens of.
+// The server for an attack: the defaults, and a key that the tokens of good and of hostile users are signed with.
 
 import { makeKey, makeToken, toJwk } from "../../tests/auth/foreign.ts";
 import { type Program, startServer } from "../../tests/support/process.ts";
@@ -8,14 +8,14 @@ const FIXTURES = decodeURIComponent(new URL("../../tests/fixtures/tls/", import.
 const ISSUER = decodeURIComponent(new URL("./issuer.ts", import.meta.url).pathname);
 const ECHO_SERVER = decodeURIComponent(new URL("./echo_server.ts", import.meta.url).pathname);
 
-/** So that the claims are as large as a token may have them. */
+/** Makes the claims about as large as a token may have them. */
 const LARGE_CLAIM = "c".repeat(5700);
-/** Ten sessions each are what one user may have. */
+/** Several users, because one may have only ten sessions. */
 const HOSTILE_USERS = 6;
 /** Enough for the good clients, and not for the attackers. */
 const FEW_DESCRIPTORS = 200;
 
-/** What peers may make the server hold, in MiB: half of the default. */
+/** What peers may make the server hold, in MiB: half the default. */
 export const MEMORY_LIMIT_MIB = 256;
 
 /** Good clients come from ::1 and attackers from 127.0.0.1, so that limits for each address tell them apart. */
@@ -26,15 +26,15 @@ const FLAGS = [
   `--max-buffered-memory=${MEMORY_LIMIT_MIB}MiB`,
 ];
 
-/** What a server for an attack is started with, besides the defaults. */
+/** How a server for an attack differs from the defaults. */
 export interface TargetOptions {
   readonly kind: ServerKind;
   readonly flags?: readonly string[];
-  /** In front of another server, whom everybody may reach without a token, in place of both endpoints. */
+  /** Whether it stands in front of another server, open to everybody without a token, in place of both endpoints. */
   readonly isUpstream?: boolean;
 }
 
-/** A running server, and what belongs to it. Dispose of it to end all of that. */
+/** A running server and its helpers; disposing of it ends them all. */
 export class Target implements AsyncDisposable {
   readonly kind: ServerKind;
   readonly program: Program;
@@ -42,7 +42,7 @@ export class Target implements AsyncDisposable {
   /** The token of a good user, undefined where none is asked for. */
   readonly token: string | undefined;
   readonly #folder: string;
-  /** The issuer, and the server behind. */
+  /** The issuer, and the other server behind wsward. */
   readonly #others: readonly Deno.ChildProcess[];
 
   private constructor(parts: {
