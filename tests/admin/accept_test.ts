@@ -1,4 +1,4 @@
-// How welcome media types are: RFC 9110 §12.5.1.
+// The quality that an Accept header gives to a media type (RFC 9110 §12.5.1).
 
 import assert from "node:assert/strict";
 import { welcomeOf } from "../../src/admin/accept.ts";

@@ -1,4 +1,4 @@
-// Bans as an administrator reaches them.
+// The bans as an administrator lists, adds and lifts them.
 
 import assert from "node:assert/strict";
 import { AdminBench } from "./harness.ts";

@@ -1,4 +1,4 @@
-// The list of connections, in its orders and pages, and closing one; and what is remembered of the last two minutes.
+// The list of connections, sorted and in pages; closing a connection; and the history of the last two minutes.
 
 import assert from "node:assert/strict";
 import { History, type Totals } from "../../src/admin/history.ts";

@@ -1,4 +1,4 @@
-// Records as an administrator sees them, once and as a stream, and those that the admin listener itself writes.
+// Log records as an administrator sees them, listed and streamed, and those that the admin listener itself writes.
 
 import assert from "node:assert/strict";
 import { MAX_RECORDS } from "../../src/admin/event_feed.ts";

@@ -1,4 +1,4 @@
-// An admin listener in this process, with a firewall that is made of fields and tokens that say what they are worth.
+// An admin listener in this process, with a stand-in for the firewall and tokens that name their own claims.
 
 import { EventFeed } from "../../src/admin/event_feed.ts";
 import type { AdministeredFirewall } from "../../src/admin/monitor.ts";

@@ -1,4 +1,4 @@
-// The page for everybody: contrast by WCAG 2.2 (1.4.3, 1.4.11), names of all controls, focus that stays, reflow (1.4.10).
+// The page by WCAG 2.2: contrast (1.4.3, 1.4.11), reflow (1.4.10), names of all controls, and focus that stays.
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";

@@ -1,4 +1,4 @@
-// The page in a real browser, in front of the program as a process: what tests of it are made of.
+// What the tests of the page share: a real browser, and the program as a process.
 
 import assert from "node:assert/strict";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";

@@ -1,4 +1,4 @@
-// The page before somebody who wants it to run, hide or forge something: all that a peer or a token says is text.
+// The page against attackers who want it to run, hide or forge something: all that a peer or a token says is text.
 
 import assert from "node:assert/strict";
 import { closePayload, frame, OPCODE, RawClient } from "../support/raw_client.ts";

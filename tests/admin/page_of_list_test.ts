@@ -1,4 +1,4 @@
-// Lists in pages: each item once, in order, whatever comes and goes, and no page larger than it may be.
+// Lists in pages: each item once and in order, whatever is added or removed, and no page above its limit.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

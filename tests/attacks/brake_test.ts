@@ -1,4 +1,4 @@
-// What is refused has a brake too: the rate comes before the work, and who breaks rules before the 101 is banned.
+// Refusals have a brake too: the rate is checked before any work, and who breaks rules before the 101 is banned.
 
 import assert from "node:assert/strict";
 import { isConnectionLost } from "../../src/firewall/byte_socket.ts";

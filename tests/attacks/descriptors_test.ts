@@ -1,4 +1,4 @@
-// The file descriptors run out: who holds sockets without a request loses them, and nobody else notices.
+// File descriptors run out: peers that hold sockets without a request lose them, and nobody else notices.
 
 import assert from "node:assert/strict";
 import { openFrom } from "../support/bound_socket.ts";

@@ -1,5 +1,6 @@
-// Faults of our own in a running program: a copy of it, in which one place throws a TypeError once when it is told to. Each costs
-// the one that it concerns, is recorded once with its stack, counts against nobody, and the program goes on and ends as always.
+// Faults of our own in a running copy of the program, in which one place throws a TypeError once when it is told to.
+// Each hurts only the peer that it concerns, is recorded once with its stack and counts against nobody; the program
+// goes on, and ends as always.
 
 import assert from "node:assert/strict";
 import { EXECUTABLE, startServer } from "../support/process.ts";

@@ -1,4 +1,4 @@
-// What a stranger can do to a bare runtime, done to the running program: none of it may have an effect.
+// What a stranger can do to a server on bare Deno, done to the running program: none of it may have an effect.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// Answers of a server that is hostile, byte by byte, and what they may cost.
+// The answers of a hostile server, byte by byte, and what they may cost.
 
 import assert from "node:assert/strict";
 import { AnswerError, MAX_HEAD_SIZE_BYTES, readAnswer, request } from "../../src/auth/http_get.ts";

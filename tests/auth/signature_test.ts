@@ -1,4 +1,4 @@
-// Signatures of every algorithm, and texts in their place that can't be one.
+// Signatures of every algorithm, and texts that can't be one.
 
 import assert from "node:assert/strict";
 import { type CryptoKey as AnyKey, generateKeyPair, generateSecret, SignJWT } from "jose";

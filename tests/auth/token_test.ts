@@ -1,4 +1,4 @@
-// Tokens: what is accepted, what is refused and for which of the two reasons.
+// Tokens: which are accepted, which are refused, and for which of the two reasons.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,4 @@
-// Keys that are well formed, and that anybody can sign for.
+// Keys that are well formed, but too weak to be trusted.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

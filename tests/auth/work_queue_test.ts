@@ -1,4 +1,4 @@
-// Work that waits in line, and the verifier that uses it against floods.
+// The queue of work, and the verifier that uses it against floods.
 
 import assert from "node:assert/strict";
 import { KeySet } from "../../src/auth/key_set.ts";

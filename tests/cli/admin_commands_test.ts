@@ -1,4 +1,4 @@
-// The admin listener and its commands as processes: what an operator does to a running server, and what peers see of it.
+// The admin listener and its commands as processes: what an operator does to a running server, and what peers notice.
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };

@@ -1,4 +1,4 @@
-// Settings from a file as a user has them: what is served, what is refused, and what check and show print.
+// The settings file as a user has it: what is served, what is refused, and what `config check` and `config show` print.
 
 import assert from "node:assert/strict";
 import { SETTING_NAMES } from "../../src/core/settings/declarations.ts";

@@ -1,4 +1,4 @@
-// The rows of the settings that are about connections: where they go, limits, who may connect, TLS.
+// The rows for settings of connections: addresses, limits, who may connect, and TLS.
 
 import assert from "node:assert/strict";
 import type { SettingName } from "../../src/core/settings/declarations.ts";

@@ -1,4 +1,4 @@
-// What must not get through the program as a whole: an open folder for its sockets, and a fault that nobody caught.
+// What the whole program must withstand: a folder for its sockets that is open to others, and a fault not caught.
 import assert from "node:assert/strict";
 import { RawClient } from "../support/raw_client.ts";
 import { EXECUTABLE, startPermissions, startServer } from "../support/process.ts";

@@ -1,4 +1,4 @@
-// The doctor: each thing that a start needs, as it should be and not.
+// The command `doctor`: each thing that a start needs, as it should be and as it should not.
 
 import assert from "node:assert/strict";
 import { examine } from "../../src/cli/commands/doctor.ts";

@@ -1,4 +1,4 @@
-// The command `explain`: that everything a peer or a log can be told has an explanation, and how it is found.
+// The command `explain`: everything that a peer or the log is told has an explanation, and can be found.
 
 import assert from "node:assert/strict";
 import { explainTopic, listTopics } from "../../src/cli/commands/explain_command.ts";

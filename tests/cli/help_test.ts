@@ -1,4 +1,4 @@
-// The help: as wide as it may be, short and whole, with examples for every command.
+// The help: within its width, short and complete, with examples for every command.
 
 import assert from "node:assert/strict";
 import { COMMON_SETTINGS } from "../../src/cli/about/help.ts";

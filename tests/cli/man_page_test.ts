@@ -1,4 +1,4 @@
-// The manual page: all that is declared is in it, and what reads manual pages has nothing to say against it.
+// The manual page: all that is declared is in it, and programs that read manual pages find no fault.
 
 import assert from "node:assert/strict";
 import type { CommandNode } from "../../src/cli/command_tree.ts";

@@ -1,4 +1,4 @@
-// The program under a service manager: when it says what, and that it serves where it can't say anything.
+// The program under a service manager: what it reports and when, and that it serves even if it can't report.
 
 import assert from "node:assert/strict";
 import { NotifyReceiver } from "../support/notify_receiver.ts";

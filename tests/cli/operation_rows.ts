@@ -1,4 +1,4 @@
-// The rows of the settings that are about administration, the log and the process.
+// The rows for settings of administration, the log and the process.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-// Flags that are read without the command-line library, held against what the library reads.
+// Flags that are read without the command-line library, compared with what the library reads.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-// The command `selftest` as a user runs it: against our own server, which passes all of it, and against bad ones.
+// The command `selftest` as a user runs it: against our own server, which passes all cases, and against bad ones.
 
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,4 @@
-// What a session of the whole program may send and is sent, on the wire.
+// What a session of the whole program may send, and what it is sent, on the wire.
 import assert from "node:assert/strict";
 import { run, startServer } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";

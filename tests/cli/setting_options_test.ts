@@ -1,4 +1,4 @@
-// Flags made from settings: which spellings of a value arrive, and what was not given is not there.
+// Flags made from settings: all spellings of a value arrive, and flags that were not given are absent.
 
 import assert from "node:assert/strict";
 import { list } from "../../src/core/settings/setting_types.ts";

@@ -1,4 +1,4 @@
-// Every setting is seen on the wire: the program is started with each one at a value, and must do what that says.
+// Every setting takes effect: the program is started with each at some value, and must visibly do what that says.
 
 import assert from "node:assert/strict";
 import { createSecretKey } from "node:crypto";

@@ -1,4 +1,4 @@
-// The command `top`: its picture at any width, in a terminal and out of one.
+// The command `top`: its picture at any width, on a terminal and elsewhere.
 
 import assert from "node:assert/strict";
 import type { Status } from "../../src/admin/status.ts";

@@ -1,4 +1,4 @@
-// The rows of the settings that are about somebody's own server, each in front of npm `ws`.
+// The rows for settings of an upstream server, each in front of npm `ws`.
 
 import assert from "node:assert/strict";
 import type { IncomingHttpHeaders } from "node:http";

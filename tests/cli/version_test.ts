@@ -1,4 +1,4 @@
-// `version` as a process with the least permissions: what it says of the program, and of what that is made of.
+// `version` as a process with the least permissions: what it says about the program and its parts.
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };

@@ -1,4 +1,4 @@
-// The settings file: what each kind of setting takes in both languages, and what is said, with which line, about the rest.
+// The settings file in both languages: what each kind of setting takes, and the message, with its line, about the rest.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// A reader of JSON for strangers: it takes what JSON.parse takes, within limits, rounds nothing, and can't be slowed down.
+// The reader of strangers' JSON: takes what JSON.parse takes, within limits, rounds nothing, and can't be slowed down.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

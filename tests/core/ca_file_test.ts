@@ -1,3 +1,5 @@
+// Files of trusted authorities: what is taken, and what is refused at the start.
+
 import assert from "node:assert/strict";
 import { readCaCerts } from "../../src/core/ca_file.ts";
 import { StartError } from "../../src/core/errors.ts";

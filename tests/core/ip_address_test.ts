@@ -1,4 +1,4 @@
-// What is an address, judged against the runtime's own reading, and the one spelling of it.
+// What counts as an address, compared with the runtime's own reading, and its one spelling.
 
 import assert from "node:assert/strict";
 import { isIP } from "node:net";

@@ -1,4 +1,4 @@
-// From where a key set may be fetched.
+// The URLs that a key set may be fetched from.
 
 import assert from "node:assert/strict";
 import { isKeySetUrl } from "../../src/core/key_set_url.ts";

@@ -1,4 +1,4 @@
-// Why an address can't be listened on, as the system of this machine says it.
+// Why an address can't be listened on, from real errors of this system.
 
 import assert from "node:assert/strict";
 import { describeListenError } from "../../src/core/listen_error.ts";

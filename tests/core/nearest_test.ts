@@ -1,4 +1,4 @@
-// What somebody may have meant: the nearest name, and none where all are too far away.
+// What somebody may have meant: the nearest name, or none if all are too far away.
 
 import assert from "node:assert/strict";
 import { findNearest } from "../../src/core/nearest.ts";

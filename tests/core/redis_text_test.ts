@@ -1,3 +1,5 @@
+// The URL of Redis: which are read, which are refused, and what of them may be shown.
+
 import assert from "node:assert/strict";
 import { holdsCredentials, isRedisUrl, parseRedisUrl, redisPermission } from "../../src/core/redis_text.ts";
 

@@ -1,4 +1,4 @@
-// The kinds of settings: each one under, at and over its range, and wrong declarations.
+// The types of settings: each just under, at and just over its range, and wrong declarations.
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";

@@ -1,4 +1,4 @@
-// The settings of the server: defaults, precedence, names and what is said about wrong ones.
+// The settings of the server: defaults, precedence, names, and the messages about wrong ones.
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";

@@ -1,4 +1,4 @@
-// Deadlines of peers, while the process does not run.
+// Deadlines of peers when the process stands still.
 
 import assert from "node:assert/strict";
 import {
@@ -102,7 +102,7 @@ Deno.test("measures a standstill from the second at which it counts", () => {
   assert.equal(meter.tick(299 + 2 * STANDSTILL_MS + 100), 0);
 });
 
-/** When a deadline of `delayMs` is found to be over by looks at these times, planned every 100 ms; undefined if it is not. */
+/** When looks at these times, planned every 100 ms, find a deadline of `delayMs` over; undefined if none does. */
 function lookAt(delayMs: number, timesMs: readonly number[]): number | undefined {
   const deadline = new AwakeDeadline(delayMs, 0);
   let plannedMs = 100;

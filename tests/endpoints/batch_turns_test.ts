@@ -1,4 +1,4 @@
-// What many sessions ask at once does not hold the event loop: it is with others between two batches.
+// The requests of many sessions at once do not hold the event loop: between two batches it serves others.
 import assert from "node:assert/strict";
 import { BatchTurns } from "../../src/endpoints/secure/batch_turns.ts";
 import { SessionBench } from "./session_harness.ts";

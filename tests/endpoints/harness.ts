@@ -1,4 +1,4 @@
-// What the endpoint tests share: an endpoint in a temp folder, a log that can be awaited, a clock moved by hand.
+// What the endpoint tests share: an endpoint in a temporary folder, a log that can be awaited, a clock moved by hand.
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";
 import { type Clock, MAX_DELAY_MS } from "../../src/endpoints/sessions/clock.ts";

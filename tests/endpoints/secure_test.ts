@@ -1,4 +1,4 @@
-// Tests of the secure endpoint: authentication, what is held meanwhile, and the session's end.
+// Tests of the secure endpoint: authentication, what is held back during it, and the end of a session.
 import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
 import { MAX_DELAY_MS } from "../../src/endpoints/sessions/clock.ts";

@@ -1,4 +1,4 @@
-// What the tests of sessions share: tokens that say themselves what they are worth, and sessions in memory.
+// What the tests of sessions share: tokens that name their own claims, and sessions in memory.
 import assert from "node:assert/strict";
 import type { Identity, Verification, Verifier } from "../../src/auth/token.ts";
 import { createRpcConversation, type RpcOptions } from "../../src/endpoints/secure/rpc_conversation.ts";

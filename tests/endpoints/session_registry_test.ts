@@ -1,4 +1,4 @@
-// Tests of all sessions together: the list, limits of a user, replays, and what a revocation ends.
+// Tests of the registry of sessions: the list, the limit for a user, replays, and what a revocation ends.
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { MAX_REVOCATION_TTL_MS, RevocationStore } from "../../src/endpoints/sessions/revocation_store.ts";

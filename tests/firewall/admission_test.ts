@@ -1,4 +1,4 @@
-// What all listeners share: counting, and what is recorded of a refusal.
+// What all listeners share: the counts, and the records of refusals.
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";
 import { ALONE } from "../../src/core/shared_state.ts";

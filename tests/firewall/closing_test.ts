@@ -1,4 +1,4 @@
-// The way of a connection to its end: who began it counts, and what a record says about it.
+// How a connection ends: who began counts, and what the record says.
 
 import assert from "node:assert/strict";
 import { Closing } from "../../src/firewall/connection/closing.ts";

@@ -1,4 +1,4 @@
-// The health path on a public port: what it says, to whom, and that it costs a place in the rate.
+// The health path on a public port: what it answers, to whom, and that it counts towards the handshake rate.
 
 import assert from "node:assert/strict";
 import { type Harness, startHarness } from "../support/firewall_harness.ts";

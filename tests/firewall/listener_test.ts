@@ -1,4 +1,4 @@
-// A listener in front of endpoints that are silent or broken, and with faults planted in it: it contains them, and ends.
+// A listener in front of silent or broken endpoints, and with planted faults: it contains them, and ends.
 
 import assert from "node:assert/strict";
 import type { Settings } from "../../src/core/settings/declarations.ts";

@@ -1,4 +1,4 @@
-// The budget by itself: who may grow, whose turn it is, and who is let go.
+// The memory budget alone: which connection may grow, which is next, and which is ended.
 import assert from "node:assert/strict";
 import { type Holder, MemoryBudget, SMALL_MESSAGE } from "../../src/firewall/memory_budget.ts";
 

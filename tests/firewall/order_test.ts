@@ -1,4 +1,4 @@
-// One stream, one order: what comes back for what is sent in one write, byte by byte, and in two writes, on every way there is.
+// One stream, one order: what comes back for one write, for single bytes and for two writes, at every kind of endpoint.
 import assert from "node:assert/strict";
 import type { Identity } from "../../src/auth/token.ts";
 import { createEchoHandler } from "../../src/endpoints/echo.ts";

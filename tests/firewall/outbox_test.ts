@@ -1,4 +1,4 @@
-// The outbox: frames whole and in order, few writes, nothing lost and nothing kept, whatever the peer does.
+// The outbox: whole frames in order, few writes, nothing lost and nothing kept, whatever the peer does.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { EndpointCounters } from "../../src/firewall/counters.ts";

@@ -1,4 +1,4 @@
-// What of a client's bytes may reach the endpoint: whole, in pieces of one byte, and cut at random.
+// Which of a client's bytes may reach the endpoint: sent whole, byte by byte, and cut at random.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FrameCheck } from "../../src/firewall/connection/frame_check.ts";

@@ -1,4 +1,4 @@
-// TLS on accepted connections: who gets through, what is refused, what is bounded, and that nothing is left behind.
+// TLS on accepted connections: who gets through, what is refused, what is limited, and that nothing is left behind.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// What hostile and mistaken clients send in place of a TLS handshake, what they are told, and what others notice of it.
+// What hostile and mistaken clients send instead of a TLS handshake, what they are told, and what others notice.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// Who resumes a TLS session although its certificate isn't accepted any more: in the table, and with a real OpenSSL client.
+// Resuming a TLS session with a client certificate that is no longer accepted: in the table, and with real OpenSSL.
 
 import assert from "node:assert/strict";
 import { readCertificates } from "../../src/firewall/tls/tls_identity.ts";

@@ -1,4 +1,4 @@
-// When a ClientHello is whole, and what is said to bytes that can't become one.
+// When a ClientHello is complete, and the answer to bytes that can't become one.
 
 import assert from "node:assert/strict";
 import { type ByteSocket } from "../../src/firewall/byte_socket.ts";

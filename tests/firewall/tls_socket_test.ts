@@ -1,4 +1,4 @@
-// What the library has decrypted: read in pieces of any size, and let go of at once.
+// Decrypted bytes: read in pieces of any size, and released at once.
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { TLSSocket } from "node:tls";

@@ -1,4 +1,4 @@
-// In which order TLS handshakes are computed.
+// The order in which TLS handshakes are computed.
 
 import assert from "node:assert/strict";
 import { TlsTurns } from "../../src/firewall/tls/tls_turns.ts";

@@ -1,4 +1,4 @@
-// Faults of the admin listener, and of what sessions and revocations it changes.
+// Faults of the admin listener, and of the sessions and revocations that it changes.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

@@ -1,4 +1,4 @@
-// Faults of the client of Redis, and of what nodes share through it.
+// Faults of the Redis client, and of what nodes share through it.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

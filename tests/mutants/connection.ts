@@ -1,4 +1,4 @@
-// Faults of a connection: its closing, its times and rates, its messages, and what it may make the process hold.
+// Faults of a connection: its closing, timeouts and rates, its messages, and what it may make the process hold.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

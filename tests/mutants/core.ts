@@ -1,4 +1,4 @@
-// Faults of the settings, of what they are read with, and of the settings file.
+// Faults of the settings, of their parsers, and of the settings file.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

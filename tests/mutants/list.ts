@@ -1,4 +1,4 @@
-// Every fault that `deno task mutants` plants. A new wall gets its faults here, beside the test that is to notice them.
+// Every fault that `deno task mutants` plants. A new defence gets its faults here, and the tests that must notice them.
 
 import type { Mutant } from "../../scripts/mutants/mutant.ts";
 import { ADMINISTRATION } from "./administration.ts";
@@ -14,7 +14,7 @@ import { TOOLS } from "./tools.ts";
 import { UPSTREAM } from "./upstream.ts";
 import { WAYS } from "./ways.ts";
 
-/** All faults, the walls first. */
+/** All faults, those of the defences first. */
 export const MUTANTS: readonly Mutant[] = [
   ...PROTOCOL,
   ...CONNECTION,

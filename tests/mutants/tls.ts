@@ -1,4 +1,4 @@
-// Faults of TLS: what comes before a handshake, whose it is, and how little an unfinished one may take.
+// Faults of TLS: what comes before a handshake, turns, client certificates, and what an unfinished one may cost.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

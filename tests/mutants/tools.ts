@@ -1,4 +1,4 @@
-// Faults of the tools: where they may go, what they may cost, and what they make of what a stranger sends.
+// Faults of the tools: where they may connect, what they may cost, and how they treat a stranger's bytes.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

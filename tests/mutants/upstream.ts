@@ -1,4 +1,4 @@
-// Faults of the walls around somebody else's server.
+// Faults of the defences around an upstream server.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

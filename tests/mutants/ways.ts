@@ -1,4 +1,4 @@
-// Faults of a connection's parts and of the two ways to an endpoint, where a test needs no network to notice.
+// Faults of a connection's parts and of the two ways to an endpoint that a test notices without a network.
 
 import { faultsOf } from "../../scripts/mutants/mutant.ts";
 

@@ -1,4 +1,4 @@
-// The opening handshake as data: which heads are one, what of a head goes on to the endpoint, and what is answered.
+// The opening handshake as data: which heads are valid, what of a head goes on to the endpoint, and the answers.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// Work on a stranger's bytes grows no faster than the bytes: each reader of them, on the shapes that are worst for it.
+// Work on a stranger's bytes grows no faster than the bytes: each reader, with the shapes that are worst for it.
 
 import assert from "node:assert/strict";
 import process from "node:process";

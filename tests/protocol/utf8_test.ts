@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { rotateMaskKey } from "../../src/protocol/frame.ts";
 import { Utf8Validator } from "../../src/protocol/utf8.ts";
 
-/** Feeds `bytes`, masked, in pieces that end at `cuts`. Returns the offset of the piece that was refused, or the verdict. */
+/** Feeds `bytes`, masked, in pieces that end at `cuts`. Returns the offset of a refused piece, or the verdict. */
 function validate(bytes: Uint8Array, maskKey: number, cuts: readonly number[]): boolean {
   const masked = bytes.map((byte, i) => byte ^ ((maskKey >>> (24 - (i & 3) * 8)) & 255));
   const validator = new Utf8Validator();

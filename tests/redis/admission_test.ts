@@ -1,4 +1,4 @@
-// A session while the other nodes are asked for it: what can happen in the time of one round trip.
+// A session while it waits for the other nodes: what can happen within one round trip.
 
 import assert from "node:assert/strict";
 import { ALONE, type Place, type SharedState, type Verdict } from "../../src/core/shared_state.ts";

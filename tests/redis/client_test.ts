@@ -1,3 +1,5 @@
+// The Redis client: scripts, clusters, lost connections and clocks, against a fake server and a real one.
+
 import assert from "node:assert/strict";
 import { parseRedisUrl } from "../../src/core/redis_text.ts";
 import { RedisClient, type RedisClientOptions, RedisRefusal } from "../../src/redis/client.ts";

@@ -1,4 +1,4 @@
-// What nodes know together, whatever each was told first: nodes in this process, and one real Redis.
+// What nodes know together, whichever was told first: nodes in this process, and one real Redis.
 
 import assert from "node:assert/strict";
 import { Cluster, type ClusterSettings } from "../../src/cluster/cluster.ts";

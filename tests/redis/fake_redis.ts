@@ -1,4 +1,4 @@
-// A server of which a test says, byte by byte, what it answers.
+// A server whose answers a test gives byte by byte.
 
 import { expectLoss } from "../../src/firewall/byte_socket.ts";
 

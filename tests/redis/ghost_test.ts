@@ -1,4 +1,4 @@
-// Commands that were given up while Redis stood still are still executed when it goes on. None of them may do anything.
+// Redis executes commands that were given up while it stood still once it goes on. None of them may have an effect.
 
 import assert from "node:assert/strict";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";

@@ -1,4 +1,4 @@
-// What a fake server answers to the beginning of a connection.
+// A fake server's answers to the beginning of a connection.
 
 import type { FakeRedisConnection } from "./fake_redis.ts";
 

@@ -1,4 +1,4 @@
-// Whatever happens to nodes and clocks, Redis keeps one row of a session and nothing of nobody.
+// Whatever happens to nodes and clocks, Redis keeps one row for each session and none without one.
 
 import assert from "node:assert/strict";
 import { parseRedisUrl } from "../../src/core/redis_text.ts";

@@ -1,4 +1,4 @@
-// How nodes come and go, and the ways in which Redis is reached.
+// How nodes come and go, and the ways to reach Redis.
 
 import assert from "node:assert/strict";
 import { EXECUTABLE, run } from "../support/process.ts";

@@ -1,4 +1,4 @@
-// What holds when Redis is down, slow, empty, full, read-only or somebody else's.
+// What still holds when Redis is down, slow, empty, full, read-only, or busy with somebody else's script.
 
 import assert from "node:assert/strict";
 import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";

@@ -1,4 +1,4 @@
-// Nodes as real processes that share one Redis, and clients of theirs.
+// Nodes as real processes that share one Redis, and their clients.
 
 import { createSecretKey } from "node:crypto";
 import { type ForeignKey, makeToken } from "../auth/foreign.ts";

@@ -1,3 +1,5 @@
+// Races between nodes as processes: the limit of sessions, and a token that may be used once.
+
 import assert from "node:assert/strict";
 import { NO_REDIS, RedisServer } from "./redis_server.ts";
 import { Node, token } from "./nodes.ts";

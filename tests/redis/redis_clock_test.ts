@@ -1,3 +1,5 @@
+// The time at Redis, estimated from its answers.
+
 import assert from "node:assert/strict";
 import { RedisClock } from "../../src/redis/redis_clock.ts";
 

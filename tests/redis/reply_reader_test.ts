@@ -1,3 +1,5 @@
+// The reader of RESP3 replies: every form, byte by byte, within limits.
+
 import assert from "node:assert/strict";
 import { RedisError, type Reply, ReplyFormatError, ReplyReader } from "../../src/redis/reply_reader.ts";
 import { encodeCommands } from "../../src/redis/command.ts";

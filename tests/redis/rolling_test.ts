@@ -1,4 +1,4 @@
-// A new version on one node after the other, while users are at work through HAProxy.
+// A rolling update: a new version on one node after the other, while users are connected through HAProxy.
 
 import assert from "node:assert/strict";
 import { findProgram } from "../support/deploy.ts";

@@ -1,4 +1,4 @@
-// What is done in Redis, script by script.
+// The Lua scripts in Redis, one by one.
 
 import assert from "node:assert/strict";
 import * as scripts from "../../src/cluster/scripts.ts";

@@ -1,4 +1,4 @@
-// Lists that all nodes have whole: what is added, taken back and lost anywhere, in whatever order it is heard of.
+// Lists that every node has in full: what is added, removed or lost on any node, in whatever order others learn of it.
 
 import assert from "node:assert/strict";
 import { parseRedisUrl } from "../../src/core/redis_text.ts";

@@ -1,4 +1,4 @@
-// A machine whose clock is not that of the others.
+// A machine whose clock differs from the others'.
 
 const RealDate = Date;
 

@@ -1,4 +1,4 @@
-// Redis behind TLS: who is believed, what is said of whom is not, and authorities that can't be used.
+// Redis behind TLS: which servers are trusted, the messages about others, and authorities that can't be used.
 
 import assert from "node:assert/strict";
 import { NO_REDIS, privatePort, RedisServer } from "./redis_server.ts";

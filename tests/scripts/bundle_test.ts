@@ -1,4 +1,4 @@
-// The bundle: that it is the program, and that a start loads nothing of Node's.
+// The bundle: it is the program, and a start loads no Node module.
 
 import assert from "node:assert/strict";
 import { bundle, joinEarly } from "../../scripts/compile/bundle.ts";

@@ -1,4 +1,4 @@
-// What counts as an export in vain.
+// What counts as a useless export.
 
 import assert from "node:assert/strict";
 import { findVainExports } from "../../scripts/check_exports.ts";

@@ -1,4 +1,4 @@
-// What `deno task compile` makes: both kinds are asked for, and the one that unpacks itself is tried where it may fail.
+// What `deno task compile` makes, of both kinds; and the executable that unpacks itself, wherever it may fail.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

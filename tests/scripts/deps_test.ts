@@ -1,4 +1,4 @@
-// What `deno task deps` says about dependencies, at a registry on loopback that answers, does not, or talks nonsense.
+// What `deno task deps` says about dependencies, with a registry on loopback that answers, is silent, or is wrong.
 
 import assert from "node:assert/strict";
 

@@ -1,4 +1,4 @@
-// What a reader is told: tasks that exist, links that lead somewhere, and a first page that stays short.
+// The documents: the tasks in them exist, the links lead somewhere, and the first page stays short.
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };

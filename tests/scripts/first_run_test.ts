@@ -1,4 +1,4 @@
-// The first run that is measured: the README's command is found, run with nothing but npx, and starts are compared.
+// The script that measures a first run: it finds the README's command, runs it with only npx, and compares starts.
 
 import assert from "node:assert/strict";
 import { readCommand } from "../../scripts/first_run.ts";

@@ -1,4 +1,4 @@
-// What is said about work that grows faster than its input, and that every shape can be made and worked on.
+// The error for work that grows faster than its input; and every shape can be made and worked on.
 
 import assert from "node:assert/strict";
 import { checkGrowth, SHAPES } from "../../scripts/fuzz/growth.ts";

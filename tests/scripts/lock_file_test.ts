@@ -1,4 +1,4 @@
-// The lock file: whatever does not match it does not run.
+// The lock file: code that does not match it does not run.
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };

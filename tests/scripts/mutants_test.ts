@@ -1,4 +1,4 @@
-// Planting faults: where they go, what is refused, and how each kind of ending is told.
+// Planting faults: where they go, what is refused, and how each outcome is reported.
 
 import assert from "node:assert/strict";
 import { faultsOf, findFaults, type Mutant, plant } from "../../scripts/mutants/mutant.ts";

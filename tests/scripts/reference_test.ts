@@ -1,4 +1,4 @@
-// The generated page: that it is current, whole, and in a form that the formatter leaves alone.
+// The generated page: it is current, complete, and in a form that the formatter leaves alone.
 
 import assert from "node:assert/strict";
 import { formatTable, writeReference } from "../../scripts/reference.ts";

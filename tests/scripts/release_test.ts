@@ -1,4 +1,4 @@
-// The release script in a repository of its own, whose gate, builds and SBOM are stand-ins.
+// The release script in a repository of its own, with stand-ins for the gate, the builds and the SBOM.
 
 import assert from "node:assert/strict";
 import { type Commit, findObstacles, formatChangelog, type Repository } from "../../scripts/release.ts";

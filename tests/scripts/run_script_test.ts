@@ -1,4 +1,4 @@
-// The scripts that prove something: they refuse what they don't know, and do not pass when they did nothing.
+// The scripts that check something: they refuse unknown options, and do not pass if they did nothing.
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };

@@ -1,4 +1,4 @@
-// WebSocket servers that break rules in every way: each case of the self-test is to be seen to fail against one of them.
+// WebSocket servers that break rules in every way: each case of the self-test must fail against one of them.
 
 import { OPCODE } from "../../src/protocol/frame.ts";
 import { acceptFor } from "../../src/tools/client_handshake.ts";

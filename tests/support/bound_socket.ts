@@ -1,4 +1,4 @@
-// A TCP connection from a chosen address of this machine: how tests are several clients at once.
+// A TCP connection from a chosen address of this machine, by which tests are several clients at once.
 
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";

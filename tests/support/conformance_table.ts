@@ -1,4 +1,4 @@
-// What RFC 6455 says about frames, messages and Closes, at every boundary that it names: what is sent, and what comes back.
+// RFC 6455 on frames, messages and Closes, at every boundary that it names: what is sent, and what must come back.
 
 import type { Sequence } from "./order_table.ts";
 import { closePayload, concat, frame, OPCODE } from "./raw_client.ts";

@@ -1,4 +1,4 @@
-// What tests do with the files of scripts/deploy: they read them, change them a little, and look for who understands them.
+// What tests do with the files of scripts/deploy: read them, change them a little, and find the programs that use them.
 
 /** The text of a file of scripts/deploy. */
 export function readShipped(name: string): string {

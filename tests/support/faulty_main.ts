@@ -1,4 +1,4 @@
-// The program with faults of its own that nothing expects: one of each kind at SIGUSR2.
+// The program with unexpected faults of its own: one of each kind at SIGUSR2.
 
 Deno.addSignalListener("SIGUSR2", () => {
   void Promise.reject(new TypeError("planted rejection"));

@@ -1,4 +1,4 @@
-// A firewall listener in front of an endpoint, in this process, on port 0: what behaviour tests talk to.
+// What behaviour tests talk to: a firewall listener in front of an endpoint, in this process, on port 0.
 
 import type { Settings } from "../../src/core/settings/declarations.ts";
 import { parseSettings } from "../../src/core/settings/settings.ts";
@@ -50,7 +50,7 @@ export const LIMITS: ListenerLimits = {
   authTimeout: 5000,
 };
 
-/** Starts a listener with small modifications of ordinary limits; the endpoint echoes verbatim unless told otherwise. */
+/** Starts a listener with small changes to ordinary limits; the endpoint echoes verbatim unless told otherwise. */
 export function startHarness(
   limits: Partial<ListenerLimits> = {},
   createHandler: EndpointOptions["createHandler"] = createEchoHandler({ prefix: "" }),

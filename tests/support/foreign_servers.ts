@@ -1,4 +1,4 @@
-// WebSocket servers that others have written, each an echo in a process of its own, as their documentation begins.
+// WebSocket servers by others, each an echo in a process of its own, as at the start of its documentation.
 
 import config from "../../deno.json" with { type: "json" };
 import { findProgram } from "./deploy.ts";

@@ -1,4 +1,4 @@
-// How much longer work takes on a larger input: measured so that whatever else the machine does has no say in it.
+// How much longer work takes on a larger input, measured so that other work on the machine does not count.
 
 /** What is shorter says nothing, in milliseconds. */
 const LEAST_MS = 0.4;
@@ -20,9 +20,9 @@ export interface Growth {
 }
 
 /**
- * Measures two pieces of work in turns until the larger one takes at most `mostTimes` times as long as the smaller one and
- * at most `mostMs`; gives up when that has not been so for long. What else the machine does makes a time longer and
- * never shorter, so the shortest is the one that counts, and it is looked for only as long as it might help.
+ * Measures two pieces of work in turns until the larger one takes at most `mostTimes` times as long as the smaller one
+ * and at most `mostMs`; gives up when that has not been so for long. Other work on the machine makes a time longer and
+ * never shorter, so the shortest time counts, and it is looked for only as long as that might help.
  */
 export async function measureGrowth(
   smaller: () => unknown,

@@ -1,4 +1,4 @@
-// A connection whose two sockets and whose time are moved by hand: what it reads, when it waits, and what it holds.
+// A connection whose two sockets and time are moved by hand, to see what it reads, when it waits, and what it holds.
 
 import { type ByteSocket, closeQuietly } from "../../src/firewall/byte_socket.ts";
 import { Connection } from "../../src/firewall/connection/connection.ts";

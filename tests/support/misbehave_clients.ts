@@ -19,7 +19,7 @@ export interface Visit {
   readonly patienceMs: number;
 }
 
-/** Sends `hello` when it is open, closes after an answer, and tells what it saw: `open; message "hello"; close 1000`. */
+/** Sends `hello` once open, closes after an answer, and tells what it saw: `open; message "hello"; close 1000`. */
 export type Watch = (visits: readonly Visit[]) => Promise<readonly string[]>;
 
 /** So many at once, so that one does not wait for another's turn. */

@@ -1,4 +1,4 @@
-// What a service manager does with NOTIFY_SOCKET: it listens, and reads what programs say about themselves.
+// What a service manager does with NOTIFY_SOCKET: it listens, and reads what programs report.
 
 /** How long a message may take, in milliseconds. */
 const TIMEOUT_MS = 20_000;

@@ -1,4 +1,4 @@
-// Runs the sequences of the order table against something that listens.
+// Runs the sequences of the order table against a listener.
 
 import assert from "node:assert/strict";
 import { describeFrame, type Dialect, orderTable } from "./order_table.ts";

@@ -1,4 +1,4 @@
-// What a client may send in one go, and exactly which frames must come back, in which order.
+// What a client may send in one write, and exactly which frames must come back, in which order.
 //
 // Written from RFC 6455; `in` is a text message that the endpoint answers, in the words of its protocol.
 

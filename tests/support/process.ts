@@ -83,8 +83,8 @@ export interface ProgramCommand {
 }
 
 /**
- * How the program is started with `args`: as `main.ts` with the flags `permissions`; or as the executable, which has its
- * own, with no variables but `env` and one that says where it may unpack itself.
+ * How the program is started with `args`: as `main.ts` with the flags `permissions`; or as the executable, which has
+ * its own, with no variables but `env` and one that says where it may unpack itself.
  */
 export function programCommand(
   args: readonly string[],
@@ -179,7 +179,7 @@ export class Program implements AsyncDisposable {
     return { descriptors, residentBytes: resident * 1024, peakBytes: peak * 1024 };
   }
 
-  /** Resolves when the start is over: the private socket of the last endpoint is opened after the ready line, as the last thing. */
+  /** Resolves when the start is over: the private socket of the last endpoint is opened last, after the ready line. */
   async atRest(lastEndpoint: "echo" | "secure"): Promise<void> {
     const socket = `${this.runtimeDir}/${lastEndpoint}.sock`;
     await this.#polled(socket, () => existsSync(socket), Boolean);
@@ -191,7 +191,7 @@ export class Program implements AsyncDisposable {
     return await this.usage();
   }
 
-  /** Resolves with the usage that `isDone` is content with; nothing else tells when a process has let go of something. */
+  /** Resolves with the first usage that `isDone` accepts; nothing else tells when a process has let go of something. */
   async usageUntil(what: string, isDone: (usage: Usage) => boolean): Promise<Usage> {
     return await this.#polled(what, () => this.usage(), isDone);
   }

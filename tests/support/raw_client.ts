@@ -1,5 +1,5 @@
-// A WebSocket client made of bytes: tests see exactly what is on the wire and may send what no client would. It is the
-// client of the tools that fails where that one says what came; only the frames that it sends are made here, by other code.
+// A WebSocket client over bytes: tests see exactly what is on the wire, and may send what no client would. It is the
+// client of the tools, but fails where that one returns what came; the frames to send are made here, by other code.
 
 import type { ByteSocket } from "../../src/firewall/byte_socket.ts";
 import {
@@ -77,8 +77,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * One connection. Every wait ends after `timeoutMs` at the latest; the connection is then closed and the error says what was
- * awaited and what came instead.
+ * One connection. Every wait ends after `timeoutMs` at the latest; the connection is then closed, and the error says
+ * what was awaited and what came instead.
  */
 export class RawClient {
   /** The response to the handshake; undefined before one was made. */

@@ -1,4 +1,4 @@
-// A connection that is relayed to a WebSocket server that nobody here wrote (npm `ws`), in this process.
+// A connection that is relayed to a WebSocket server by others (npm `ws`), in this process.
 
 import { WebSocketServer } from "ws";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,4 @@
-// A server that was started with one setting at a value, and how its effect is seen.
+// A server that is started with one setting at some value, and ways to see the effect.
 
 import assert from "node:assert/strict";
 import { createSecretKey, type KeyObject } from "node:crypto";

@@ -166,8 +166,8 @@ export const bytesOf = (text: string) => new TextEncoder().encode(text);
 export const refusalOf = (result: TlsResult) => result.ok ? "accepted" : result.reason;
 
 /**
- * A whole ClientHello of a client that knows `version` at most (RFC 5246 §7.4.1.2), with one cipher suite, in records of
- * `fragmentSize` bytes.
+ * A whole ClientHello of a client that knows `version` at most (RFC 5246 §7.4.1.2), with one cipher suite, in records
+ * of `fragmentSize` bytes.
  */
 export function clientHello(
   version: number,

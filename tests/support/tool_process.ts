@@ -1,4 +1,4 @@
-// A command as a user runs it who pipes something into it, or types on a terminal; and servers that answer it badly.
+// A command as a user runs it, with a pipe or on a terminal; and servers that answer it badly.
 
 import { programCommand } from "./process.ts";
 

@@ -1,4 +1,4 @@
-// What of tampering with a chained log is found, and where.
+// Which tampering with a chained log is found, and where.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-// The chain of a log file: what each record names, over rotation, restarts, full disks and crashes.
+// The chain of a log file: what each record refers to, across rotation, restarts, full disks and crashes.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

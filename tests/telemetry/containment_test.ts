@@ -1,4 +1,4 @@
-// Faults that nobody expected: recorded with their stack, and not without limit.
+// Unexpected faults: recorded with their stack, up to a limit.
 
 import assert from "node:assert/strict";
 import { Containment, QUIET_MS } from "../../src/telemetry/containment.ts";

@@ -1,4 +1,4 @@
-// The declared events and fields: that each one is used, and that none takes a name of the record itself.
+// The declared events and fields: each field belongs to an event, and none has the name of a field of every record.
 
 import assert from "node:assert/strict";
 import type { EventDeclaration } from "../../src/telemetry/event_declaration.ts";

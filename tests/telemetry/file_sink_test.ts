@@ -1,4 +1,4 @@
-// The file sink alone: when it writes, and what it makes of writes that fail or stop half way.
+// The file sink alone: when it writes, and what it does about writes that fail or stop half way.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// Histograms: in which range a value is counted, at the bounds above all.
+// Histograms: the range in which a value is counted, above all at the bounds.
 
 import assert from "node:assert/strict";
 import { countOf, Histogram, SizeHistogram } from "../../src/telemetry/histogram.ts";

@@ -1,4 +1,4 @@
-// The text of the metrics, and that what reads them elsewhere names metrics and labels that exist.
+// The text of the metrics; and what uses them elsewhere names only metrics and labels that exist.
 
 import assert from "node:assert/strict";
 import { Histogram } from "../../src/telemetry/histogram.ts";

@@ -1,4 +1,4 @@
-// That no stranger can fill the log: every event has a brake, or a reason why it needs none.
+// No stranger can fill the log: every event has a brake, or a reason why it needs none.
 import assert from "node:assert/strict";
 import { clientKey } from "../../src/firewall/admission/network_set.ts";
 import type { EventDeclaration } from "../../src/telemetry/event_declaration.ts";

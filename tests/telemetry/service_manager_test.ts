@@ -1,4 +1,4 @@
-// What a service manager is told, read from a socket like its own.
+// What is reported to a service manager, read from a socket like its own.
 
 import assert from "node:assert/strict";
 import { ServiceManager } from "../../src/process/service_manager.ts";

@@ -1,4 +1,4 @@
-// What becomes of log lines when stderr is read slowly, not at all, or is gone.
+// What becomes of log lines when stderr is read slowly, is not read, or is gone.
 
 import assert from "node:assert/strict";
 import { MAX_WAITING, Terminal } from "../../src/telemetry/terminal.ts";

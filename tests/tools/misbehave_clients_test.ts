@@ -1,4 +1,4 @@
-// What clients show their users of each path of `misbehave` is what the catalogue says they do.
+// What clients show their users of each path of `misbehave`: the same as the catalogue says.
 
 import assert from "node:assert/strict";
 import { CATALOGUE } from "../../src/tools/misbehave/catalogue.ts";

@@ -1,4 +1,4 @@
-// The bad server: what it sends is what its path says, it stays on this machine, and it is capped.
+// The misbehaving server: it does what the path says, stays on this machine, and keeps its limits.
 
 import assert from "node:assert/strict";
 import { CATALOGUE } from "../../src/tools/misbehave/catalogue.ts";

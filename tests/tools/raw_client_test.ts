@@ -1,4 +1,4 @@
-// The client of the tools: it reads what comes in any pieces, waits as long as it may, and holds no more than was agreed.
+// The client of the tools: it reads bytes in any pieces, waits no longer than it may, and buffers a limited amount.
 
 import assert from "node:assert/strict";
 import type { ByteSocket } from "../../src/firewall/byte_socket.ts";

@@ -1,4 +1,4 @@
-// The frame writer of the tools: what a browser would send byte for byte, and whatever else it is asked for.
+// The frame writer of the tools: what a browser would send, byte for byte, and illegal frames on request.
 
 import assert from "node:assert/strict";
 import { close, frame, text } from "../../src/tools/raw_frame.ts";

@@ -1,4 +1,4 @@
-// The cases of the self-test: each is seen to fail against a server that breaks its rule, and each ends in time.
+// The cases of the self-test: each fails against a server that breaks its rule, and each ends in time.
 
 import assert from "node:assert/strict";
 import { CASES } from "../../src/tools/selftest/cases.ts";

@@ -1,4 +1,4 @@
-// What the self-test finds in three servers that others have written: exactly this, case by case.
+// What the self-test finds in three servers by others: exactly this, case by case.
 
 import assert from "node:assert/strict";
 import { runSelftest } from "../../src/tools/selftest/run.ts";

@@ -1,4 +1,4 @@
-// The reports of the self-test for machines: SARIF by its schema, JUnit by its structure, JSON; whatever a server says.
+// The self-test's reports for programs, whatever a server says: SARIF by its schema, JUnit by its structure, and JSON.
 
 import schema from "@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json" with { type: "json" };
 import { Ajv } from "ajv";

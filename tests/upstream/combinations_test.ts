@@ -1,4 +1,4 @@
-// Settings of an upstream that contradict each other are refused at the start, each with what is wrong; their neighbours are not.
+// Contradictory settings of an upstream are refused at the start, each with what is wrong; valid neighbours are not.
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";

@@ -1,4 +1,4 @@
-// One client on its way to a server, by itself: what becomes of a server that has accepted when no connection comes of it.
+// One client on its way to a server: what becomes of a server that has accepted if no connection comes of it.
 
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/core/settings/settings.ts";

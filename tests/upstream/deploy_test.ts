@@ -1,4 +1,4 @@
-// What the guide says about a server behind: the headers that it may believe, and the service and the container in front of it.
+// What the guide says about an upstream server: the headers that it may trust, and the service and container before it.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-// The doctor looks at somebody's own server: there or not, right or wrong TLS, and what it answers.
+// The doctor checks an upstream server: there or not, with right or wrong TLS, and what it answers.
 
 import assert from "node:assert/strict";
 import type { GivenValue } from "../../src/core/settings/setting_types.ts";

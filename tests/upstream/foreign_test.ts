@@ -1,4 +1,4 @@
-// In front of servers in other languages, and behind a proxy; the servers of the guide run as they are.
+// The program in front of servers in other languages, and behind a proxy; the guide's servers run as they are.
 
 import assert from "node:assert/strict";
 import { RawClient } from "../support/raw_client.ts";

@@ -1,4 +1,4 @@
-// Servers that nobody here wrote, and the program in front of them.
+// Servers by others, and the program in front of them.
 
 import { createSecretKey } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";

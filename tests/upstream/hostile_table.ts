@@ -1,4 +1,4 @@
-// What somebody else's server can do wrong, and what the client and the log get.
+// What an upstream server can do wrong, and what the client and the log get.
 
 import { closePayload, concat, frame, OPCODE } from "../support/raw_client.ts";
 

@@ -1,4 +1,4 @@
-// Everything that somebody else's server can do wrong: what the client gets, what is recorded, and that nothing is held.
+// All that an upstream server can do wrong: what the client gets, what is recorded, and that nothing is kept.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

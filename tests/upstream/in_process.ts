@@ -1,4 +1,4 @@
-// A listener in front of upstreams, in this process: for what has to be seen from the inside, with servers made of bytes.
+// A listener in front of upstream servers made of bytes, in this process, for what must be seen from the inside.
 
 import type { SettingName, Settings } from "../../src/core/settings/declarations.ts";
 import { parseSettings } from "../../src/core/settings/settings.ts";

@@ -1,4 +1,4 @@
-// What a server can make the program hold: one that floods a client that does not read, and one that never reads.
+// What an upstream server can make the program hold: by flooding a client that does not read, and by never reading.
 
 import assert from "node:assert/strict";
 import { type ForeignSocket, Front, startForeign } from "./harness.ts";

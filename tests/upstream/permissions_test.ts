@@ -1,4 +1,4 @@
-// In front of a server with the permissions that are printed for it, and with none for it.
+// The program in front of a server, with the permissions that are printed for that server, and without.
 
 import assert from "node:assert/strict";
 import { EXECUTABLE, run } from "../support/process.ts";

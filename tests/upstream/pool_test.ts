@@ -1,4 +1,4 @@
-// Several servers: who is next, who is left out, and what becomes of that when one dies, hangs and comes back.
+// Several upstream servers: which is next, which is left out, and what changes when one dies, hangs and comes back.
 
 import assert from "node:assert/strict";
 import { parseUpstreamUrl } from "../../src/core/upstream_text.ts";

@@ -1,4 +1,4 @@
-// The program in front of WebSocket servers that nobody here wrote: tokens, headers, frames and the end.
+// The program in front of WebSocket servers by others: tokens, headers, frames and the end.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

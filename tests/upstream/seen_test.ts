@@ -1,4 +1,4 @@
-// What an operator sees of servers behind: in the status, the metrics, the readiness and the log.
+// What an operator sees of upstream servers: in the status, the metrics, the readiness and the log.
 
 import assert from "node:assert/strict";
 import { Front, makeUserToken, startForeign } from "./harness.ts";

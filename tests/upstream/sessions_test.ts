@@ -1,4 +1,4 @@
-// Sessions on connections to somebody else's server: how they end, who counts, and a drain that does not send all away at once.
+// Sessions on connections to an upstream server: how they end, which count, and a drain that ends them bit by bit.
 
 import assert from "node:assert/strict";
 import { RawClient } from "../support/raw_client.ts";

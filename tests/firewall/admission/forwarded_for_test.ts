@@ -1,4 +1,4 @@
-// X-Forwarded-For: who is believed, and where the walk from the right ends.
+// X-Forwarded-For: which proxies are trusted, and where the walk from the right ends.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-// Bans of networks: what they are kept under, whom they hold, and how they end.
+// Bans of networks: their keys, whom they hit, and how they end.
 
 import assert from "node:assert/strict";
 import { MAX_NETWORK_BANS, NetworkBans } from "../../../src/firewall/admission/network_bans.ts";

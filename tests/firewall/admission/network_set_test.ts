@@ -1,4 +1,4 @@
-// Spellings of addresses, sets of networks against a reference in whole numbers, and client keys.
+// Spellings of addresses, sets of networks compared with a reference in integers, and client keys.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

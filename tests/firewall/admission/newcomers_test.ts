@@ -1,4 +1,4 @@
-// Who loses the place that another needs.
+// Which connection loses its place when another needs one.
 import assert from "node:assert/strict";
 import { Newcomers } from "../../../src/firewall/admission/newcomers.ts";
 

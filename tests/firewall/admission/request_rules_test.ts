@@ -1,4 +1,4 @@
-// Which Host, path and Origin pass on a loopback listener and on a public one.
+// Which Host, path and Origin a loopback listener and a public one accept.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

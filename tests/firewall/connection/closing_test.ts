@@ -1,4 +1,4 @@
-// The one closing state: every transition, and that only the first beginning counts.
+// The one closing state: every transition, and that only the first cause counts.
 import assert from "node:assert/strict";
 import { Closing } from "../../../src/firewall/connection/closing.ts";
 

@@ -1,4 +1,4 @@
-// A connection by itself, its sockets and its time moved by hand: what no real network shows, or only after a long time.
+// A connection alone, with its sockets and its time moved by hand: what a real network shows never, or only after long.
 import assert from "node:assert/strict";
 import { large } from "../../../src/firewall/connection/buffer_stock.ts";
 import { MESSAGE_PROGRESS } from "../../../src/firewall/connection/liveness.ts";

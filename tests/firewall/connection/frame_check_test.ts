@@ -1,4 +1,4 @@
-// What is counted of a client's frames, and its Close: the same on both ways.
+// What is counted of a client's frames, and its Close: the same whether served or relayed.
 import assert from "node:assert/strict";
 import { FrameCheck } from "../../../src/firewall/connection/frame_check.ts";
 import { MessageReader } from "../../../src/firewall/connection/message_reader.ts";

@@ -1,4 +1,4 @@
-// What the passing of time means: each limit just before it and at it, and a process that stood still.
+// Timeouts of a connection: each just before it and at it, and after the process stood still.
 import assert from "node:assert/strict";
 import {
   excuse,

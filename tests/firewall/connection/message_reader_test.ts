@@ -1,4 +1,4 @@
-// Whole messages out of a client's bytes: however they are cut, and what is refused before its end.
+// Whole messages from a client's bytes, however these are cut, and what is refused before its end.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FrameCheck } from "../../../src/firewall/connection/frame_check.ts";

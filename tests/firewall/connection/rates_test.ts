@@ -1,4 +1,4 @@
-// How many frames of a peer are dealt with in one turn of the event loop.
+// How many frames of a peer are handled in one turn of the event loop.
 import assert from "node:assert/strict";
 import { Rates } from "../../../src/firewall/connection/rates.ts";
 

@@ -1,4 +1,4 @@
-// The buffer that a peer is read to: its size follows what the peer sends, and nothing else.
+// The buffer that a peer is read into: its size depends on what the peer sends, and on nothing else.
 import assert from "node:assert/strict";
 import { large, SMALL_SIZE, TINY_SIZE } from "../../../src/firewall/connection/buffer_stock.ts";
 import { ReadBuffer } from "../../../src/firewall/connection/read_buffer.ts";

@@ -1,4 +1,4 @@
-// Who comes next of those that have more to be dealt with than one turn.
+// Which connection comes next among those with more work than fits into one turn.
 import assert from "node:assert/strict";
 import { Turns } from "../../../src/firewall/connection/turns.ts";
 import { concat, frame, OPCODE } from "../../support/raw_client.ts";

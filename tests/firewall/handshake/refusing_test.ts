@@ -1,4 +1,4 @@
-// What a refused peer may still do.
+// What a refused peer may still send, and for how long.
 
 import assert from "node:assert/strict";
 import { sendLast } from "../../../src/firewall/handshake/refusing.ts";

@@ -1,4 +1,4 @@
-// The frames of somebody else's server: where they end, what is taken out of them, and what does not go on by itself.
+// The frames of an upstream server: where they end, what is taken out, and what is not passed on as it is.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { EndpointFrames } from "../../../src/firewall/ways/endpoint_frames.ts";

@@ -1,4 +1,4 @@
-// A relayed connection, its sockets moved by hand: what holds a peer back, and what reaches the endpoint at the end.
+// A relayed connection, its sockets moved by hand: what holds a peer back, and what the endpoint gets at the end.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type ManualConnection, settle, startManual, until } from "../../support/manual_connection.ts";
@@ -81,7 +81,7 @@ Deno.test("a client can't make marks: what it knows comes back to it, and it is 
   it.peer.give(concat(...Array.from({ length: 200 }, () => text("m"))));
   await settle();
   const { marks } = await passed(it);
-  // It may know how a mark looks, but not how one begins: not from another process, nor from the Ping that it is sent itself.
+  // It may know how a mark looks, but not how one begins: not from another process, nor from the Ping that it gets.
   const number = marks[1]!.payload.slice(8);
   for (const start of [new Uint8Array(8), ping!.payload, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)]) {
     assert.notDeepEqual(marks[0]!.payload.slice(0, 8), start);

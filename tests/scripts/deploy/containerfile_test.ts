@@ -1,4 +1,4 @@
-// The container's file, without an engine: its grammar, the rules that keep it safe, and its commands on the program.
+// The Containerfile, without a container engine: its grammar, rules for safety, and its commands run on the program.
 
 import assert from "node:assert/strict";
 import { DockerfileParser } from "dockerfile-ast";

@@ -1,4 +1,4 @@
-// Each proxy of scripts/deploy, where it is installed: the file that is shipped, with other ports, in front of the program.
+// Each proxy of scripts/deploy that is installed: the shipped file, with other ports, in front of the program.
 
 import assert from "node:assert/strict";
 import { parseDuration } from "../../../src/core/duration.ts";

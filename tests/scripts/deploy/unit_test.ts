@@ -1,4 +1,4 @@
-// The unit of systemd: what systemd itself says about it, and that the program does with its variables what it promises.
+// The systemd units: what systemd itself says about them, and that the program does what their variables promise.
 
 import assert from "node:assert/strict";
 import { parseDuration } from "../../../src/core/duration.ts";
@@ -23,7 +23,7 @@ async function systemdVersion(): Promise<number> {
   return Number(/^systemd (\d+)/.exec(new TextDecoder().decode(stdout))?.[1]);
 }
 
-/** Has systemd-analyze look at `unit`, with the drop-in or without; returns its exit code and what it complains about. */
+/** Has systemd-analyze check `unit`, with the drop-in or without; returns its exit code and its complaints. */
 async function analyze(args: readonly string[], unit: string, dropIn?: string): Promise<[number, string]> {
   const folder = Deno.makeTempDirSync();
   const path = `${folder}/wsward.service`;
