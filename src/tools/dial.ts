@@ -35,13 +35,6 @@ export interface TlsOptions {
 /** A connection could not be opened; the message says why, without a "Cannot". */
 export class DialError extends Error {
   override readonly name = "DialError";
-  /** Whether TLS failed. True of any failure with a client certificate, and false of a timeout. */
-  readonly isTls: boolean;
-
-  constructor(message: string, isTls: boolean, options?: ErrorOptions) {
-    super(message, options);
-    this.isTls = isTls;
-  }
 }
 
 /** Connects; each of TCP and TLS may take `timeoutMs`. The caller owns the socket. Throws {@linkcode DialError}. */
@@ -71,7 +64,7 @@ async function connectTls(target: Target, { ca, cert, key }: TlsOptions): Promis
     await socket.handshake();
     return socket;
   } catch (cause) {
-    throw new DialError(describe(cause, target), true, { cause });
+    throw new DialError(describe(cause, target), { cause });
   }
 }
 
@@ -84,7 +77,7 @@ async function connect(target: Target, address: string | undefined): Promise<Den
     socket.setNoDelay(true);
     return socket;
   } catch (cause) {
-    throw new DialError(describe(cause, target), false, { cause });
+    throw new DialError(describe(cause, target), { cause });
   }
 }
 
@@ -114,7 +107,7 @@ async function startTls(socket: Deno.TcpConn, target: Target, tls: TlsOptions): 
     await secured.handshake();
     return secured;
   } catch (cause) {
-    throw new DialError(`TLS failed: ${cause instanceof Error ? cause.message : String(cause)}`, true, {
+    throw new DialError(`TLS failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });
   }
@@ -165,7 +158,7 @@ async function within<Socket extends ByteSocket>(
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       isLate = true;
-      reject(new DialError(`${late} within ${timeoutMs} ms`, false));
+      reject(new DialError(`${late} within ${timeoutMs} ms`));
     }, timeoutMs);
   });
   // A socket that comes too late is closed, and a failure that comes too late is ignored.

@@ -310,7 +310,7 @@ Deno.test("ends with 3 where nothing listens, nothing answers, or what answers i
   for (
     const [text, why] of [
       ["", /no answer to the handshake/],
-      ["SSH-2.0-x\r\n", /speaks no HTTP/],
+      ["SSH-2.0-x\r\n", /does not speak HTTP/],
       ["HTTP/1.1 101 x\r\n\r\n", /Upgrade must be websocket/],
       [`${head}Sec-WebSocket-Accept: AAAA\r\n\r\n`, /does not answer the key/],
       [
@@ -318,7 +318,7 @@ Deno.test("ends with 3 where nothing listens, nothing answers, or what answers i
         /an extension was chosen that was not/,
       ],
       [`${right}Sec-WebSocket-Protocol: chat\r\n\r\n`, /a subprotocol was chosen that was not/],
-      [`HTTP/1.1 200 OK\r\nx: ${"a".repeat(70_000)}`, /speaks no HTTP/],
+      [`HTTP/1.1 200 OK\r\nx: ${"a".repeat(70_000)}`, /does not speak HTTP/],
     ] as const
   ) {
     await using server = answer(text);

@@ -24,7 +24,7 @@ Deno.test("serves its catalogue and its paths until SIGTERM", async () => {
     ["bad/huge-claim", 1, /1009/],
     ["status/503", 4, /Refused: 503/],
     ["handshake/wrong-accept", 3, /does not answer the key/],
-    ["handshake/huge-header", 3, /speaks no HTTP/],
+    ["handshake/huge-header", 3, /does not speak HTTP/],
     ["never", 3, /no answer to the handshake/],
     ["close/never-answer", 5, /did not answer the Close/],
     ["stall", 5, /did not answer the Close/],

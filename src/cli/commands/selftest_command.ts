@@ -194,7 +194,7 @@ export function addSelftestCommand(program: Command, exitWith: (code: number) =>
       "repeat the host of the URL: whose server is not on this machine must agree",
     ),
     new Option("--send <text>", "text to send where any would do (default: wsward selftest)"),
-    new Option("--expect <text>", "what the server answers to it, if that is no echo"),
+    new Option("--expect <text>", "what the server answers to it, if it does not echo"),
     new Option("--pid <number>", "process of the server, whose descriptors are counted; needs --allow-all"),
     new Option("-k, --insecure", "take any certificate"),
     new Option("--ca <path>", "certificate authority in PEM to trust besides the system's"),

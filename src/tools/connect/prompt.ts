@@ -93,7 +93,7 @@ export class Prompt implements Input {
       default: {
         const nearest = findNearest(COMMANDS, command);
         this.#output.failed(
-          `Cannot do ${escapeText(command)}: it is no command, the nearest one is ${nearest}`,
+          `Cannot do ${escapeText(command)}: there is no such command, the nearest one is ${nearest}`,
         );
       }
     }

@@ -69,13 +69,13 @@ export async function openWebSocket(options: OpenOptions): Promise<WebSocketClie
     options.onHead?.(">", request);
     await client.send(request, timeoutMs);
     const head = await client.nextHead(timeoutMs);
-    if (head.kind === "late") throw new DialError(`no answer to the handshake within ${timeoutMs} ms`, false);
-    if (head.kind === "end") throw new DialError(`the server ended the handshake with a ${head.how}`, false);
-    if (head.kind === "no http") throw new DialError("what answers there speaks no HTTP", false);
+    if (head.kind === "late") throw new DialError(`no answer to the handshake within ${timeoutMs} ms`);
+    if (head.kind === "end") throw new DialError(`the server ended the handshake with a ${head.how}`);
+    if (head.kind === "no http") throw new DialError("what answers there does not speak HTTP");
     options.onHead?.("<", head.text);
     if (head.status !== 101) throw new RefusedError(head, await readBody(client, head, timeoutMs));
     const fault = await findHandshakeFault(head, subprotocols);
-    if (fault !== undefined) throw new DialError(`the server's 101 is wrong: ${fault}`, false);
+    if (fault !== undefined) throw new DialError(`the server's 101 is wrong: ${fault}`);
     return new WebSocketClient(client, head, options);
   } catch (error) {
     client.close();

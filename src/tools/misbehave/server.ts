@@ -59,7 +59,7 @@ export class MisbehaveServer implements AsyncDisposable {
   /** Starts to listen. Throws {@linkcode StartError}. */
   static async start(options: MisbehaveOptions): Promise<MisbehaveServer> {
     if (!isLoopback(options.host)) {
-      throw new StartError(`Cannot listen on ${options.host}: it is no loopback address`);
+      throw new StartError(`Cannot listen on ${options.host}: it is not a loopback address`);
     }
     const misbehaving = new MisbehaveServer(options);
     const server = misbehaving.#server;

@@ -117,8 +117,8 @@ export const LIMIT_CASES: readonly Case[] = inGroup("limits", [
     id: "limit-message-rate",
     section: "RFC 6455 §10.4",
     level: "SHOULD",
-    sends: "messages as fast as they are taken (--rate-threshold)",
-    right: "a Close, or messages that are read more slowly",
+    sends: "Pings as fast as they are taken (--rate-threshold)",
+    right: "a Close, or Pings that are read more slowly",
     async run(probe) {
       const wire = await probe.open();
       const { messages } = probe.options.thresholds;

@@ -55,7 +55,7 @@ export const TEXT_CASES: readonly Case[] = inGroup("text", [
     const arrival = await wire.next();
     return probe.isAnswer(arrival, "a\u{1f600}b") ? pass("the answer") : fail(describeArrival(arrival));
   }),
-  invalid("utf8-invalid", "bytes that are no UTF-8", [0x61, 0xff, 0x62]),
+  invalid("utf8-invalid", "bytes that are not UTF-8", [0x61, 0xff, 0x62]),
   invalid("utf8-surrogate", "half of a surrogate pair", [0xed, 0xa0, 0x80]),
   invalid("utf8-overlong", "a slash in two bytes", [0xc0, 0xaf]),
   invalid("utf8-above-10ffff", "a character above U+10FFFF", [0xf4, 0x90, 0x80, 0x80]),
@@ -87,7 +87,7 @@ export const TEXT_CASES: readonly Case[] = inGroup("text", [
       id: "utf8-close-reason",
       section: "RFC 6455 §8.1",
       level: "MUST",
-      sends: "a reason that is no UTF-8",
+      sends: "a reason that is not UTF-8",
       right: "Close 1007",
     },
     close(1000, Uint8Array.of(0xff)),
@@ -97,7 +97,7 @@ export const TEXT_CASES: readonly Case[] = inGroup("text", [
     id: "utf8-fail-fast",
     section: "RFC 6455 §8.1",
     level: "SHOULD",
-    sends: "the beginning of a text, with a byte that is no UTF-8",
+    sends: "the beginning of a text, with a byte that is not UTF-8",
     right: "Close 1007 at once, or at the end of the text",
   }, async (wire) => {
     await wire.send(

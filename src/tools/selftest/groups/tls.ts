@@ -10,7 +10,7 @@ import { fail, info, pass, Unperformable, type Verdict, warn } from "../verdict.
 import { inGroup } from "../judge.ts";
 import { describeArrival, type Probe } from "../probe.ts";
 
-/** A plain TCP connection to the port of TLS. */
+/** A plain TCP connection to the TLS port. */
 async function plain(probe: Probe): Promise<RawClient> {
   const { target, address, timeoutMs } = probe.options;
   try {
@@ -102,7 +102,7 @@ export const TLS_CASES: readonly Case[] = inGroup("tls", [
     "tls-plain",
     "RFC 8446 §5.1",
     "MUST",
-    "a plain request on the port of TLS",
+    "a plain request on the TLS port",
     "an alert, an error or the end",
     async (probe) => {
       using client = await plain(probe);
@@ -158,8 +158,8 @@ export const TLS_CASES: readonly Case[] = inGroup("tls", [
     "tls-split-records",
     "RFC 8446 §5.1",
     "MUST",
-    "a handshake and a text, a byte a record",
-    "101 and the answer",
+    "a handshake and a Ping, a byte in each record",
+    "101 and the Pong",
     async (probe) => {
       const wire = await probe.dial();
       for (const byte of bytesOf(probe.head())) await wire.send(Uint8Array.of(byte));
@@ -199,7 +199,7 @@ export const TLS_CASES: readonly Case[] = inGroup("tls", [
       "tls-silent",
       "RFC 6455 §10",
       "SHOULD",
-      "nothing on the port of TLS (--silence-threshold)",
+      "nothing on the TLS port (--silence-threshold)",
       "the end",
       async (probe) => {
         using client = await plain(probe);

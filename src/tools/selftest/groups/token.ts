@@ -176,7 +176,7 @@ export const TOKEN_CASES: readonly Case[] = inGroup("token", [
   forged(
     "token-empty-key",
     "RFC 8725 §3.5",
-    "a token of an empty secret",
+    "a token signed with an empty secret",
     (parts) => signed({ alg: "HS256", typ: "JWT" }, claimsOf(parts), ""),
   ),
   forged(
