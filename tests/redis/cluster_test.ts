@@ -224,12 +224,15 @@ test("what could not be brought to an empty Redis is brought with the next beat"
     1,
     "{test}:r:v",
   );
-  a.cluster.guard(firewallOf(a), []);
-  await until(
-    "it is refused",
-    () => Promise.resolve(a.records),
-    (records) => records.includes("redis.refused"),
-  );
+  // The first one may be of a beat that had begun before.
+  for (const times of [1, 2, 3]) {
+    a.cluster.guard(firewallOf(a), []);
+    await until(
+      `it is refused with each beat (${times})`,
+      () => Promise.resolve(a.records.filter((event) => event === "redis.refused").length),
+      (count) => count >= times,
+    );
+  }
   await redis.call("DEL", "{test}:r:v");
   a.cluster.guard(firewallOf(a), []);
   await until("the token is there", used, (count) => count === 1);
