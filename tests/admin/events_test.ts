@@ -1,7 +1,7 @@
 // Log records as an administrator sees them, listed and streamed, and those that the admin listener itself writes.
 
 import assert from "node:assert/strict";
-import { MAX_RECORDS } from "../../src/admin/event_feed.ts";
+import { EventFeed, MAX_RECORDS } from "../../src/admin/event_feed.ts";
 import { MAX_STREAMS } from "../../src/admin/event_stream.ts";
 import { MOST_AT_ONCE } from "../../src/telemetry/record_brake.ts";
 import { AdminBench, bearer } from "./harness.ts";
@@ -17,6 +17,16 @@ Deno.test("shows the last records, without tokens and with everything escaped", 
   assert.equal(json.events[0].code, 2);
   assert.equal(json.events.at(-1).error, "[token] \u202e\n");
   assert.doesNotMatch(text, /\u202e|eyJ/);
+});
+
+Deno.test("who no longer watches is told nothing", () => {
+  const feed = new EventFeed();
+  const seen: number[] = [];
+  const leave = feed.watch(({ id }) => seen.push(id));
+  feed.record("keys.reloaded", {});
+  leave();
+  feed.record("keys.reloaded", {});
+  assert.deepEqual(seen, [1]);
 });
 
 /** Reads a stream until the text matches. */

@@ -48,10 +48,10 @@ Deno.test("items that come and go between two pages neither shift nor repeat the
 
 Deno.test("of a long list by time no more keys are made than the page needs, and the pages are the same", async () => {
   const count = 10 * MAX_PAGE_LENGTH;
-  // Some at the same time, and some out of order.
+  // Three at the same time, on two pages where one ends, and some out of order.
   const items = Array.from(
     { length: count },
-    (_, i) => ({ ms: 1000 + (i >> 1) + (i % 97 === 0 ? 0.5 : 0), id: `${i}` }),
+    (_, i) => ({ ms: 1000 + Math.floor(i / 3) + (i % 97 === 0 ? 0.5 : 0), id: `${i}` }),
   );
   const pagesOf = async (timeOf?: (item: { ms: number }) => number) => {
     let keys = 0;
