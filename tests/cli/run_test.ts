@@ -86,6 +86,7 @@ const WRONG_COMMAND_LINES: readonly (readonly [name: string, args: readonly stri
   ["a password in a command", ["redis://a:b@c/d@e"], /unknown command 'redis:\/\/\.\.\.@e'/],
   ["a password in an unknown flag", ["serve", "--rediss=redis://a:b@c"], /'--rediss=redis:\/\/\.\.\.@c'/],
   ["an excess argument after --", ["serve", "--", "--host"], /too many arguments for 'serve'/],
+  ["a wrong Redis", ["serve", "--redis", "http://x"], /"\.\.\.": it must be redis:\/\/host:port, rediss:/],
   ["a missing value", ["serve", "--host"], /'--host <text>' argument missing/],
   [
     "a flag in place of a value",

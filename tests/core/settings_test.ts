@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/core/errors.ts";
-import type { Given, GivenValue } from "../../src/core/settings/setting_types.ts";
+import { type Given, type GivenValue, hideCredentials } from "../../src/core/settings/setting_types.ts";
 import { SETTING_NAMES, type SettingName, type Settings } from "../../src/core/settings/declarations.ts";
 import {
   checkSettings,
@@ -26,6 +26,13 @@ function parse(
 function assertRefused(message: string, ...given: Parameters<typeof parse>): void {
   assert.throws(() => parse(...given), new UsageError(message));
 }
+
+Deno.test("no rule of a setting looks like a URL with a password, which is hidden in messages", () => {
+  for (const name of SETTING_NAMES) {
+    const setting = declarationOf(name);
+    if ("rule" in setting) assert.equal(hideCredentials(setting.rule), setting.rule, name);
+  }
+});
 
 Deno.test("every setting has its documented default", () => {
   assert.deepEqual(parse(), {
