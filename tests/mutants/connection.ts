@@ -191,7 +191,7 @@ export const CONNECTION = [
     ],
     ["a byte more", "this.pendingBytes > MOST_AHEAD", "this.pendingBytes > MOST_AHEAD + 1"],
   ]),
-  ...faultsOf("src/firewall/ways/served.ts", [...BEHAVIOUR, ...WHOLE], [
+  ...faultsOf("src/firewall/ways/served.ts", [MANUAL, ...BEHAVIOUR, ...WHOLE], [
     [
       "a handler that has not finished does not wait",
       "return this.#receiver !== undefined && this.#answer === undefined;",
