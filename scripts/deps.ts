@@ -7,7 +7,7 @@ import { messageOf, readWhole, runScript } from "./run_script.ts";
 const HELP = `Usage: deno task deps [options]
 
 Asks for newer versions of the packages that deno.json pins and of Deno itself, and for known advisories about
-everything in deno.lock. npm does the asking, at the registry that it is set up for.
+everything in deno.lock. npm is what asks, at the registry it is configured for.
 
   --timeout SECONDS   how long an answer may take (30)
   --json              print JSON

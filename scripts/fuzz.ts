@@ -16,7 +16,7 @@ const HELP = `Usage: deno task fuzz [options]
 Sends generated frames and handshakes, right and broken, to the parsers and to the running program. First of all it
 gives the parsers inputs of several sizes: the work may not grow faster than they, and none takes more than ${MOST_MS} ms.
 
-  --seed N          what all choices come from (the time)
+  --seed N          the seed of all random choices (the time)
   --count N         how many frames and handshakes, a quarter of them for the parsers (1000000)
   --seconds N       how long each part may take at most (1800)
   --connections N   how many are open to the program at once (24)

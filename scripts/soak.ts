@@ -33,15 +33,15 @@ const HELP = `Usage: deno task soak [options]
 Holds the running program under attack and measures that good clients do not suffer.
 
   --only LIST       attacks or checks, separated by commas (all)
-  --list            tell what there is
+  --list            print the names of attacks and checks, and run none
   --seconds N       how long good clients are alone and how long each attack lasts; the mix lasts 4 times that (8)
   --upstream        in front of another server, in place of both endpoints: attacks and good clients go through to it
   --attack-rate N   attacks a second in the mix; on two cores many more leave the good clients no time (40)
 
 Under each attack, and under the mix of all, good clients lose nothing; the slowest hundredth of their messages take at
 most ${MOST_TIMES_SLOWER} times as long as without, or ${FAST_ENOUGH_MS} ms; and the process grows by at most ${MOST_MEMORY_GROWTH_MIB} MiB. Ends with
-  0   all that is so, and the other checks have passed
-  1   something is not
+  0   all of this holds, and the other checks have passed
+  1   something does not hold, or a check has failed
   2   the command line can't be used`;
 
 interface Options {

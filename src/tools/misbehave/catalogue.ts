@@ -88,7 +88,7 @@ const BEFORE_101 = group("before the 101", [
 const DATA = group("data", [
   [
     "fragments",
-    "sends a message in so many fragments, and answers so",
+    "sends a message in this many fragments, and answers in as many",
     async (client, fragments) => {
       client.modes.fragments = fragments;
       await client.sendMessage(text, bytesOf("in fragments"));
@@ -98,7 +98,7 @@ const DATA = group("data", [
   ],
   [
     "chop",
-    "writes all that follows in pieces of so many bytes",
+    "writes all that follows in pieces of this many bytes",
     (client, size) => {
       client.modes.chop = size;
     },
@@ -128,7 +128,7 @@ const DATA = group("data", [
   ["empty", "sends an empty text message", frames({ opcode: text })],
   [
     "flood",
-    "sends so many messages a second",
+    "sends this many messages a second",
     async (client, rate) => {
       await client.open();
       client.repeat(rate, (index) => client.sendMessage(text, bytesOf(`flood ${index}`)));
@@ -148,7 +148,7 @@ const DATA = group("data", [
 const CONTROL = group("control frames", [
   [
     "pings",
-    "sends so many Pings a second",
+    "sends this many Pings a second",
     async (client, rate) => {
       await client.open();
       client.repeat(rate, (index) => client.sendFrame({ opcode: ping, payload: String(index) }));
@@ -175,7 +175,7 @@ const CONTROL = group("control frames", [
   ],
   [
     "ping",
-    "sends a Ping of so many bytes; more than 125 are illegal",
+    "sends a Ping of this many bytes; more than 125 are illegal",
     (client, size) => {
       return client.sendFrame({ opcode: ping, payload: new Uint8Array(size) });
     },
@@ -298,7 +298,7 @@ const ORDER = group("order", [
   ],
   [
     "after",
-    "answers so many messages, then goes on",
+    "answers this many messages, then goes on",
     (client, n) => client.echo(n),
     count(1, 1_000_000),
     "1/drop",
