@@ -158,7 +158,7 @@ const ROWS: Partial<Record<SettingName, Row>> = {
   },
   banAfter: {
     value: "2",
-    more: ["--ban-loopback", "--auth-timeout", "1s"],
+    more: ["--ban-loopback", "--auth-timeout", "3s"],
     async check(world) {
       // Nobody is banned for being late.
       await Promise.all(Array.from({ length: 4 }, async () => {

@@ -93,7 +93,7 @@ Deno.test("a token crosses in none of its five ways, unless it is asked to", asy
 
 Deno.test("the first message: a bad token, none in time, binary, and a server that is gone", async () => {
   const foreign = await startForeign();
-  await using front = new Front([foreign.url], ["--auth-timeout", "1s", "--upstream-timeout", "1s"]);
+  await using front = new Front([foreign.url], ["--auth-timeout", "3s", "--upstream-timeout", "3s"]);
   const port = await front.port();
   const end = async (send: (client: RawClient) => Promise<void>) => {
     using client = await RawClient.connect({ port });
