@@ -14,6 +14,9 @@ import { TcpServer } from "../support/tool_process.ts";
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
 const CASE_DEADLINE_MS = 20_000;
 
+/** How long a case waits for an answer, and how long if that was too short on a busy machine. */
+const TIMEOUTS_MS = [150, 5000];
+
 function optionsFor(url: string, more: Partial<SelftestOptions> = {}): SelftestOptions {
   return {
     target: parseTarget(url)!,
@@ -83,14 +86,13 @@ async function makeForge(alg: string): Promise<Forge> {
 const ONLY_INFO = ["utf8-fail-fast"];
 const SEEN = new Set(["warn", "fail"]);
 
-async function seesFailure(one: Case, kind: BadKind, forge: Forge): Promise<string | undefined> {
+async function seesFailure(one: Case, kind: BadKind, forge: Forge, timeoutMs: number): Promise<boolean> {
   await using server = startBad(kind);
   const token = one.group === "token" ? await forge.valid(300_000) : undefined;
   // The server is in this process.
-  const options = optionsFor(`ws://127.0.0.1:${server.port}/`, { forge, token, pid: Deno.pid });
-  const { result, observed } = await runCase(one, options);
-  const isSeen = SEEN.has(result) || (ONLY_INFO.includes(one.id) && result === "info");
-  return isSeen ? `${result} (${kind}): ${observed}` : undefined;
+  const options = optionsFor(`ws://127.0.0.1:${server.port}/`, { forge, token, timeoutMs, pid: Deno.pid });
+  const { result } = await runCase(one, options);
+  return SEEN.has(result) || (ONLY_INFO.includes(one.id) && result === "info");
 }
 
 const plainCases = CASES.filter(({ group }) => group !== "tls");
@@ -114,12 +116,11 @@ for (const [group, cases] of Map.groupBy(plainCases, (one) => one.group)) {
     async fn() {
       const forge = await makeForge("EdDSA");
       for (const one of cases) {
-        let seen: string | undefined;
-        for (const kind of BAD_KINDS) {
-          seen = await seesFailure(one, kind, forge);
-          if (seen !== undefined) break;
+        let isSeen = false;
+        for (const timeoutMs of TIMEOUTS_MS) {
+          for (const kind of BAD_KINDS) isSeen ||= await seesFailure(one, kind, forge, timeoutMs);
         }
-        assert.ok(seen !== undefined, `${one.id} was not seen to fail`);
+        assert.ok(isSeen, `${one.id} was not seen to fail`);
       }
     },
   });
@@ -169,11 +170,12 @@ Deno.test({
     for (const one of CASES.filter(({ group }) => group === "tls")) {
       const server = breakers[one.id]!();
       const tls = one.id === "tls-certificate" ? {} : { ca };
-      const { result, observed } = await runCase(
-        one,
-        optionsFor(`wss://localhost:${server.port}/`, { tls, timeoutMs: 500 }),
-      );
-      assert.ok(SEEN.has(result), `${one.id}: ${result}, ${observed}`);
+      const verdicts: Verdict[] = [];
+      for (const timeoutMs of TIMEOUTS_MS) {
+        if (verdicts.some(({ result }) => SEEN.has(result))) break;
+        verdicts.push(await runCase(one, optionsFor(`wss://localhost:${server.port}/`, { tls, timeoutMs })));
+      }
+      assert.ok(SEEN.has(verdicts.at(-1)!.result), `${one.id}: ${JSON.stringify(verdicts)}`);
     }
   },
 });
