@@ -128,7 +128,7 @@ Deno.test("our own server passes every case with a session, of a secure endpoint
 Deno.test("tells the findings, how to repeat one, and the bytes on the wire", async () => {
   await using server = startBad("lenient");
   const url = `ws://127.0.0.1:${server.port}/`;
-  const run = (...args: readonly string[]) => runTool(["selftest", url, "--timeout", "1s", ...args]);
+  const run = (...args: readonly string[]) => runTool(["selftest", url, "--timeout", "3s", ...args]);
   const all = await run("--only", "framing");
   assert.equal(all.code, 1);
   assert.match(
