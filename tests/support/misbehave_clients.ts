@@ -7,8 +7,10 @@ import { CLIENTS } from "../../src/tools/misbehave/clients.ts";
 import { MisbehaveServer } from "../../src/tools/misbehave/server.ts";
 import { findProgram } from "./deploy.ts";
 
-/** How long a client waits for something to happen; then it closes by itself. */
+/** How long a client waits for something that is going to happen; then it closes by itself. */
 const PATIENCE_MS = 20_000;
+/** The same after its Close; one of them waits twice, for the end of TCP as well. */
+const CLOSE_PATIENCE_MS = 5000;
 /** The same where nothing is going to happen. */
 const SHORT_PATIENCE_MS = 700;
 const MAX_SHOWN = 70;
@@ -16,7 +18,10 @@ const MAX_SHOWN = 70;
 /** What is to be watched, and for how long. */
 export interface Visit {
   readonly url: string;
-  readonly patienceMs: number;
+  /** How long a client waits to be connected, for a message after that, and for a Close after its own. */
+  readonly openMs: number;
+  readonly messageMs: number;
+  readonly closeMs: number;
 }
 
 /** Sends `hello` once open, closes after an answer, and tells what it saw: `open; message "hello"; close 1000`. */
@@ -34,16 +39,19 @@ export const watchWs: Watch = async (visits) => {
   return seen;
 };
 
-async function watchOneWs({ url, patienceMs }: Visit): Promise<string> {
+async function watchOneWs({ url, openMs, messageMs, closeMs }: Visit): Promise<string> {
   const seen: string[] = [];
   await new Promise<void>((resolve) => {
-    const socket = new NodeWebSocket(url, { closeTimeout: SHORT_PATIENCE_MS });
-    const timer = setTimeout(() => {
+    const socket = new NodeWebSocket(url, { closeTimeout: closeMs });
+    const giveUp = () => {
       seen.push("nothing");
       socket.close();
-    }, patienceMs);
+    };
+    let timer = setTimeout(giveUp, openMs);
     socket.on("open", () => {
       seen.push("open");
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, messageMs);
       socket.send("hello");
     });
     socket.on("message", (bytes: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
@@ -64,15 +72,15 @@ async function watchOneWs({ url, patienceMs }: Visit): Promise<string> {
 
 const PYTHON = `
 import asyncio, json, sys, websockets
-SHORT = ${SHORT_PATIENCE_MS / 1000}
 async def watch(visit):
-    seen, url, patience = [], visit["url"], visit["patienceMs"] / 1000
+    seen = []
+    patience = {"open_timeout": visit["openMs"] / 1000, "close_timeout": visit["closeMs"] / 1000}
     try:
-        async with websockets.connect(url, open_timeout=patience, close_timeout=SHORT, max_size=2**20) as ws:
+        async with websockets.connect(visit["url"], max_size=2**20, **patience) as ws:
             seen.append("open")
             try:
                 await ws.send("hello")
-                data = await asyncio.wait_for(ws.recv(), patience)
+                data = await asyncio.wait_for(ws.recv(), visit["messageMs"] / 1000)
                 seen.append("message " + (json.dumps(data[:40], ensure_ascii=False) if isinstance(data, str) else "%d bytes" % len(data)))
             except asyncio.TimeoutError:
                 seen.append("nothing")
@@ -127,18 +135,21 @@ export const watchPython: Watch = async (visits) => {
 export const watchChromium: Watch = async (visits) => {
   const browser = await chromium.launch({ executablePath: findProgram("chromium")!, args: ["--no-sandbox"] });
   try {
-    const watch = ({ url, patienceMs, shortMs }: Visit & { shortMs: number }) =>
+    const watch = ({ url, openMs, messageMs, closeMs }: Visit) =>
       new Promise<string>((resolve) => {
         const seen: string[] = [];
         const socket = new WebSocket(url);
         const end = () => resolve(seen.join("; "));
-        const timer = setTimeout(() => {
+        const giveUp = () => {
           seen.push("nothing");
           socket.close();
-          setTimeout(end, 10 * shortMs);
-        }, patienceMs);
+          setTimeout(end, closeMs);
+        };
+        let timer = setTimeout(giveUp, openMs);
         socket.onopen = () => {
           seen.push("open");
+          clearTimeout(timer);
+          timer = setTimeout(giveUp, messageMs);
           socket.send("hello");
         };
         socket.onmessage = ({ data }) => {
@@ -148,7 +159,7 @@ export const watchChromium: Watch = async (visits) => {
           );
           clearTimeout(timer);
           socket.close(1000);
-          setTimeout(end, 10 * shortMs);
+          setTimeout(end, closeMs);
         };
         socket.onerror = () => seen.push("error");
         socket.onclose = ({ code }) => {
@@ -163,7 +174,7 @@ export const watchChromium: Watch = async (visits) => {
       const context = await browser.newContext();
       const page = await context.newPage();
       await page.goto(new URL("/", visit.url.replace(/^ws/, "http")).href);
-      const one = await page.evaluate(watch, { ...visit, shortMs: SHORT_PATIENCE_MS });
+      const one = await page.evaluate(watch, visit);
       await context.close();
       return one;
     };
@@ -186,14 +197,18 @@ function show(text: string): string {
   return JSON.stringify(text.slice(0, MAX_SHOWN));
 }
 
-/** Where some or all clients wait for something that does not come. */
-const QUIET = ["/never", "/stall", "/silent", "/never-read", "/handshake/huge-header"];
+/** Where some or all clients wait in vain: to be connected, for a message, and for the end. */
+const NEVER_OPEN = ["/never", "/handshake/huge-header"];
+const QUIET = ["/stall", "/silent", "/never-read"];
+const ENDLESS = ["/stall", "/never-read", "/close/never-answer", "/close/stay", "/close/then-data"];
 
 /** The paths of the catalogue as a client is to visit them. */
 export function visitsOf(server: MisbehaveServer): readonly Visit[] {
   return CATALOGUE.map(({ example }) => ({
     url: `${server.url.replace(/^http/, "ws").slice(0, -1)}${example}`,
-    patienceMs: QUIET.includes(example) ? SHORT_PATIENCE_MS : PATIENCE_MS,
+    openMs: NEVER_OPEN.includes(example) ? SHORT_PATIENCE_MS : PATIENCE_MS,
+    messageMs: QUIET.includes(example) ? SHORT_PATIENCE_MS : PATIENCE_MS,
+    closeMs: ENDLESS.includes(example) ? SHORT_PATIENCE_MS : CLOSE_PATIENCE_MS,
   }));
 }
 
