@@ -21,13 +21,16 @@ async function execute(
   args: readonly string[],
   options: Pick<Deno.CommandOptions, "env" | "clearEnv" | "cwd"> = {},
 ): Promise<Outcome> {
-  const { code, stdout, stderr } = await new Deno.Command(path, {
-    ...options,
-    args: [...args],
-    stdin: "null",
-  })
-    .output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  const command = new Deno.Command(path, { ...options, args: [...args], stdin: "null" });
+  for (;;) {
+    try {
+      const { code, stdout, stderr } = await command.output();
+      return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+    } catch (error) {
+      // ETXTBSY: a process that another test has just begun holds what was open for writing here, for a moment.
+      if (!(error instanceof Error && error.message.includes("(os error 26)"))) throw error;
+    }
+  }
 }
 
 /** Starts an executable with these variables and no others. */

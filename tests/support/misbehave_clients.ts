@@ -197,8 +197,12 @@ function show(text: string): string {
   return JSON.stringify(text.slice(0, MAX_SHOWN));
 }
 
-/** Where some or all clients wait in vain: to be connected, for a message, and for the end. */
-const NEVER_OPEN = ["/never", "/handshake/huge-header"];
+/** Where some or all clients wait in vain to be connected, and how long; in the second one Chromium sees why. */
+const NEVER_OPEN: Readonly<Record<string, number>> = {
+  "/never": SHORT_PATIENCE_MS,
+  "/handshake/huge-header": CLOSE_PATIENCE_MS,
+};
+/** Where they wait in vain for a message, and for the end. */
 const QUIET = ["/stall", "/silent", "/never-read"];
 const ENDLESS = ["/stall", "/never-read", "/close/never-answer", "/close/stay", "/close/then-data"];
 
@@ -206,7 +210,7 @@ const ENDLESS = ["/stall", "/never-read", "/close/never-answer", "/close/stay", 
 export function visitsOf(server: MisbehaveServer): readonly Visit[] {
   return CATALOGUE.map(({ example }) => ({
     url: `${server.url.replace(/^http/, "ws").slice(0, -1)}${example}`,
-    openMs: NEVER_OPEN.includes(example) ? SHORT_PATIENCE_MS : PATIENCE_MS,
+    openMs: NEVER_OPEN[example] ?? PATIENCE_MS,
     messageMs: QUIET.includes(example) ? SHORT_PATIENCE_MS : PATIENCE_MS,
     closeMs: ENDLESS.includes(example) ? SHORT_PATIENCE_MS : CLOSE_PATIENCE_MS,
   }));
