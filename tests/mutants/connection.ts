@@ -79,16 +79,6 @@ export const CONNECTION = [
     ["a limit on rates that says close", 'this.#limits.onRateLimit === "close" && ', "false && "],
     ["reading a peer that does not read", "if (!way.isReady || outbox.isBehind) {", "if (!way.isReady) {"],
     [
-      "violations do not count toward a ban",
-      'if (event === "protocol.error") this.#options.onViolation();',
-      "",
-    ],
-    [
-      "limits count toward a ban",
-      'if (event === "protocol.error") this.#options.onViolation();',
-      "this.#options.onViolation();",
-    ],
-    [
       "a peer that never answers a Close",
       "if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);",
       "",
@@ -103,6 +93,18 @@ export const CONNECTION = [
       "frames are taken without a rate",
       "const taken = way.take(buffer, rates.frames());",
       "const taken = way.take(buffer, Infinity);",
+    ],
+  ]),
+  ...faultsOf("src/firewall/connection/account.ts", [MANUAL, ...BEHAVIOUR, ...WHOLE], [
+    [
+      "violations do not count toward a ban",
+      'if (event === "protocol.error") this.#options.onViolation();',
+      "",
+    ],
+    [
+      "limits count toward a ban",
+      'if (event === "protocol.error") this.#options.onViolation();',
+      "this.#options.onViolation();",
     ],
   ]),
   ...faultsOf("src/firewall/connection/message_reader.ts", [

@@ -111,9 +111,12 @@ export const WAYS = [
       "  resume(): void {\n    this",
       "  resume(): void {\n    if (this.heldBytes > 100_000) return;\n    this",
     ],
+  ]),
+  ...faultsOf("src/firewall/connection/account.ts", BY_HAND, [
     ["broken rules are not counted", "    countUp(this.#options.counters.violations, rule);\n", ""],
     ["ends are not counted by code", "    countUp(counters.closes, code);\n", ""],
-    ["an end that was not clean is", "received !== undefined && this.#isSaid", "this.#isSaid"],
+    ["an end that was not clean is", "received !== undefined && isSaid", "isSaid"],
+    ["a standstill makes a connection younger", "openedMs: this.#openedMs", "openedMs: performance.now()"],
   ]),
   ...faultsOf("src/firewall/connection/liveness.ts", ["tests/firewall/connection/liveness_test.ts"], [
     ["a standstill counts as life", "times.openedMs += byMs;", ""],

@@ -2,12 +2,12 @@
 
 import type { CloseReason } from "../../protocol/close_code.ts";
 import { describeFault } from "../../telemetry/fault.ts";
-import type { Log, LogFields } from "../../telemetry/log.ts";
+import type { LogFields } from "../../telemetry/log.ts";
 import { closeQuietly, isConnectionLost } from "../byte_socket.ts";
-import { countUp } from "../counters.ts";
 import type { Holder } from "../memory_budget.ts";
 import type { Violation } from "../violation.ts";
 import type { Host, UpstreamFailure, Way } from "../ways/way.ts";
+import { Account } from "./account.ts";
 import { Closing } from "./closing.ts";
 import type { ConnectionFacts, ConnectionLimits, ConnectionOptions } from "./connection_parts.ts";
 import { linger } from "./linger.ts";
@@ -51,10 +51,7 @@ export class Connection implements Holder, Host {
   #endpointTimer: ReturnType<typeof setTimeout> | undefined;
   /** Whether the Close that is owed to the peer is in the outbox. */
   #isSaid = false;
-  #lostReason: string | undefined;
-  #bytesIn = 0;
-  /** For how long it was not read because of its rates. */
-  #throttledMs = 0;
+  readonly #account: Account;
   /** How many of the way's bytes the budget has counted. */
   #countedBytes = 0;
   readonly #pause = new Pause();
@@ -66,10 +63,9 @@ export class Connection implements Holder, Host {
     this.#way = options.way;
     this.#outbox = options.outbox;
     this.#buffer = new ReadBuffer(options.way.headroom, options.fromPeer);
-    this.#bytesIn = options.fromPeer.length;
-    options.counters.bytesIn += options.fromPeer.length;
     this.#rates = new Rates(options.limits);
     this.#watch = new Watch(performance.now());
+    this.#account = new Account(options, this.#watch.times.openedMs);
   }
 
   /** Whether messages still go to the endpoint. */
@@ -89,34 +85,19 @@ export class Connection implements Holder, Host {
 
   /** Bytes in both directions so far. */
   get movedBytes(): number {
-    return this.#bytesIn + this.#outbox.sentBytes;
+    return this.#account.bytesIn + this.#outbox.sentBytes;
   }
 
   /** What administrators are shown of it. */
   get facts(): ConnectionFacts {
-    const { id, endpoint, address } = this.#options;
-    const { check, messagesOut } = this.#way;
-    return {
-      id,
-      endpoint,
-      address,
-      openedMs: this.#watch.times.openedMs,
-      messagesIn: check.messages,
-      messagesOut,
-      bytesIn: this.#bytesIn,
-      bytesOut: this.#outbox.sentBytes,
-      heldBytes: this.heldBytes,
-      throttledMs: this.#throttledMs,
-      isClosing: !this.isOpen,
-    };
+    return this.#account.facts(this.heldBytes, !this.isOpen);
   }
 
   /** Runs the connection; resolves when it has ended and both sides are closed. Never rejects. */
   async run(): Promise<void> {
-    const { budget, counters, fixedBytes, peer } = this.#options;
+    const { budget, fixedBytes, peer } = this.#options;
     budget.add(this, fixedBytes);
-    counters.opened++;
-    this.#log("connection.opened");
+    this.#account.opened();
     try {
       this.#outbox.start(() => this.#written(), (error) => this.#lost(error));
       this.#way.start(this);
@@ -144,7 +125,7 @@ export class Connection implements Holder, Host {
       this.#closing.end();
       this.#buffer.release();
       budget.remove(this);
-      this.#record();
+      this.#account.closed(this.#closing, this.#isSaid);
     }
   }
 
@@ -199,19 +180,19 @@ export class Connection implements Holder, Host {
 
   endpointEnded(): void {
     if (!this.#closing.isOpen) return this.resume();
-    this.#log("endpoint.lost");
+    this.#account.log("endpoint.lost");
     this.endpointCloses(INTERNAL_ERROR);
   }
 
   endpointFailed(event: UpstreamFailure, fields: LogFields, close: CloseReason): void {
     if (!this.#closing.isOpen) return this.resume();
-    this.#log(event, fields);
+    this.#account.log(event, fields);
     this.endpointCloses(close);
   }
 
   /** A fault of our own costs this connection and nothing else. */
   fault(error: unknown): void {
-    this.#log("connection.fault", { ...describeFault(error) });
+    this.#account.log("connection.fault", { ...describeFault(error) });
     try {
       if (this.#closing.begin("us", INTERNAL_ERROR)) this.#begun(this.#limits.closeTimeout);
       // What goes wrong again and again would keep it for as long as the peer likes.
@@ -255,7 +236,7 @@ export class Connection implements Holder, Host {
     if (nowMs >= this.#deadlineMs) return this.#passDeadline(nowMs);
     if (!this.#closing.isOpen) return;
     this.#way.sweep(nowMs, this.#limits);
-    this.#watch.look(nowMs, this.#way, this.#outbox, this.#bytesIn, this.#pause.isOn);
+    this.#watch.look(nowMs, this.#way, this.#outbox, this.#account.bytesIn, this.#pause.isOn);
     const due = judgeTimes(this.#watch.times, this.#limits, nowMs);
     if (due === undefined) return;
     if (due === "ping") {
@@ -270,8 +251,9 @@ export class Connection implements Holder, Host {
 
   /** Reads until nothing more from the peer matters: it has closed, ended, broken a rule or run out of time. */
   async #readAll(): Promise<void> {
-    const { peer, counters } = this.#options;
+    const { peer } = this.#options;
     const way = this.#way;
+    const account = this.#account;
     const { check } = way;
     const buffer = this.#buffer;
     const outbox = this.#outbox;
@@ -322,8 +304,7 @@ export class Connection implements Holder, Host {
       way.didRead(buffer, size);
       rates.beginTurn();
       rates.spendBytes(size);
-      this.#bytesIn += size;
-      counters.bytesIn += size;
+      account.read(size);
     }
   }
 
@@ -342,8 +323,7 @@ export class Connection implements Holder, Host {
     }
     const throttledMs = await this.#pause.atMost(usedUp.delayMs);
     this.#rates.beginTurn();
-    this.#throttledMs += throttledMs;
-    this.#options.counters.throttledMs += throttledMs;
+    this.#account.throttled(throttledMs);
     return true;
   }
 
@@ -355,14 +335,14 @@ export class Connection implements Holder, Host {
   /** The peer has ended its side of the stream without a Close. */
   #ended(): void {
     if (!this.#closing.begin("the peer", undefined)) return;
-    this.#lostReason = "the peer ended the connection without a Close frame";
+    this.#account.lostReason = "the peer ended the connection without a Close frame";
     this.#begun(this.#limits.closeTimeout);
   }
 
   /** The peer can't be read or written any more. */
   #lost(error: unknown): void {
     if (!isConnectionLost(error)) this.fault(error);
-    if (this.#closing.isOpen) this.#lostReason = describe(error);
+    if (this.#closing.isOpen) this.#account.lostReason = describe(error);
     this.cut();
   }
 
@@ -428,36 +408,8 @@ export class Connection implements Holder, Host {
 
   /** Records what the peer did wrong, and begins to close. */
   #breakRule(event: "protocol.error" | "limit.reached", violation: Violation): void {
-    const { rule, code, reason, limit, value } = violation;
-    countUp(this.#options.counters.violations, rule);
-    this.#log(event, { rule, code, reason, limit, value });
-    if (event === "protocol.error") this.#options.onViolation();
+    this.#account.violated(event, violation);
     this.close(violation);
-  }
-
-  #record(): void {
-    const { counters } = this.#options;
-    const { check, messagesOut } = this.#way;
-    const { received, result: { code } } = this.#closing;
-    const durationMs = performance.now() - this.#watch.times.openedMs;
-    counters.closed++;
-    counters.lifetimes.observe(durationMs / 1000);
-    countUp(counters.closes, code);
-    this.#log("connection.closed", {
-      code,
-      reason: this.#lostReason,
-      clean: received !== undefined && this.#isSaid,
-      messages_in: check.messages,
-      messages_out: messagesOut,
-      bytes_in: this.#bytesIn,
-      bytes_out: this.#outbox.sentBytes,
-      duration: Math.round(durationMs) / 1000,
-    });
-  }
-
-  #log(event: Parameters<Log>[0], fields: Parameters<Log>[1] = {}): void {
-    const { log, id, endpoint, address } = this.#options;
-    log(event, { connection: id, peer: address, endpoint, ...fields });
   }
 }
 

@@ -153,7 +153,9 @@ Deno.test("a peer that takes a little between two sweeps is not stalled, and one
 
 Deno.test("what is excused moves every time, and the deadline of a closing too", async () => {
   await using it = startManual({ limits: { maxLifetime: 1000_000, closeTimeout: 1_000_000 } });
+  const { openedMs } = it.connection.facts;
   it.connection.excuse(5_000_000);
+  assert.equal(it.connection.facts.openedMs, openedMs, "it is no younger for that");
   it.connection.sweep(it.openedMs + 5900_000);
   assert.ok(it.connection.isOpen);
   it.connection.sweep(it.openedMs + 6000_000);
