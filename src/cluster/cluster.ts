@@ -11,7 +11,8 @@ import { RedisLost } from "../redis/connection.ts";
 import { Histogram, LATENCY_BOUNDS } from "../telemetry/histogram.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Directory } from "./directory.ts";
-import { BEAT, LEASE_MS, ORDERS, POLICY, SWEEP, USE } from "./scripts.ts";
+import { Membership, type Parts, randomName } from "./membership.ts";
+import { ORDERS, POLICY, USE } from "./scripts.ts";
 import { SharedBans, type SharedFirewall } from "./shared_bans.ts";
 import { pairs } from "./shared_list.ts";
 import { SharedRevocations } from "./shared_revocations.ts";
@@ -32,11 +33,6 @@ export interface ClusterOptions {
   readonly log: Log;
 }
 
-/** How often a node sends a sign of life, in milliseconds, give or take a tenth. */
-const BEAT_MS = 5000;
-/** How many used tokens are sent at once. */
-const TOKENS_BATCH = 100;
-const STOP_MS = 2000;
 /** How long a change waits at most until others know of it, in milliseconds: all bans of a flood may be before it. */
 const TOLD_MS = 2000;
 
@@ -50,33 +46,20 @@ export class Cluster implements SharedState {
   readonly #prefix: string;
   readonly #client: RedisClient;
   readonly #shift: TimeShift;
-  readonly #bans: SharedBans;
-  readonly #startedAtMs = Date.now();
-  #sessions: SessionRegistry | undefined;
-  #shared: SharedSessions | undefined;
-  #revocations: SharedRevocations | undefined;
-  #firewall: SharedFirewall | undefined;
-  #addresses: readonly string[] = [];
+  readonly #parts: Parts;
+  readonly #membership: Membership;
   #caCerts: string[] = [];
-  #epoch: string | undefined;
-  #isJoining = false;
-  #beatTimer: ReturnType<typeof setTimeout> | undefined;
   #lostAtMs: number | undefined;
   #isStarted = false;
-  #isLeaving = false;
   /** How long answers of Redis took, in seconds. */
   readonly latency = new Histogram(LATENCY_BOUNDS);
-  /** How often this node has sent a sign of life. */
-  beats = 0;
   /** How often Redis was lost. */
   losses = 0;
   readonly #directory: Directory;
-  /** How late the last beat was, in milliseconds, because this node was busy. */
-  #lagMs = 0;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    const { redis, redisPrefix, redisTimeout, nodeName } = options.settings;
+    const { redis, redisPrefix, redisTimeout, nodeName, replayCheck } = options.settings;
     this.node = `${nodeName ?? `node-${randomName(4)}`}:${randomName(8)}`;
     this.#address = parseRedisUrl(redis!)!;
     const prefix = `{${redisPrefix}}:`;
@@ -87,8 +70,8 @@ export class Cluster implements SharedState {
       key: prefix,
       channel: `${prefix}hints`,
       onMessage: (text) => this.#hinted(text),
-      join: () => this.#join(),
-      onSetAhead: () => this.#shared?.doubt(),
+      join: () => this.#membership.join(),
+      onSetAhead: () => this.#parts.sessions?.doubt(),
       onUp: () => this.#up(),
       onDown: (reason) => this.#down(reason),
       onAnswer: (seconds) => this.latency.observe(seconds),
@@ -97,11 +80,21 @@ export class Cluster implements SharedState {
       toRedis: (ownMs) => ownMs - Date.now() + client.now(),
       toOwn: (redisMs) => redisMs - client.now() + Date.now(),
     };
-    this.#bans = new SharedBans({
+    const bans = new SharedBans({
       client,
       shift: this.#shift,
       name: this.name,
       settings: options.settings,
+      attempt: (action) => this.#attempt(action),
+    });
+    this.#parts = { bans };
+    this.#membership = new Membership({
+      client,
+      shift: this.#shift,
+      node: this.node,
+      version: options.version,
+      replayCheck,
+      parts: this.#parts,
       attempt: (action) => this.#attempt(action),
     });
     this.#directory = new Directory({ client, shift: this.#shift, node: this.node });
@@ -113,6 +106,11 @@ export class Cluster implements SharedState {
     return this.#client.isUp;
   }
 
+  /** How often this node has sent a sign of life. */
+  get beats(): number {
+    return this.#membership.beats;
+  }
+
   /** The name of this node in lists. */
   get name(): string {
     return nameOf(this.node);
@@ -120,7 +118,7 @@ export class Cluster implements SharedState {
 
   /** The name of the node on which a ban began. */
   nodeOfBan(client: string): string {
-    return this.#bans.nodeOf(client);
+    return this.#parts.bans.nodeOf(client);
   }
 
   /** Asks about all nodes; undefined if they can't be asked now. */
@@ -154,9 +152,9 @@ export class Cluster implements SharedState {
     this.#client.checkPermission();
     this.#readCa();
     this.#isStarted = true;
-    this.#sessions = sessions;
     if (sessions !== undefined) {
-      this.#shared = new SharedSessions({
+      this.#parts.open = sessions;
+      this.#parts.sessions = new SharedSessions({
         client: this.#client,
         shift: this.#shift,
         node: this.node,
@@ -165,7 +163,7 @@ export class Cluster implements SharedState {
         settings: this.#options.settings,
         attempt: (action) => this.#attempt(action),
       });
-      this.#revocations = new SharedRevocations({
+      this.#parts.revocations = new SharedRevocations({
         client: this.#client,
         shift: this.#shift,
         name: this.name,
@@ -191,49 +189,41 @@ export class Cluster implements SharedState {
 
   /** From now on bans reach the firewall, and others are told where this node listens. */
   guard(firewall: SharedFirewall, addresses: readonly string[]): void {
-    this.#firewall = firewall;
-    this.#addresses = addresses;
-    this.#bans.guard(firewall);
-    if (this.#client.isUp) void this.#beat();
+    this.#parts.bans.guard(firewall);
+    this.#membership.announce(firewall, addresses);
   }
 
   /**
    * Leaves: the other nodes forget this node's sessions at once. Called before those are closed, so that nobody who
    * reconnects elsewhere is refused for his own old session. No more sessions are opened here.
    */
-  async leave(): Promise<void> {
-    this.#isLeaving = true;
-    clearTimeout(this.#beatTimer);
-    const endMs = performance.now() + STOP_MS;
-    await this.#attempt(async () => {
-      for (let left = 1; left > 0 && this.#client.isUp && performance.now() < endMs;) {
-        left = Number((await this.#client.run(SWEEP, [this.node, 1]))[1]);
-      }
-    });
+  leave(): Promise<void> {
+    return this.#membership.leave();
   }
 
   /** Ends for good. */
   async stop(): Promise<void> {
-    this.#bans.stop();
-    this.#shared?.stop();
+    this.#parts.bans.stop();
+    this.#parts.sessions?.stop();
     if (this.#isStarted) await this.leave();
     this.#client.stop();
   }
 
   admit(place: Place, jti: string | undefined): Verdict | Promise<Verdict> {
-    if (this.#isLeaving) return "refused";
-    if (this.#client.isUp && this.#shared !== undefined) return this.#ask(place, jti, this.#shared);
+    if (this.#membership.isLeaving) return "refused";
+    const { sessions } = this.#parts;
+    if (this.#client.isUp && sessions !== undefined) return this.#ask(place, jti, sessions);
     return this.#withoutRedis();
   }
 
-  async #ask(place: Place, jti: string | undefined, shared: SharedSessions): Promise<Verdict> {
+  async #ask(place: Place, jti: string | undefined, sessions: SharedSessions): Promise<Verdict> {
     const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
     try {
-      return await shared.admit(place, key);
+      return await sessions.admit(place, key);
     } catch (error) {
       this.#expect(error);
       // Perhaps it was done, and the answer was lost.
-      if (this.#withoutRedis() === "refused") shared.ended(place.id, key);
+      if (this.#withoutRedis() === "refused") sessions.ended(place.id, key);
       return this.#withoutRedis();
     }
   }
@@ -251,36 +241,37 @@ export class Cluster implements SharedState {
   }
 
   changed({ id }: Place): void {
-    this.#shared?.changed(id);
+    this.#parts.sessions?.changed(id);
   }
 
   ended(id: string, jti?: string): void {
     const key = this.#options.settings.replayCheck && jti !== undefined ? keyOf(jti) : "";
-    this.#shared?.ended(id, key);
+    this.#parts.sessions?.ended(id, key);
   }
 
   revoked(id: string, replacedId: string | undefined): void {
-    this.#revocations?.add(id, replacedId);
+    this.#parts.revocations?.add(id, replacedId);
   }
 
   unrevoked(id: string, expiresAtMs: number): void {
-    this.#revocations?.takeBack(id, expiresAtMs);
+    this.#parts.revocations?.takeBack(id, expiresAtMs);
   }
 
   banned(client: string, forMs: number): void {
-    this.#bans.add(client, forMs);
+    this.#parts.bans.add(client, forMs);
   }
 
   unbanned(client: string): void {
-    this.#bans.lift(client);
+    this.#parts.bans.lift(client);
   }
 
   violated(client: string): void {
-    this.#bans.violated(client);
+    this.#parts.bans.violated(client);
   }
 
   async told(): Promise<boolean> {
-    const lists = [this.#revocations?.list, this.#bans.list].filter((list) => list !== undefined);
+    const { revocations, bans } = this.#parts;
+    const lists = [revocations?.list, bans.list].filter((list) => list !== undefined);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise((resolve) => timer = setTimeout(resolve, TOLD_MS));
     await this.#attempt(async () => {
@@ -299,97 +290,6 @@ export class Cluster implements SharedState {
     return this.#options.settings.onRedisLoss === "refuse" ? "refused" : "alone";
   }
 
-  /** Sends a sign of life, and finds out whether Redis and the other nodes have changed. */
-  async #beat(): Promise<void> {
-    if (this.#isLeaving) return;
-    clearTimeout(this.#beatTimer);
-    try {
-      await this.#attempt(async () => {
-        const strange = await this.#sayBeat();
-        if (strange !== undefined && !this.#isJoining) await this.#join();
-      });
-    } finally {
-      clearTimeout(this.#beatTimer);
-      if (!this.#isLeaving) {
-        const delayMs = BEAT_MS * (0.9 + Math.random() / 5);
-        const dueAtMs = performance.now() + delayMs;
-        this.#beatTimer = setTimeout(() => {
-          this.#lagMs = Math.max(0, performance.now() - dueAtMs);
-          void this.#beat();
-        }, delayMs);
-      }
-    }
-  }
-
-  /** Returns undefined if Redis still has what this node told it, or else its epoch. */
-  async #sayBeat(): Promise<string | undefined> {
-    const info = JSON.stringify({
-      version: this.#options.version,
-      addresses: this.#addresses,
-      since: Math.round(this.#shift.toRedis(this.#startedAtMs)),
-      connections: this.#firewall?.size ?? 0,
-      lag: Math.round(this.#lagMs),
-    });
-    const [, known, count, epoch, revocations, bans, dead, ...orders] = await this.#client.run(BEAT, [
-      this.node,
-      LEASE_MS,
-      info,
-      randomName(16),
-    ]);
-    const registered = this.#shared?.registered ?? 0;
-    this.beats++;
-    this.#shared?.obey(pairs(orders));
-    this.#revocations?.list.sweep();
-    this.#bans.sweep();
-    const isSame = known === 1 && count === registered && epoch === this.#epoch;
-    if (typeof dead === "string" && dead !== "") void this.#attempt(() => this.#sweep(dead));
-    if (!isSame || this.#isJoining) return String(epoch);
-    await this.#revocations?.list.follow(Number(revocations));
-    await this.#bans.list.follow(Number(bans));
-    // What could not be sent at once.
-    await this.#revocations?.list.send();
-    await this.#bans.list.send();
-    await this.#shared?.registerMissing();
-    await this.#shared?.flush();
-    return undefined;
-  }
-
-  /** Removes a dead node, piece by piece. */
-  async #sweep(node: string): Promise<void> {
-    for (let left = 1; left > 0;) left = Number((await this.#client.run(SWEEP, [node, 0]))[1]);
-  }
-
-  /** Begins with a new connection, perhaps to another Redis. */
-  async #join(): Promise<void> {
-    if (this.#isLeaving) return;
-    this.#isJoining = true;
-    try {
-      const epoch = await this.#sayBeat();
-      await this.#bringAll();
-      // Only now: if it fails before, the next beat tries again.
-      this.#epoch = epoch;
-    } finally {
-      this.#isJoining = false;
-    }
-  }
-
-  /** Merges what this node and Redis know. */
-  async #bringAll(): Promise<void> {
-    await this.#revocations?.list.join();
-    await this.#bans.list.join();
-    const { replayCheck } = this.#options.settings;
-    const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];
-    for (let at = 0; at < tokens.length; at += TOKENS_BATCH) {
-      const args = tokens.slice(at, at + TOKENS_BATCH).flatMap(({ jti, expiresAtMs }) => [
-        keyOf(jti),
-        this.node,
-        remainingMs(expiresAtMs),
-      ]);
-      await this.#client.run(USE, args);
-    }
-    await this.#shared?.sync();
-  }
-
   #up(): void {
     const { log } = this.#options;
     const lostForS = this.#lostAtMs === undefined
@@ -398,7 +298,7 @@ export class Cluster implements SharedState {
     this.#lostAtMs = undefined;
     log("redis.connected", { server: this.#address.name, node: this.node, duration: lostForS });
     // Also registers sessions that were opened while this node joined.
-    void this.#beat();
+    void this.#membership.beat();
     void this.#attempt(() => this.#lookAtPolicy());
   }
 
@@ -413,20 +313,20 @@ export class Cluster implements SharedState {
   #down(reason: string): void {
     this.losses++;
     this.#lostAtMs = performance.now();
-    clearTimeout(this.#beatTimer);
+    this.#membership.pause();
     this.#options.log("redis.lost", { server: this.#address.name, reason });
   }
 
   #hinted(text: string): void {
     if (!this.#client.isUp) return;
-    if (text === "r") void this.#attempt(async () => await this.#revocations?.list.fetch());
-    else if (text === "b") void this.#attempt(() => this.#bans.list.fetch());
+    if (text === "r") void this.#attempt(async () => await this.#parts.revocations?.list.fetch());
+    else if (text === "b") void this.#attempt(() => this.#parts.bans.list.fetch());
     else if (text === `o ${this.node}`) void this.#attempt(() => this.#readOrders());
   }
 
   async #readOrders(): Promise<void> {
     const [, ...orders] = await this.#client.run(ORDERS, [this.node]);
-    this.#shared?.obey(pairs(orders));
+    this.#parts.sessions?.obey(pairs(orders));
   }
 
   /** Runs an action with Redis whose result is not awaited. */
@@ -444,9 +344,4 @@ export class Cluster implements SharedState {
     if (!(error instanceof RedisRefusal)) throw error;
     this.#options.log("redis.refused", { server: this.#address.name, error: error.message });
   }
-}
-
-/** Lowercase letters and digits. */
-function randomName(length: number): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, length);
 }

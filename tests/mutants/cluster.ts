@@ -101,11 +101,11 @@ export const CLUSTER = [
   ...faultsOf("src/cluster/shared_sessions.ts", ["tests/redis/lives_test.ts"], [
     ["a place whose end was not told yet", 'if (status === "FULL") {', "if (false) {"],
   ]),
-  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/loss_test.ts"], [
-    ["a Redis that starts empty", "if (strange !== undefined && !this.#isJoining) await this.#join();", ""],
+  ...faultsOf("src/cluster/membership.ts", ["tests/redis/loss_test.ts"], [
+    ["a Redis that starts empty", "if (strange !== undefined && !this.#isJoining) await this.join();", ""],
     [
       "used tokens that an empty Redis forgets",
-      "const tokens = replayCheck ? this.#sessions?.usedTokens() ?? [] : [];",
+      "const tokens = replayCheck ? open?.usedTokens() ?? [] : [];",
       "const tokens: readonly { jti: string; expiresAtMs: number }[] = replayCheck ? [] : [];",
     ],
   ]),
@@ -155,7 +155,7 @@ export const CLUSTER = [
     ],
     ["a ban before there was a clock", "Number.isFinite(nowMs) ? nowMs : Date.now()", "nowMs"],
   ]),
-  ...faultsOf("src/cluster/cluster.ts", ["tests/redis/cluster_test.ts"], [
+  ...faultsOf("src/cluster/membership.ts", ["tests/redis/cluster_test.ts"], [
     [
       "what was not brought",
       "      await this.#bringAll();\n",
