@@ -260,14 +260,14 @@ test("gives a registry up that takes the question and says nothing", async () =>
   assert.equal(code, 3);
 });
 
-Deno.test("says that nothing is known where there is no npm", async () => {
+test("says that nothing is known where there is no npm", async () => {
   const { code, stdout } = await deps({ env: { PATH: "/nonexistent" } });
   assert.match(stdout, /^Not known whether outdated: deno, ws \(there is no npm .+\)$/m);
   assert.match(stdout, /^Not known whether there are advisories: .+ \(there is no npm .+\)$/m);
   assert.equal(code, 3);
 });
 
-Deno.test("refuses a package that is not pinned, and files that can't be read", async () => {
+test("refuses a package that is not pinned, and files that can't be read", async () => {
   const specifiers = ["npm:jose@^6.2.9", "npm:jose", "npm:jose@6", "jsr:@std/log@1.0.0"];
   const files = [["deno.lock", "{"], ["deno.json", ""]] as const;
   await Promise.all([
@@ -286,13 +286,13 @@ Deno.test("refuses a package that is not pinned, and files that can't be read", 
   ]);
 });
 
-Deno.test("refuses a project that pins no Deno", async () => {
+test("refuses a project that pins no Deno", async () => {
   const { code, stderr } = await deps({ files: { "README.md": "", ".ci/run": "deno task ok" } });
   assert.match(stderr, /^Cannot find deno@VERSION in README\.md or \.ci\/run: [^\n]+\n$/);
   assert.equal(code, 1);
 });
 
-Deno.test("refuses a command line that can't be used with one line and 2", async () => {
+test("refuses a command line that can't be used with one line and 2", async () => {
   const wrong = [["--timeout", "0"], ["--timeout", "soon"], ["--what"], ["more"]];
   await Promise.all(wrong.map(async (args) => {
     const { code, stderr } = await deps({ args });
