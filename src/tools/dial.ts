@@ -147,7 +147,7 @@ async function startNodeTls(
   });
 }
 
-/** Waits for a socket, then throws {@linkcode DialError}, whose message begins with `late`. */
+/** Waits for a socket; after `timeoutMs` it throws {@linkcode DialError}, whose message begins with `late`. */
 async function within<Socket extends ByteSocket>(
   timeoutMs: number,
   work: Promise<Socket>,

@@ -153,8 +153,8 @@ const WRONG_VALUES: readonly (readonly [toml: string, json: string, expected: st
   [
     'redis = "redis://me:secret"',
     '"redis": "redis://me:secret"',
-    'redis "...": it must be redis://host:port, rediss://host:port for TLS or unix:///path.sock; ' +
-    "a name and a password, if it asks for them, before the host",
+    'redis "...": it must be redis://host:port, rediss://host:port for TLS or unix:///path.sock, ' +
+    "with name:password and an at sign after the // if it asks for them",
   ],
 ];
 

@@ -95,6 +95,13 @@ export const CONNECTION = [
       "const taken = way.take(buffer, Infinity);",
     ],
   ]),
+  ...faultsOf("src/firewall/connection/connection.ts", ["tests/cli/session_limits_test.ts"], [
+    [
+      "a batch is judged without the frame it came in",
+      "    this.#spendFrames();\n    const overdrawn",
+      "    const overdrawn",
+    ],
+  ]),
   ...faultsOf("src/firewall/connection/account.ts", [MANUAL, ...BEHAVIOUR, ...WHOLE], [
     [
       "violations do not count toward a ban",

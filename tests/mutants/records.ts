@@ -40,6 +40,11 @@ export const RECORDS = [
       'isBraked: true,\n    // Nothing is cheaper for a stranger to cause.\n    mostAtOnce: 1,\n    cause:\n      "the client may not connect',
       'cause:\n      "the client may not connect',
     ],
+    [
+      "failures of upstreams are recorded without limit",
+      'isBraked: true,\n    cause: "nobody listens there',
+      'cause: "nobody listens there',
+    ],
   ]),
   ...faultsOf("src/telemetry/peer_events.ts", ["tests/attacks/handshake_test.ts"], [
     ["five records of each refused client at once", "    mostAtOnce: 1,\n", ""],

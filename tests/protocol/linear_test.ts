@@ -154,7 +154,8 @@ function shortestMs(
 
 /**
  * Asserts that the work on the large shape, which is so many `times` the small one, takes no longer than linear work
- * would. The small one comes first: what the large one leaves in the runtime's tables would slow it down.
+ * would. The small one comes first, and not in turns as `measureGrowth` has it: what the large one leaves
+ * in the runtime's tables would slow it down.
  */
 function assertLinear(name: string, small: () => unknown, large: () => unknown, times: number): void {
   const limitMs = shortestMs(small, { goodMs: 0, patienceMs: 0 }) * times * SLACK + MAX_EXTRA_MS;

@@ -22,13 +22,15 @@ async function execute(
   options: Pick<Deno.CommandOptions, "env" | "clearEnv" | "cwd"> = {},
 ): Promise<Outcome> {
   const command = new Deno.Command(path, { ...options, args: [...args], stdin: "null" });
+  const endMs = performance.now() + 30_000;
   for (;;) {
     try {
       const { code, stdout, stderr } = await command.output();
       return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
     } catch (error) {
       // ETXTBSY: a process that another test has just begun holds what was open for writing here, for a moment.
-      if (!(error instanceof Error && error.message.includes("(os error 26)"))) throw error;
+      const isBusy = error instanceof Error && error.message.includes("(os error 26)");
+      if (!isBusy || performance.now() > endMs) throw error;
     }
   }
 }

@@ -108,7 +108,7 @@ async function report(setup: Setup): Promise<Report & { code: number }> {
   return { code, ...JSON.parse(stdout) };
 }
 
-/** npm itself is asked, and not every machine with Deno has it; those with the README's other command, and CI, do. */
+/** npm itself is asked. Not every machine with Deno has it; CI has, and whoever starts with the README's npx. */
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore: findProgram("npm") === undefined, fn });
 }

@@ -73,8 +73,9 @@ Deno.test("refuses a README with no command for a task, or with several", () => 
 });
 
 Deno.test("runs the start command twice in a clone with an empty home and no Deno, and ends what it starts", async () => {
-  const { stdout, stderr } = await firstRunWithNpx(NPX, ["--json"]);
-  const { clone } = JSON.parse(stdout);
+  const { code, stdout, stderr } = await firstRunWithNpx(NPX, ["--json"]);
+  const { clone, isFastEnough } = JSON.parse(stdout);
+  assert.equal(code, isFastEnough ? 0 : 1, stderr);
   assert.match(clone.command, /^npx -y deno@[\d.]+ task start$/);
   assert.ok(clone.coldMs > 0 && clone.warmMs > 0);
   assert.equal(clone.test, undefined);
@@ -85,7 +86,9 @@ Deno.test("runs the test command too with --test, and shows its count", async ()
   const good = await firstRunWithNpx(NPX, ["--json", "--test"], {
     TEST_OUTPUT: "ok | 7 passed | 0 failed (1s)",
   });
-  assert.equal(JSON.parse(good.stdout).clone.test.summary, "ok | 7 passed | 0 failed (1s)");
+  const { clone, isFastEnough } = JSON.parse(good.stdout);
+  assert.equal(good.code, isFastEnough ? 0 : 1, good.stderr);
+  assert.equal(clone.test.summary, "ok | 7 passed | 0 failed (1s)");
   const none = await firstRunWithNpx(NPX, ["--test"], { TEST_OUTPUT: "nothing to do" });
   assert.match(none.stderr, /^Cannot find the count of npx .* task test: /m);
   assert.equal(none.code, 1);
@@ -101,7 +104,9 @@ Deno.test("ends with 0 for what starts about as fast as an empty server, and wit
   const fast = await firstRun(["--no-clone", "--rounds", "2", "--", ...READY]);
   // On a busy machine it may be slow.
   const [, verdict, times] = /^(PASS|FAIL): .* takes ([\d.]+) times as long/m.exec(fast.stderr) ?? [];
-  assert.equal(verdict, Number(times) <= 1.5 ? "PASS" : "FAIL", fast.stderr);
+  assert.ok(verdict !== undefined, fast.stderr);
+  // 1.50 may have been a little less or a little more.
+  if (times !== "1.50") assert.equal(verdict, Number(times) < 1.5 ? "PASS" : "FAIL", fast.stderr);
   assert.equal(fast.code, verdict === "PASS" ? 0 : 1);
   assert.match(fast.stdout, /^empty Deno\.serve +\d+ ms +\d+ ms +\d+ ms +1\.00$/m);
   assert.match(fast.stdout, /^sh -c echo Listening on nothing +\d+ ms/m);

@@ -48,7 +48,8 @@ export async function foreignCommand(name: ForeignName): Promise<readonly string
     return python === undefined ? undefined : [python, "-c", PYTHON];
   }
   const node = findProgram("node");
-  if (node === undefined) return undefined;
+  // Where there is no Node, tasks find Deno under its name, which can't run this.
+  if (node === undefined || Deno.realPathSync(node) === Deno.realPathSync(Deno.execPath())) return undefined;
   // The package is in Deno's own cache, because tests use it too.
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   const { npmCache }: { npmCache: string } = JSON.parse(new TextDecoder().decode(stdout));

@@ -197,10 +197,13 @@ function show(text: string): string {
   return JSON.stringify(text.slice(0, MAX_SHOWN));
 }
 
-/** Where some or all clients wait in vain to be connected, and how long; in the second one Chromium sees why. */
+/** How long Python waits in vain for the end of a head that is too long: the others refuse it within that time. */
+const HEAD_PATIENCE_MS = 5000;
+
+/** Where some or all clients wait in vain to be connected, and how long. */
 const NEVER_OPEN: Readonly<Record<string, number>> = {
   "/never": SHORT_PATIENCE_MS,
-  "/handshake/huge-header": CLOSE_PATIENCE_MS,
+  "/handshake/huge-header": HEAD_PATIENCE_MS,
 };
 /** Where they wait in vain for a message, and for the end. */
 const QUIET = ["/stall", "/silent", "/never-read"];

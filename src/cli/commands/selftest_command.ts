@@ -108,7 +108,7 @@ const NUMBERS = {
   }),
   rateThreshold: integer({
     group: "Thresholds",
-    help: "messages in four seconds from which on there is said to be no limit",
+    help: "Pings in four seconds from which on there is said to be no limit",
     default: "50000",
     min: "100",
     max: "10000000",

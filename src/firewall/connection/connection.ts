@@ -52,6 +52,8 @@ export class Connection implements Holder, Host {
   /** Whether the Close that is owed to the peer is in the outbox. */
   #isSaid = false;
   readonly #account: Account;
+  /** How many frames of the peer its rate has counted. */
+  #spentFrames = 0;
   /** How many of the way's bytes the budget has counted. */
   #countedBytes = 0;
   readonly #pause = new Pause();
@@ -169,6 +171,8 @@ export class Connection implements Holder, Host {
   }
 
   charge(more: number): void {
+    // The frame that they came in is the first of them, and may not be counted yet.
+    this.#spendFrames();
     const overdrawn = this.#rates.charge(more);
     if (overdrawn === undefined || this.#limits.onRateLimit === "throttle" || !this.#closing.isOpen) return;
     this.#breakRule("limit.reached", overdrawn);
@@ -264,11 +268,10 @@ export class Connection implements Holder, Host {
         await this.#pause.wait();
         continue;
       }
-      const framesBefore = check.frames;
       outbox.hold();
       const taken = way.take(buffer, rates.frames());
       outbox.release();
-      rates.spendFrames(check.frames - framesBefore);
+      this.#spendFrames();
       this.#count();
       if (check.violation !== undefined) {
         if (this.#closing.isOpen) this.#breakRule("protocol.error", check.violation);
@@ -306,6 +309,12 @@ export class Connection implements Holder, Host {
       rates.spendBytes(size);
       account.read(size);
     }
+  }
+
+  #spendFrames(): void {
+    const { frames } = this.#way.check;
+    this.#rates.spendFrames(frames - this.#spentFrames);
+    this.#spentFrames = frames;
   }
 
   /** Waits until a used-up rate has something again, or for the next turn. Returns whether to read on. */

@@ -114,8 +114,7 @@ class Session {
     }
     using _socket = socket;
     const connection = this.#connection = new Connection(socket, this.#options, output);
-    // Some servers select the subprotocol that holds the token.
-    await output.opened(open.target.url, socket.subprotocol?.replace(/^bearer\..*/s, "bearer.(not shown)"));
+    await output.opened(open.target.url, socket.subprotocol);
     if (this.#isOver) void connection.close();
     const ending = await connection.run(input);
     this.#connection = undefined;

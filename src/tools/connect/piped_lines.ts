@@ -11,7 +11,7 @@ export class PipedLines implements Input {
   #hasEnded = false;
   #wake: (() => void) | undefined;
 
-  /** A line may have `maxSize` UTF-16 code units. */
+  /** A line may have `maxSize` characters (UTF-16 code units). */
   constructor(maxSize: number) {
     this.#maxSize = maxSize;
   }
@@ -46,7 +46,7 @@ export class PipedLines implements Input {
       const lines = rest.split("\n");
       rest = lines.pop()!;
       if (rest.length > this.#maxSize) {
-        throw new UsageError(`Cannot send a line of stdin: it is longer than ${this.#maxSize} bytes`);
+        throw new UsageError(`Cannot send a line of stdin: it is longer than ${this.#maxSize} characters`);
       }
       if (count === null && rest !== "") lines.push(rest);
       for (const line of lines) await (await this.#open()).send(line.replace(/\r$/, ""));

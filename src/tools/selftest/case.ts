@@ -11,7 +11,7 @@ export interface Case {
   readonly class: CaseClass;
   /** Where the rule is: `RFC 6455 §5.1`. */
   readonly section: string;
-  /** How binding the rule is: a broken MUST is a fail, a broken SHOULD a warning. */
+  /** How binding the rule is: accepting what breaks a MUST is a fail, a SHOULD a warning; to hang is always a fail. */
   readonly level: Level;
   readonly sends: string;
   /** The right reaction, in words. */

@@ -108,7 +108,7 @@ export const OPERATION = {
       "with a name or a password only in a variable or a file of settings",
     accepts: isRedisUrl,
     rule:
-      "redis://host:port, rediss://host:port for TLS or unix:///path.sock; a name and a password, if it asks for them, before the host",
+      "redis://host:port, rediss://host:port for TLS or unix:///path.sock, with name:password and an at sign after the // if it asks for them",
     refuseFlag: (given) =>
       holdsCredentials(given) ? "everybody on this machine sees the password in a flag" : undefined,
     unset: "none, this process is alone",

@@ -355,7 +355,7 @@ function notChosen(id: string, line: string, name: string, sends: string): Omit<
       if (answer.kind === "late" || (answer.kind === "head" && answer.status >= 500)) return fail(observed);
       const value = answer.kind === "head" ? chosen(answer, name) : undefined;
       if (value === undefined) return pass(observed);
-      // Here the name was offered, so choosing it breaks no rule; in the other cases nothing can be known to a server.
+      // Here a server may know the name that was offered; in the other cases there is none that it could know.
       return id === "hs-subprotocol-dup"
         ? warn(`${observed}, and ${value} is chosen`)
         : fail(`${observed}, and ${value} is chosen`);
