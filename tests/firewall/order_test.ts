@@ -70,8 +70,10 @@ Deno.test("order on echo over TLS", async () => {
   const tls = new TlsAcceptor({ cert: pem("server"), key: pem("server.key") });
   await withEndpoint({ createHandler: createEchoHandler({ prefix: "" }), tls }, async ({ port }) => {
     await checkOrder(ECHO_DIALECT, async () => {
-      const conn = await Deno.connectTls({ hostname: "localhost", port, caCerts: [pem("server")] });
-      const client = new RawClient(conn);
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      conn.setNoDelay(true);
+      const caCerts = [pem("server")];
+      const client = new RawClient(await Deno.startTls(conn, { hostname: "localhost", caCerts }));
       await client.send(requestHead());
       await client.readHead();
       return client;

@@ -94,9 +94,12 @@ export class RawClient {
 
   /** Connects and sends nothing. */
   static async open(target: Target, timeoutMs?: number): Promise<RawClient> {
-    const conn = "path" in target
-      ? await Deno.connect({ transport: "unix", path: target.path })
-      : await Deno.connect({ hostname: target.hostname ?? "127.0.0.1", port: target.port });
+    if ("path" in target) {
+      return new RawClient(await Deno.connect({ transport: "unix", path: target.path }), timeoutMs);
+    }
+    const conn = await Deno.connect({ hostname: target.hostname ?? "127.0.0.1", port: target.port });
+    // Each write goes out as it was made, at once.
+    conn.setNoDelay(true);
     return new RawClient(conn, timeoutMs);
   }
 

@@ -52,6 +52,8 @@ export async function startRelay(limits: Partial<ConnectionLimits> = {}): Promis
   async function serve(peer: Deno.TcpConn): Promise<void> {
     const fromPeer = await readHead(peer);
     const inner = await Deno.connect({ hostname: "127.0.0.1", port: upstreamPort });
+    // As the listener and the dial do.
+    for (const socket of [peer, inner]) socket.setNoDelay(true);
     await writeAll(inner, new TextEncoder().encode(requestHead()));
     const fromEndpoint = await readHead(inner);
     await writeAll(
