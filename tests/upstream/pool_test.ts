@@ -181,14 +181,16 @@ Deno.test("one of two accepts and never answers: 504, then it is left out", asyn
     upstreamTimeout: "1s",
   });
   const dead = front.upstream.pool.servers[0]!;
-  assert.equal(await ask(front.port), 504);
-  // The other one may be late as well, on a busy machine.
+  const attempts = () => dead.connects.values().reduce((sum, count) => sum + count, 0);
+  // On a busy machine the other one may be late as well, and this one before it has accepted.
   const statuses: number[] = [];
   for (let i = 0; dead.isUp && i < 20; i++) statuses.push(await ask(front.port));
-  assert.deepEqual([...dead.connects], [["timeout", 3]]);
+  assert.equal(attempts(), 3);
   dead.pausedUntilMs = Infinity;
   for (let i = 0; i < 3; i++) statuses.push(await ask(front.port));
-  assert.deepEqual([...dead.connects], [["timeout", 3]]);
+  assert.equal(attempts(), 3);
+  assert.ok(dead.connects.has("timeout"), [...dead.connects.keys()].join());
+  assert.ok(statuses.includes(504), statuses.join());
   assert.ok(statuses.includes(101), statuses.join());
 });
 
