@@ -112,17 +112,14 @@ Deno.test("ends with 0 for what starts about as fast as an empty server, and wit
   assert.match(fast.stdout, /^sh -c echo Listening on nothing +\d+ ms/m);
   // What starts Deno eight times takes longer than what starts it once.
   const script = `for i in 1 2 3 4 5 6 7 8; do "${Deno.execPath()}" eval 1; done; echo Listening on nothing`;
-  // The empty server may have been slow as well, once.
-  for (let attempt = 1;; attempt++) {
-    const slow = await firstRun(["--no-clone", "--rounds", "2", "--json", "--", "sh", "-c", script]);
-    const { starts, isFastEnough } = JSON.parse(slow.stdout);
-    const { ratio, minMs, medianMs, maxMs } = starts[1];
-    assert.equal(isFastEnough, ratio <= 1.5);
-    assert.equal(slow.code, isFastEnough ? 0 : 1);
-    assert.ok(minMs <= medianMs && medianMs <= maxMs);
-    if (!isFastEnough) break;
-    assert.ok(attempt < 5, "never slow");
-  }
+  // Of three turns one may be slow for another reason.
+  const slow = await firstRun(["--no-clone", "--rounds", "3", "--json", "--", "sh", "-c", script]);
+  assert.equal(slow.code, 1);
+  const { starts, isFastEnough } = JSON.parse(slow.stdout);
+  assert.equal(isFastEnough, false);
+  assert.ok(
+    starts[1].ratio > 1.5 && starts[1].minMs <= starts[1].medianMs && starts[1].medianMs <= starts[1].maxMs,
+  );
 });
 
 Deno.test("measures main.ts with the permissions of the start task", async () => {

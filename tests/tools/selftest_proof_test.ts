@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { runSelftest } from "../../src/tools/selftest/run.ts";
-import { parseTarget } from "../../src/tools/target.ts";
 import { foreignCommand, type ForeignName, ForeignServer } from "../support/foreign_servers.ts";
+import { optionsFor } from "../support/selftest_case.ts";
 
 /** What is not as it should be in all of them: none knows Host, path or Origin, and all wait for ever. */
 const IN_ALL = {
@@ -107,20 +107,11 @@ for (const [name, found] of Object.entries(FOUND)) {
     ignore: command === undefined,
     async fn() {
       await using server = await ForeignServer.start(command!);
-      const { reports, controlLost } = await runSelftest({
-        target: parseTarget(`ws://127.0.0.1:${server.port}/`)!,
-        address: "127.0.0.1",
-        tls: {},
+      const { reports, controlLost } = await runSelftest(optionsFor(`ws://127.0.0.1:${server.port}/`, {
         classes: new Set(["harmless", "limit"]),
-        only: [],
         // How fast a server is depends on the machine.
         skip: ["limit-message-rate"],
-        strict: false,
         timeoutMs: 3000,
-        caseTimeoutMs: 60_000,
-        maxTimeMs: 600_000,
-        maxBytes: 2 ** 40,
-        connectionRate: 1000,
         thresholds: {
           frame: 32 * 1024 * 1024,
           message: 64 * 1024 * 1024,
@@ -130,13 +121,7 @@ for (const [name, found] of Object.entries(FOUND)) {
           silenceMs: 2000,
           hangUpMs: 3000,
         },
-        send: "wsward selftest",
-        expect: undefined,
-        token: undefined,
-        present: "first",
-        forge: undefined,
-        pid: undefined,
-      });
+      }));
       const seen = reports.filter(({ result }) => ["fail", "warn", "error"].includes(result));
       assert.deepEqual(
         Object.fromEntries(seen.map(({ case: { id }, result }) => [id, result]).sort()),

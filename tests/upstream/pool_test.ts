@@ -178,19 +178,17 @@ Deno.test("one of two accepts and never answers: 504, then it is left out", asyn
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using other = await startForeign();
   await using front = startInProcess([`ws://127.0.0.1:${silent.addr.port}`, other.url], {
-    upstreamTimeout: "1s",
+    // Half of it must do for a connection, and all of it for the other one, on a busy machine too.
+    upstreamTimeout: "4s",
   });
   const dead = front.upstream.pool.servers[0]!;
-  const attempts = () => dead.connects.values().reduce((sum, count) => sum + count, 0);
-  // On a busy machine the other one may be late as well, and this one before it has accepted.
   const statuses: number[] = [];
   for (let i = 0; dead.isUp && i < 20; i++) statuses.push(await ask(front.port));
-  assert.equal(attempts(), 3);
+  assert.deepEqual([...dead.connects], [["timeout", 3]]);
   dead.pausedUntilMs = Infinity;
   for (let i = 0; i < 3; i++) statuses.push(await ask(front.port));
-  assert.equal(attempts(), 3);
-  assert.ok(dead.connects.has("timeout"), [...dead.connects.keys()].join());
-  assert.ok(statuses.includes(504), statuses.join());
+  assert.deepEqual([...dead.connects], [["timeout", 3]]);
+  assert.equal(statuses[0], 504);
   assert.ok(statuses.includes(101), statuses.join());
 });
 
